@@ -1,0 +1,34 @@
+#!/usr/bin/env python
+"""Edit a notebook as a text file, safely.
+
+    tools/nb.py open nbs/11_encoders.prosody.ipynb    writes .cache/nb/11_encoders.prosody.py (jupytext percent format)
+    tools/nb.py save nbs/11_encoders.prosody.ipynb    back into the notebook: export, run every cell, keep outputs, clean
+    tools/nb.py save --no-run …                       the same without running (outputs of unchanged cells stay)
+
+`save` makes the notebook if it is new. Cell ids of unchanged cells stay."""
+import argparse, os, subprocess, sys
+from pathlib import Path
+
+root = Path(__file__).resolve().parent.parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+def sh(*a, **kw): return subprocess.run([str(x) for x in a], check=True, cwd=root, **kw)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("verb", choices=["open", "save"]); p.add_argument("notebook"); p.add_argument("--no-run", action="store_true")
+    a = p.parse_args()
+    nb = Path(a.notebook); nb = nb if nb.is_absolute() else root/nb
+    txt = root/".cache/nb"/nb.relative_to(root/"nbs").with_suffix(".py")
+    txt.parent.mkdir(parents=True, exist_ok=True)
+    bin_ = Path(sys.executable).parent
+    if a.verb == "open": return sh(bin_/"jupytext", "--to", "py:percent", "--output", txt, nb)
+    update = ["--update"] if nb.exists() else []
+    sh(bin_/"jupytext", "--to", "ipynb", *update, "--set-kernel", "python3", "--output", nb, txt, stdout=subprocess.DEVNULL)
+    sh(bin_/"nbdev_export", "--path", nb)
+    if not a.no_run:
+        r = subprocess.run([str(bin_/"exec_nb"), str(nb), "--dest", str(nb)], cwd=nb.parent, env={**os.environ, "PYTHONPATH": str(root)})
+        if r.returncode: sys.exit(r.returncode)
+    sh(bin_/"nbdev_clean", "--fname", nb)
+
+if __name__ == "__main__": main()
