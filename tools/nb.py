@@ -6,13 +6,24 @@
     tools/nb.py save --no-run …                       the same without running (outputs of unchanged cells stay)
 
 `save` makes the notebook if it is new. Cell ids of unchanged cells stay."""
-import argparse, os, subprocess, sys
+import argparse, base64, io, json, os, subprocess, sys
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 def sh(*a, **kw): return subprocess.run([str(x) for x in a], check=True, cwd=root, **kw)
+
+def shrink(nb, width=900):
+    "Stored PNG figures as palette images, at most `width` pixels wide: a page of figures stays small in the history."
+    from PIL import Image
+    d = json.loads(nb.read_text(encoding="utf-8"))
+    for o in (o for c in d["cells"] for o in c.get("outputs", []) if "image/png" in o.get("data", {})):
+        raw = base64.b64decode("".join(o["data"]["image/png"])); im = Image.open(io.BytesIO(raw)).convert("RGBA")
+        if im.width > width: im = im.resize((width, round(im.height*width/im.width)), Image.LANCZOS)
+        b = io.BytesIO(); im.quantize(64, method=Image.Quantize.FASTOCTREE).save(b, "png", optimize=True)
+        if b.tell() < len(raw): o["data"]["image/png"] = base64.b64encode(b.getvalue()).decode()
+    nb.write_text(json.dumps(d, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,6 +40,7 @@ def main():
     if not a.no_run:
         r = subprocess.run([str(bin_/"exec_nb"), str(nb), "--dest", str(nb)], cwd=nb.parent, env={**os.environ, "PYTHONPATH": str(root)})
         if r.returncode: sys.exit(r.returncode)
+        shrink(nb)
     sh(bin_/"nbdev_clean", "--fname", nb)
 
 if __name__ == "__main__": main()

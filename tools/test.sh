@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# All tests: notebooks as tests, house checks and pytest, the documentation build. Ends with "N passed, N failed".
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 CAMELS_TYPECHECK=1 HF_HUB_OFFLINE=1 MPLBACKEND=agg
+cores=$(python -c 'import os; print(len(os.sched_getaffinity(0)))')
+passed=0; failed=0; log=$(mktemp); trap 'rm -f "$log"' EXIT
+
+echo "== notebooks"
+mapfile -t nbs < <(find nbs -name '*.ipynb' -not -path '*/.*' -not -name '_*' | sort)
+# each notebook in a process of its own; the line printed is its verdict
+one() {
+    local out; out=$(mktemp)
+    if nbdev_test --path "$1" --n_workers 1 --do_print >"$out" 2>&1; then echo "ok    $1"; else echo "FAIL  $1"; sed 's/^/      /' "$out" | tail -40; fi
+    rm -f "$out"
+}
+export -f one
+printf '%s\n' "${nbs[@]}" | xargs -P "$cores" -I{} bash -c 'one {}' | tee "$log"
+n=$(grep -c '^ok ' "$log"); f=$(grep -c '^FAIL ' "$log"); passed=$((passed+n)); failed=$((failed+f))
+[ $((n+f)) = ${#nbs[@]} ] || { echo "FAIL  $(( ${#nbs[@]}-n-f )) notebooks gave no verdict"; failed=$((failed+1)); }
+
+echo "== tests"
+python -m pytest tests -q -n "$cores" --dist worksteal -m "not slow" -p no:cacheprovider 2>&1 | tee "$log"
+rc=${PIPESTATUS[0]}
+count() { local v; v=$(grep -oE "[0-9]+ $1" "$log" | tail -1 | cut -d' ' -f1); echo "${v:-0}"; }
+p=$(count passed); f=$(( $(count failed) + $(count errors\?) )); passed=$((passed+p))
+[ "$rc" = 0 ] || [ "$f" -gt 0 ] || f=1
+failed=$((failed+f))
+
+echo "== documentation"
+if python tools/docs.py >"$log" 2>&1; then echo "ok    docs"; passed=$((passed+1)); else echo "FAIL  docs"; tail -30 "$log"; failed=$((failed+1)); fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
