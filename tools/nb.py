@@ -25,6 +25,13 @@ def shrink(nb, width=900):
         if b.tell() < len(raw): o["data"]["image/png"] = base64.b64encode(b.getvalue()).decode()
     nb.write_text(json.dumps(d, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
+def clear(nb):
+    "Empty all outputs: exec_nb leaves the old output of a cell that now prints nothing, a mended error for example."
+    o = json.loads(nb.read_text(encoding="utf-8"))
+    for c in o["cells"]:
+        if c["cell_type"] == "code": c["outputs"] = []
+    nb.write_text(json.dumps(o, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("verb", choices=["open", "save"]); p.add_argument("notebook"); p.add_argument("--no-run", action="store_true")
@@ -38,6 +45,7 @@ def main():
     sh(bin_/"jupytext", "--to", "ipynb", *update, "--set-kernel", "python3", "--output", nb, txt, stdout=subprocess.DEVNULL)
     sh(bin_/"nbdev_export", "--path", nb)
     if not a.no_run:
+        clear(nb)
         r = subprocess.run([str(bin_/"exec_nb"), str(nb), "--dest", str(nb)], cwd=nb.parent, env={**os.environ, "PYTHONPATH": str(root)})
         if r.returncode: sys.exit(r.returncode)
         shrink(nb)
