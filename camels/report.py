@@ -35,7 +35,7 @@ def load_points(run)->Points:
     ids = {k: np.asarray(v, dtype=object if v and isinstance(v[0], str) else None) for k, v in json.loads((folder/"points.json").read_text()).items()}
     found = {s: load_file(folder/f"{s}.safetensors") for s in STAGES if (folder/f"{s}.safetensors").exists()}
     if not found: raise CamelsError("no stage has left its latents yet", folder, "wait for the run to start")
-    ms = [k for k in next(iter(found.values())) if not k.endswith("_mask")]; ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
+    ms = [k for k in next(iter(found.values())) if not k.endswith("_mask") and k != "rows"]; ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
     mask = {m: next(iter(found.values())).get(f"{m}_mask", np.ones(len(ids["clip"]), np.uint8)).astype(bool) for m in ms}
     return Points(ids, {s: {m: np.where(mask[m][:, None], z[m].astype(np.float32), np.nan) for m in ms} for s, z in found.items()}, mask)
 
@@ -61,7 +61,7 @@ def toy_run(
     for i in range(60): run.log(step=i, stage="ABC"[i//20], loss=4/(1 + i/9), **{"loss/nce": 3/(1 + i/8)}, **({"loss/flow": .4} if i >= 40 else {}))
     dirs = [f"{a}->{b}" for a in ms for b in ms if a != b]
     write_json(run/"report.json", dict(stages={s: dict(retrieval={e: dict(r1=.01 + .2*k, r5=.05 + .25*k, r10=.1 + .28*k, median_rank=50/(1 + k*9), pool=100, chance=.01) for e in dirs}) for k, s in enumerate(STAGES)},
-        cca={e: dict(r1=.4, r5=.6, r10=.8) for e in dirs}, seconds=dict(train=12.), peak_rss_mb=900.))
+        peers=dict(cca=dict(retrieval={e: dict(r1=.4, r5=.6, r10=.8) for e in dirs})), seconds=dict(train=12.), peak_rss_mb=900.))
     return run.path
 
 # %% ../nbs/54_report.ipynb #3bf010fb
@@ -101,7 +101,7 @@ def stage_rows(
     stages, k = rep["stages"], int(metric[1:]); first = next(iter(stages.values()))["retrieval"]
     rows = [[f"R@{k}, pool of {next(iter(first.values()))['pool']}", *(s if s == "untrained" else f"after {s}" for s in stages), "linear CCA", "chance"]]
     for d, r in first.items():
-        c = rep.get("cca", {}).get(d, {}).get(metric)
+        c = rep.get("peers", {}).get("cca", {}).get("retrieval", {}).get(d, {}).get(metric)
         rows.append([d.replace("->", " → "), *(f"{s['retrieval'][d][metric]:.2f}" for s in stages.values()), "–" if c is None else f"{c:.2f}", f"{k*r['chance']:.2f}"])
     return rows
 

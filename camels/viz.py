@@ -129,7 +129,7 @@ def retrieval_figure(
     for i, (s, r) in enumerate(stages.items()):
         ax.bar(np.arange(len(dirs)) + (i - (len(stages)-1)/2)*w, [r["retrieval"][d][metric] for d in dirs], w*.92, color=STAGE_COLOURS[i % 4], label=s if s == "untrained" else f"stage {s}")
     for i, d in enumerate(dirs):
-        if c := report.get("cca", {}).get(d): ax.plot([i-.42, i+.42], [c[metric]]*2, color=INK, lw=2, ls="--", label="linear CCA" if i == 0 else None)
+        if c := report.get("peers", {}).get("cca", {}).get("retrieval", {}).get(d): ax.plot([i-.42, i+.42], [c[metric]]*2, color=INK, lw=2, ls="--", label="linear CCA" if i == 0 else None)
         ax.plot([i-.42, i+.42], [stages[s]["retrieval"][d]["chance"]*{"r1": 1, "r5": 5, "r10": 10}[metric]]*2, color="#0072B2", lw=1.2, label="chance" if i == 0 else None)
     ax.set(ylim=(0, 1), ylabel=f"R@{metric[1:]}"); ax.set_xticks(range(len(dirs)), [d.replace("->", " →\n") for d in dirs])
     _legend(ax, loc="center left", bbox_to_anchor=(1, .5))
