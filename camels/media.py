@@ -7,7 +7,7 @@ __all__ = ['SEEKABLE', 'MEASURED', 'AAC_RATES', 'open_media', 'iter_frames', 'Me
            'iter_audio', 'write_audio', 'thumbnail', 'window_starts', 'Clip', 'read_clips', 'write_clips']
 
 # %% ../nbs/02_media.ipynb #5dc402b9
-import contextlib, errno, json, math
+import contextlib, errno, io, itertools, json, math
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -274,6 +274,20 @@ def _mono(f)->np.ndarray: # float32 [n]
     return ((x.mean(0, dtype=np.float64) - full*(x.dtype.kind == "u"))/full).astype(np.float32)
 
 # %% ../nbs/02_media.ipynb #27e39a8b
+def _on_grid(
+    path:Path,     # recording
+    end:int,       # sample position where a packet ends, as the container's clock has it
+    rate:int,      # samples a second
+    tick_s:float,  # step of that clock in seconds
+)->int:
+    "Where packets of equal length, counted from the first one, end within a tick and a half of `end`; else `end`."
+    with open_media(path) as c: first = list(itertools.islice(_frames(path, c, _stream(c, "audio", path), 0.), 2))
+    if len(first) < 2: return end
+    (t, f), (_, g) = first; at = round(t*rate) + f.samples
+    at += round((end - at)/g.samples)*g.samples
+    return at if abs(at - end) <= 1.5*tick_s*rate else end
+
+# %% ../nbs/02_media.ipynb #dd336e64
 def _aligned(
     path:Path, c, s, # file, container, audio stream
     start_s:int,     # whole second to begin at
@@ -283,7 +297,9 @@ def _aligned(
     for t, f in _frames(path, c, s, max(0., start_s - 0.2)):
         x = _mono(f)
         if not np.isfinite(x).all(): raise CamelsError(f"samples not finite at {t:.2f} s", path, "write it again from a clean source")
-        if rate is None: rate, pos, need = f.sample_rate, round(t*f.sample_rate), start_s*f.sample_rate
+        if rate is None:
+            rate, pos, need = f.sample_rate, round(t*f.sample_rate), start_s*f.sample_rate
+            if start_s > 10 and s.time_base*rate > 1: pos = _on_grid(path, pos + len(x), rate, float(s.time_base)) - len(x)
         if f.sample_rate != rate: x = soxr.resample(x, f.sample_rate, rate)
         at = round(t*rate) if abs(t*rate - pos) > 0.05*rate and t < length + 1 else pos
         pos = at + len(x)
@@ -322,7 +338,8 @@ def read_audio(
 )->Float[np.ndarray, " n"]: # samples, nominally in [-1, 1]
     "Mono sound of a recording; sample 0 is at `start_s`, silence where the sound starts later."
     out = list(_samples(Path(path), sr, start_s, end_s))
-    if not out: raise CamelsError(f"no sound after {start_s:.2f} s"*bool(start_s) or "no sound in it", path, "its audio stream is empty there")
+    what = f"no sound after {start_s:.2f} s" if start_s else "no sound in it"
+    if not out: raise CamelsError(what, path, "its audio stream is empty there")
     return np.concatenate(out)
 
 # %% ../nbs/02_media.ipynb #663a7db6
@@ -357,7 +374,8 @@ def write_audio(
     if not np.isfinite(x).all(): raise CamelsError("samples that are not finite", path)
     known = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3", "aiff": "AIFF"}; kind = path.suffix[1:].lower()
     if kind not in known: raise CamelsError(f"unknown sound format {path.suffix!r}", path, nearest(kind, known))
-    with _writing(path) as tmp: soundfile.write(tmp, x.clip(-1, 1), sr, format=known[kind], subtype="PCM_16" if kind in "wavflac" else None)
+    data = io.BytesIO(); soundfile.write(data, x.clip(-1, 1), sr, format=known[kind], subtype="PCM_16" if kind in ("wav", "flac") else None)
+    with _writing(path) as tmp: tmp.write_bytes(data.getvalue())
     return path
 
 # %% ../nbs/02_media.ipynb #421bb984
