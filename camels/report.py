@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'STYLE', 'Points', 'load_points', 'toy_run', 'thumbnails', 'jpeg', 'read_report', 'stage_rows', 'html_table',
-           'flat', 'write_report']
+           'flat', 'write_report', 'markdown_table', 'write_card']
 
 # %% ../nbs/54_report.ipynb #3253337c
 import html, json
@@ -149,4 +149,40 @@ def write_report(
         "<h2>Cost and provenance</h2>", html_table([["what", ""], *flat({"seconds": rep.get("seconds", {}), "peak memory in MB": rep.get("peak_rss_mb", "")}), *flat(info.get("versions", {})), *flat({"data": info.get("data", {})})])]
     out = Path(run)/"report.html"
     write_text(out, f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>CAMELS · {html.escape(Path(run).name)}</title><style>{STYLE}</style><body>' + "\n".join(body))
+    return out
+
+# %% ../nbs/54_report.ipynb #dc2943fd
+def markdown_table(rows:list)->str: # rows of text, the first one the heading
+    "Rows as a markdown table."
+    line = lambda r: "| " + " | ".join(str(v) for v in r) + " |"
+    return "\n".join([line(rows[0]), "|" + "|".join([":--"] + ["--:"]*(len(rows[0])-1)) + "|", *map(line, rows[1:])])
+
+def write_card(
+    run, # run folder with report.json
+)->Path: # RUN/card.md
+    "The model card of a run, from its own figures."
+    rep, info, pts = read_report(run), RunFolder(run).info, load_points(run)
+    corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "the user's own recordings"
+    encs = [["modality", "encoder", "version", "fingerprint"], *([m, c.get("name"), c.get("version"), c.get("fingerprint")] for m, c in info.get("encoders", {}).items())]
+    text = f"""# {Path(run).name}: a CAMELS latent space
+
+{', '.join(pts.mask)} in one space of {info.get("config", {}).get("d_latent", "?")} dimensions. Trained by `camels train` through stages A (contrastive alignment),
+B (AVAE reconstruction) and C (flow matching between every ordered pair). Weights: `model.safetensors`, Apache-2.0.
+
+- **Corpus**: {corpus}{" (synthetic: made by the project; figures say nothing about people)" if "studio" in corpus else ""}
+- **Rows**: {info.get("data", {}).get("splits", info.get("data", {}))}; seed {info.get("seed")}; training took {info.get("seconds", "?")} s
+- **Use**: features of the encoders below only; others are refused by fingerprint
+
+{markdown_table(encs)}
+
+## Retrieval on held-out rows
+
+{markdown_table(stage_rows(run))}
+
+## Limits
+
+A latent space knows the speakers, language and recording conditions of its corpus. It reads faces and voices; it does not read minds, and is no
+ground for decisions about people.
+"""
+    out = Path(run)/"card.md"; write_text(out, text)
     return out
