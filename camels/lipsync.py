@@ -50,7 +50,7 @@ def segments(
         ps = parts.get(p.label, [p.label]); edges = np.linspace(p.start_s, p.end_s, len(ps)+1)
         out += [(q, float(a), float(b)) for q, a, b in zip(ps, edges, edges[1:])]
         t = p.end_s
-    return out + [("", t, duration_s)]*(duration_s > t + 1e-3)
+    return out + ([("", t, duration_s)] if duration_s > t + 1e-3 else [])
 
 # %% ../nbs/35_lipsync.ipynb #5a1ca4ab
 def dominance(
