@@ -191,10 +191,10 @@ def orthogonality(
 )->Tensor: # scalar ≥ 0
     "How much the shared part of the latents is tied to what each modality keeps for itself."
     x = torch.stack([unit(v) for v in z.values()])                                          # [m b d]
-    real = torch.stack([torch.ones_like(v[:, 0], dtype=torch.bool) if mask is None else mask[k] for k, v in z.items()])
-    rows = real.sum(0) > 1
+    present = torch.stack([torch.ones_like(v[:, 0], dtype=torch.bool) if mask is None else mask[k] for k, v in z.items()])
+    rows = present.sum(0) > 1
     if rows.sum() < 3: return nothing(*z.values())
-    w = real[:, rows, None].to(x.dtype)
+    w = present[:, rows, None].to(x.dtype)
     x = torch.where(w > 0, x[:, rows], torch.zeros_like(x[:, rows]))
     x = torch.where(w > 0, x - x.sum(1, keepdim=True)/w.sum(1, keepdim=True).clamp(min=1), x)  # each modality centred: the gap is no residual
     shared = x.sum(0)/w.sum(0)
