@@ -162,9 +162,9 @@ def _mouth_stretch(a): return _corner(a, .11, -.045, -.05, .17) + a.near(a.i["ja
 @paired("mouthPress")
 def _mouth_press(a): return a.left*_thin(a, .45, .45, .03) + _corner(a, .025, .01, -.02, .1)
 @paired("mouthLowerDown")
-def _mouth_lower_down(a): return a.near([405, 314, 402, 317], .1)*a.left*a.jaw*[.015, -.1, 0]
+def _mouth_lower_down(a): return a.near([17, 314, 405, 14, 317, 402], .1)*a.left*a.jaw*[.015, -.1, 0]
 @paired("mouthUpperUp")
-def _mouth_upper_up(a): return a.near([267, 269, 312, 311], .1)*a.left*(1 - a.jaw)*[.01, .085, 0] + a.near(358, .1)*[.01, .02, 0]
+def _mouth_upper_up(a): return a.near([0, 267, 269, 13, 312, 311], .1)*a.left*(1 - a.jaw)*[.01, .085, 0] + a.near(358, .1)*[.01, .02, 0]
 @paired("mouth")
 def _mouth_left(a): return a.near(a.i["lips"], .13)*[.12, .005, 0]
 
@@ -322,7 +322,7 @@ def random_identity(
     male = rng.random() < .5  # decides only which hair and beard are likely
     style = rng.choice(["short", "crop", "swept", "curly", "bald"] if male else ["bob", "long", "bun", "curly", "swept", "crop"])
     beard = float(rng.choice([0, 0, .35, .8])) if male else 0.
-    red = np.array(skin)*[.86, .60, .60] + (np.array([26, 8, 10]) if male else np.array([36, 4, 14]))
+    red = np.array(skin)*([.86, .64, .62] if male else [.88, .57, .58]) + [16, 4, 8]
     return Identity(amounts, skin, hair, iris, tuple(int(v) for v in np.clip(red, 0, 255)), _pick(rng, SHIRTS), _pick(rng, BACKDROPS),
                     str(style), round(float(rng.uniform(.8, 1.35) if male else rng.uniform(.55, .95)), 3), beard, .8 if male else 1.4)
 
