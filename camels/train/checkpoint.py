@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..core import CamelsError, nearest, write_json
+from ..core import CamelsError
 from .learner import Callback, Learner
 
 # %% ../../nbs/51_train.checkpoint.ipynb #93da4814
@@ -128,13 +128,13 @@ def load_learner(learn:Learner, s:dict)->Learner:
 
 # %% ../../nbs/51_train.checkpoint.ipynb #baf0aa69
 class CheckpointCB(Callback):
-    "Save at a safe point when `every_s` seconds have passed (0 = at each one); `more()` adds to the state."
+    "Save at a safe point when `every_s` seconds have passed (0 = at each one), and at the end; `more()` adds to the state."
     order = 90
     def __init__(self, checkpoints:Checkpoints, every_s:float=10., more=dict): self.checkpoints, self.every_s, self.more, self.last = checkpoints, every_s, more, time.monotonic()
+    def save(self, learn): self.checkpoints.save({**learner_state(learn), **self.more()}, learn.step); self.last = time.monotonic()
     def safe_point(self, learn):
-        if time.monotonic() - self.last < self.every_s: return
-        self.checkpoints.save({**learner_state(learn), **self.more()}, learn.step)
-        self.last = time.monotonic()
+        if time.monotonic() - self.last >= self.every_s: self.save(learn)
+    def after_fit(self, learn): self.save(learn)
 
 def resume(
     learn:Learner, # built as the first time, untrained
