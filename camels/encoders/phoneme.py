@@ -197,7 +197,7 @@ class Wav2Vec2Phones(PhoneEncoder):
         device="cpu",              # torch device
     ):
         super().__init__(window)
-        import torch, transformers
+        import transformers
         self.folder, self.device = find_wav2vec2(source, download), device
         transformers.utils.logging.set_verbosity_error(); transformers.utils.logging.disable_progress_bar()
         try: self.model = transformers.Wav2Vec2ForCTC.from_pretrained(self.folder, local_files_only=True).eval().requires_grad_(False).to(device)

@@ -1,0 +1,87 @@
+import json, subprocess, sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from camels.core import CamelsError, WindowConfig
+from camels.encoders.core import create_encoder
+import camels.encoders.espeak_mini, camels.encoders.phoneme  # noqa: F401, E401  fill the registry
+
+root = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def enc():
+    import torch
+    torch.set_num_threads(1)
+    return create_encoder("espeak_mini")
+
+
+@pytest.fixture(scope="module")
+def speech():
+    from camels.voice import create_voice
+    voice = create_voice("espeak")
+    return [voice.speak(t, variant=v).at(16000) for t, v in (("Please bring the yellow book to my brother.", "en-us+m7"), ("She measured the huge garage door again.", "en-us+f5"))]
+
+
+def test_boundaries_are_sharp(enc, speech):
+    from camels.train.phones import edits, fold39
+    gaps, wrong, n = [], 0, 0
+    for s in speech:
+        out = enc.phones(s.audio)
+        ref, hyp = [fold39([p.label]) for p in s.phones], [fold39([l]) for l in out.labels]
+        e, match = edits(ref, hyp); wrong += e; n += len(ref)
+        gaps += [abs(s.phones[i].start_s - out.start_s[j]) for i, j in match]
+    assert np.median(gaps) < .03 and wrong/n < .5
+
+
+def test_rows_do_not_depend_on_the_cut(enc, speech):
+    x = np.concatenate([s.audio for s in speech]*3)
+    starts = np.arange(0, len(x)/16000 - 2)
+    whole = enc.encode(x, starts)
+    k = len(starts)//2
+    a = round((starts[k] - np.ceil(enc.context_s))*16000)
+    part = enc.encode(x[a:round((starts[k]+2+enc.context_s)*16000)], [starts[k] - a/16000])
+    assert whole.rows[k].labels == part.rows[0].labels and len(part.rows[0])
+    np.testing.assert_allclose(whole.rows[k].start_s, part.rows[0].start_s, atol=1e-4)
+    np.testing.assert_allclose(whole.rows[k].x.astype(float), part.rows[0].x.astype(float), atol=5e-3)
+
+
+def test_silence_is_empty_and_finite(enc):
+    rng = np.random.default_rng(0)
+    for x in (np.zeros(160000), rng.normal(size=160000)*1e-3, rng.normal(size=160000)*.1):
+        assert len(enc.phones(x.astype(np.float32))) <= 1
+    out = enc.encode(np.zeros(0, np.float32), [0., 1.])
+    assert not out.mask.any() and out.rows[0].x.shape == (0, enc.d_out)
+
+
+def test_windows_keep_the_contract(enc, speech):
+    few = create_encoder("espeak_mini", window=WindowConfig(max_phones=5))
+    for r in few.encode(speech[0].audio, [0., .5]).rows:
+        assert 0 < len(r) <= 5 and r.x.dtype == np.float16 and (np.diff(r.start_s) > 0).all()
+        assert (r.end_s > r.start_s).all() and r.end_s.max() <= 2 and (r.scores > 0).all() and (r.scores <= 1).all()
+    assert few.fingerprint != enc.fingerprint
+    with pytest.raises(CamelsError, match="NaN"): enc.encode(np.full(100, np.nan), [0.])
+
+
+def test_reference_model_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path/"config.json").write_text("{}")
+    with pytest.raises(CamelsError) as e: create_encoder("wav2vec2-lv-60-espeak-cv-ft", source=tmp_path)
+    assert "vocab.json" in str(e.value) and "config.json missing" not in str(e.value)
+    with pytest.raises(CamelsError) as e: create_encoder("wav2vec2-lv-60-espeak-cv-ft", source="camels-workbench/none")
+    assert all(o in str(e.value) for o in ("1.26 GB", "Apache-2.0", "hf download"))
+
+
+@pytest.mark.slow
+def test_training_resumes_to_the_same_weights(tmp_path):
+    from safetensors.torch import load_file
+    import torch
+    small = ["steps=4", "batch=2", "item_s=2", "warm=1", "save_every=2", f"data={tmp_path}"]
+    code = "import sys, torch; from camels.train.phones import *; from camels.train.phones import MiniConfig; torch.set_num_threads(1); " \
+           "c = configure(PhonesConfig(), parse_overrides(sys.argv[3:])); train_phones(sys.argv[1], c, MiniConfig(d=16, layers=1), resume=True, stop_at=int(sys.argv[2]))"
+    for run, stop in (("one", "4"), ("two", "2"), ("two", "4")): subprocess.run([sys.executable, "-c", code, str(tmp_path/run), stop, *small], check=True, cwd=root)
+    one, two = (load_file(tmp_path/r/"checkpoints/last.safetensors") for r in ("one", "two"))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert json.loads((tmp_path/"two/run.json").read_text())["config"]["recipe"]["steps"] == 4
