@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['LAMP', 'GLINT', 'hair_styles', 'Camera', 'spline', 'shade', 'mix', 'paint', 'Pen', 'Head', 'around', 'Rig', 'Frame',
-           'backdrop', 'Neck', 'Skin', 'Ears', 'Nose', 'Brows', 'Eyes', 'Mouth', 'Hair', 'Renderer']
+           'backdrop', 'Neck', 'scalp', 'Skin', 'Ears', 'Nose', 'Brows', 'Eyes', 'Mouth', 'Hair', 'Renderer']
 
 # %% ../../nbs/32_face.render.ipynb #0e9905bc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Iterable, Sequence
@@ -106,18 +107,18 @@ class Pen:
         "Multiply the colour inside by `factor`."
         m = self.mask(*curves)[..., None]
         self.img[:] = self.img*(1 - m*(1 - np.float32(factor)))
+    @contextmanager
     def inside(self, *curves):
-        "A `Pen` on a copy of the part around `curves`; give it to `merge` when done. None where nothing is in the picture."
-        lo = np.min([c.min(0) for c in curves], 0) - 2; hi = np.max([c.max(0) for c in curves], 0) + 2
-        x0, y0, x1, y1 = (int(v) for v in np.clip([*(lo - self.origin), *(hi - self.origin)], 0, [*self.img.shape[1::-1]]*2))
-        if x1 - x0 < 1 or y1 - y0 < 1: return None
-        pen = Pen(self.img[y0:y1, x0:x1].copy(), self.origin + [x0, y0])
-        pen.box, pen.curves = (slice(y0, y1), slice(x0, x1)), curves
-        return pen
-    def merge(self, pen):
-        "Keep what `pen` drew inside its curves."
-        w = pen.mask(*pen.curves); box = self.img[pen.box]
-        box[:] = self.cv.blendLinear(pen.img, np.ascontiguousarray(box), w, 1 - w)
+        "A pen on a copy of the part around `curves`; what it drew inside them is kept. Its `box` says which part that is."
+        lo = np.min([c.min(0) for c in curves], 0) - 2 - self.origin; hi = np.max([c.max(0) for c in curves], 0) + 2 - self.origin
+        x0, y0, x1, y1 = (int(v) for v in np.clip([*lo, *hi], 0, [*self.img.shape[1::-1]]*2))
+        seen = x1 > x0 and y1 > y0
+        box = (slice(y0, y1), slice(x0, x1)) if seen else (slice(0, 1),)*2
+        pen = Pen(self.img[box].copy(), self.origin + [box[1].start, box[0].start]); pen.box = box
+        yield pen
+        if seen:
+            w = pen.mask(*curves)
+            self.img[box] = self.cv.blendLinear(pen.img, np.ascontiguousarray(self.img[box]), w, 1 - w)
 
 # %% ../../nbs/32_face.render.ipynb #6d4dda90
 _HAIRLINE = [127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356]
@@ -200,7 +201,7 @@ def backdrop(
     body = spline(14) @ at([(-a, b) for a, b in half[::-1]] + half)
     shirt = np.array(who.shirt)
     pen.fill(mix(shirt, (0, 0, 0), .12), body)
-    lit = pen.inside(body - [rig.unit*.10, -rig.unit*.06]); lit.img[:] = np.clip(shirt*1.04, 0, 255); pen.merge(lit)
+    with pen.inside(body - [rig.unit*.10, -rig.unit*.06]) as q: q.img[:] = np.clip(shirt*1.04, 0, 255)
     return pen.img
 
 class Neck:
@@ -216,36 +217,39 @@ class Neck:
     def draw(self, f):
         l, r = f.px[self.top]
         neck = np.concatenate([r[None], self.base, l[None]])
-        q = f.pen.inside(neck)
-        across = np.linspace(-1, 1, q.img.shape[1])[:, None]
-        q.img[:] = np.uint8(self.skin*(1.04 - .2*across**2 - .1*across))
-        chin = f["jawline"]
-        q.tint(self.dark, chin + [f.unit*.05, f.unit*.16])
-        f.pen.merge(q)
+        with f.pen.inside(neck) as q:
+            across = np.linspace(-1, 1, q.img.shape[1])[:, None]
+            q.img[:] = np.clip(self.skin*(1.04 - .2*across**2 - .1*across), 0, 255)
+            q.tint(self.dark, f["jawline"] + [f.unit*.05, f.unit*.16])
         f.pen.line(self.collar, f.unit*.04, self.edge)
 
 # %% ../../nbs/32_face.render.ipynb #9dc1ce50
+def scalp(
+    head:Head, # the skull
+)->tuple[np.ndarray, np.ndarray]: # points float [60 3], triangles of them (from 468 on) and of the hairline's points
+    "The forehead's skin carried on over a bare skull, in four rows."
+    t = np.linspace(0, 1, 5)[1:, None, None]
+    top = head.at(1., np.abs(np.linspace(-86, 86, 15)), np.sign(np.linspace(-1, 1, 15))*90.)
+    u, v = (head.line - head.c)/head.r, (head.line*(1 - t) + top*t - head.c)/head.r
+    rows = v*((np.linalg.norm(u, axis=1)[:, None]*(1 - t) + t)/np.linalg.norm(v, axis=-1, keepdims=True))
+    new = np.concatenate([[_HAIRLINE], np.arange(468, 528).reshape(4, 15)])
+    a, b, c, d = (x.ravel() for x in (new[:-1, :-1], new[:-1, 1:], new[1:, 1:], new[1:, :-1]))
+    return rows.reshape(-1, 3)*head.r + head.c, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+
+# %% ../../nbs/32_face.render.ipynb #979b4126
 class Skin:
-    "The face itself, a bare scalp, and the ears."
+    "The face itself, and the scalp where it is bare."
     def __init__(self, rig):
         self.rig, self.tri, self.paint, self.points = rig, rig.mesh.triangles, paint(rig.puppet), np.arange(468)
-        if rig.who.hair_style == "bald": self._scalp(rig)
+        if rig.who.hair_style == "bald":
+            points, tri = scalp(rig.head)
+            self.points, self.tri = np.concatenate([self.points, rig.add(points)]), np.concatenate([self.tri, tri])
+            self.paint = np.concatenate([self.paint, np.tile(self.paint[_HAIRLINE], (4, 1))])
         self.spread = np.zeros((len(self.points), len(self.tri)), np.float32)
         for i in range(3): self.spread[self.tri[:, i], np.arange(len(self.tri))] = 1
         self.outline = np.setdiff1d(self.points, np.concatenate([rig.mesh.regions["nose"], rig.mesh.regions["lips"]]))
-        self.canvas, self.blur = np.empty((rig.camera.size//2,)*2 + (3,), np.uint8), rig.camera.size//64 | 1
+        self.canvas, self.blur = np.empty((rig.camera.size//2,)*2 + (3,), np.uint8), round(rig.unit/14) | 1
         self.base = np.uint8(np.array(rig.who.skin)*[.84, .79, .77])
-    def _scalp(self, rig):
-        "Carry the forehead's skin on over the skull."
-        h, t = rig.head, np.linspace(0, 1, 5)[1:, None, None]
-        top = h.at(1., np.abs(np.linspace(-86, 86, 15)), np.sign(np.linspace(-1, 1, 15))*90.)
-        u, v = (h.line - h.c)/h.r, (h.line*(1 - t) + top*t - h.c)/h.r
-        rows = v*((np.linalg.norm(u, axis=1)[:, None]*(1 - t) + t)/np.linalg.norm(v, axis=-1, keepdims=True))
-        new = np.concatenate([[_HAIRLINE], np.arange(468, 528).reshape(4, 15)])
-        a, b, c, d = (x.ravel() for x in (new[:-1, :-1], new[:-1, 1:], new[1:, 1:], new[1:, :-1]))
-        self.tri = np.concatenate([self.tri, np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
-        self.points = np.concatenate([self.points, rig.add(rows.reshape(-1, 3)*h.r + h.c)])
-        self.paint = np.concatenate([self.paint, np.tile(self.paint[_HAIRLINE], (4, 1))])
     def draw(self, f):
         cv, p = f.pen.cv, f.p[self.points]
         n = triangle_normals(p, self.tri)
@@ -257,8 +261,7 @@ class Skin:
         self.canvas[:] = self.base
         for pts, c in zip(corners, colour[front].tolist()): cv.fillConvexPoly(self.canvas, pts, c, 8, 4)
         whole = cv.resize(cv.GaussianBlur(self.canvas, (self.blur,)*2, 0), f.pen.img.shape[1::-1], interpolation=cv.INTER_LINEAR)
-        q = f.pen.inside(cv.convexHull(f.px[self.outline])[:, 0])
-        q.img[:] = whole[q.box]; f.pen.merge(q)
+        with f.pen.inside(cv.convexHull(f.px[self.outline])[:, 0]) as q: q.img[:] = whole[q.box]
 
 class Ears:
     "Ears, where hair leaves them free."
@@ -316,19 +319,20 @@ class Eyes:
         for n, c in self.centre.items():
             ring, top, bottom, at = f[f"eye_{n}"], f[f"eye_{n}_top"], f[f"eye_{n}_bottom"], f.px[c]
             r = np.linalg.norm(f.px[c+1:c+5] - at, axis=1).max()
-            if (top[16] - bottom[16])[1] < -.4 and (q := f.pen.inside(ring)):
-                q.img[:] = (240, 236, 232)
-                q.dot((214, 160, 150), ring[32], f.unit*.022)
-                for tone, size in zip(self.tones[:2], (1, .86)): q.dot(tone, at, r*size)
-                q.dot(self.tones[2], at + [0, .28*r], r*.5)
-                q.dot((14, 11, 12), at, r*.44)
-                q.tint((.66, .62, .64), np.concatenate([top + [0, -3], (top + [0, .022*f.unit])[::-1]]))
-                q.dot((255, 255, 255), at + [-.34*r, -.36*r], r*.22)
-                f.pen.merge(q)
+            if (top[16] - bottom[16])[1] < -.4:
+                with f.pen.inside(ring) as q: self.ball(q, f, ring, top, at, r)
             up = np.float32([0, -1])*self.thick*f.unit
             f.pen.line(self.rim, 1, bottom)
             f.pen.fill(self.lash, np.concatenate([top + up, (top - up*.2)[::-1]]))
             f.pen.line(self.fold, f.unit*.014, f[f"fold_{n}"])
+    def ball(self, q, f, ring, top, at, r):
+        q.img[:] = (240, 236, 232)
+        q.dot((214, 160, 150), ring[32], f.unit*.022)
+        for tone, size in zip(self.tones[:2], (1, .86)): q.dot(tone, at, r*size)
+        q.dot(self.tones[2], at + [0, .28*r], r*.5)
+        q.dot((14, 11, 12), at, r*.44)
+        q.tint((.66, .62, .64), np.concatenate([top + [0, -3], (top + [0, .022*f.unit])[::-1]]))
+        q.dot((255, 255, 255), at + [-.34*r, -.36*r], r*.22)
 
 # %% ../../nbs/32_face.render.ipynb #fdf4855a
 class Mouth:
@@ -341,7 +345,8 @@ class Mouth:
         arch = lambda dy: np.stack([x, np.full(9, dy) + y + .25*x**2, rig.face[13, 2] - .05 - 2.2*x**2], 1)
         rig.curve("teeth_top", np.concatenate([rig.add(arch(-.048)), rig.add(arch(.12))[::-1]]))
         rig.curve("teeth_bottom", np.concatenate([rig.add(arch(-.03), True), rig.add(arch(-.2), True)[::-1]]))
-        tongue = np.array([(np.cos(t)*.15, y - .105 + np.sin(t)*.06, .12 + .05*np.sin(t)) for t in np.linspace(0, 2*np.pi, 12, endpoint=False)])
+        self.round = np.linspace(0, 2*np.pi, 12, endpoint=False)
+        tongue = np.array([(np.cos(t)*.15, y - .105 + np.sin(t)*.06, .12 + .05*np.sin(t)) for t in self.round])
         rig.curve("tongue", rig.add(tongue, True), closed=True)
     def draw(self, f):
         inner, top, bottom = f["lips_inner"], f["lips_inner_top"], f["lips_inner_bottom"]
@@ -349,14 +354,17 @@ class Mouth:
         f.pen.fill(self.upper, np.concatenate([f["lips_outer_top"], top[::-1]]))
         f.pen.fill(self.lower, np.concatenate([f["lips_outer_bottom"], bottom[::-1]]))
         f.pen.line(self.shine, f.unit*.02, shine[14:27])
-        if (bottom - top)[:, 1].max() > .8 and (q := f.pen.inside(inner)):
-            q.img[:] = (58, 20, 24)
-            q.fill((176, 84, 84), f["tongue"])
-            q.fill((214, 206, 196), f["teeth_bottom"])
-            q.fill((240, 235, 226), f["teeth_top"])
-            q.tint((.62, .55, .55), np.concatenate([top + [0, -3], (top + [0, .025*f.unit])[::-1]]))
-            f.pen.merge(q)
+        if (bottom - top)[:, 1].max() > .8:
+            with f.pen.inside(inner) as q:
+                q.img[:] = (58, 20, 24)
+                q.fill((176, 84, 84), f["tongue"])
+                q.fill((214, 206, 196), f["teeth_bottom"])
+                q.fill((240, 235, 226), f["teeth_top"])
+                q.tint((.62, .55, .55), np.concatenate([top + [0, -3], (top + [0, .025*f.unit])[::-1]]))
         f.pen.line(self.seam, 1, top, bottom)
+        if (out := f.weight("tongueOut")) > .05:
+            tip = f.px[14] + f.unit*np.stack([.12*np.cos(self.round), .09*out + (.03 + .1*out)*np.sin(self.round)], 1)
+            f.pen.fill((196, 104, 104), tip); f.pen.line((164, 76, 80), 1, tip[[3, 9]].mean(0) + f.unit*np.array([[0, -.05], [0, .05]])*out)
 
 # %% ../../nbs/32_face.render.ipynb #9abc4516
 hair_styles = Registry("hair style")
@@ -389,29 +397,29 @@ def _lock(h, side, low, outer=.2, inner=.0):
 @hair_styles.register("bald")
 def _bald(h): return dict(back=[_cap(h, 1., 105)], front=[], strands=[])
 @hair_styles.register("crop")
-def _crop(h): return dict(back=[_cap(h, 1.03, 100)], front=[_fringe(h, 1.03, .03, burn=.7)], strands=[])
+def _crop(h): return dict(back=[_cap(h, 1.03, 100)], front=[_fringe(h, 1.03, 0., burn=.7)], strands=[])
 @hair_styles.register("short")
-def _short(h): return dict(back=[_cap(h, 1.1, 100)], front=[_fringe(h, 1.1, .04, .05, .25, .06)], strands=_strands(h, 1.09, (-.35, .45)))
+def _short(h): return dict(back=[_cap(h, 1.1, 100)], front=[_fringe(h, 1.1, .02, .04, .25, .06)], strands=_strands(h, 1.09, (-.35, .45)))
 @hair_styles.register("swept")
-def _swept(h): return dict(back=[_cap(h, 1.12, 100)], front=[_fringe(h, 1.12, .04, .17, .55)], strands=_strands(h, 1.1, (-.6, .6)))
+def _swept(h): return dict(back=[_cap(h, 1.12, 100)], front=[_fringe(h, 1.12, .01, .15, .55)], strands=_strands(h, 1.1, (-.6, .6)))
 @hair_styles.register("bob")
 def _bob(h):
     sides = np.array([(s*(h.wide + .17), y, z) for s in (-1, 1) for y in (-.2, -.7, -1.0) for z in (-.3, -.9)])
-    return dict(back=[np.concatenate([_cap(h, 1.14, 100), sides])], front=[_fringe(h, 1.14, .10, .04), _lock(h, -1, -1.02, .2, .06), _lock(h, 1, -1.02, .2, .06)], strands=_strands(h, 1.12))
+    return dict(back=[np.concatenate([_cap(h, 1.14, 100), sides])], front=[_fringe(h, 1.14, .06, .04), _lock(h, -1, -1.02, .2, .06), _lock(h, 1, -1.02, .2, .06)], strands=_strands(h, 1.12))
 @hair_styles.register("long")
 def _long(h):
     sides = np.array([(s*(h.wide + .15), y, z) for s in (-1, 1) for y in (-.2, -1., -1.8) for z in (-.3, -.8)] + [(s*h.wide*.8, -2., -.5) for s in (-1, 1)])
-    return dict(back=[np.concatenate([_cap(h, 1.12, 100), sides])], front=[_fringe(h, 1.12, .06), _lock(h, -1, -1.75, .17, -.1), _lock(h, 1, -1.75, .17, -.1)], strands=_strands(h, 1.1, (-.2, .3)))
+    return dict(back=[np.concatenate([_cap(h, 1.12, 100), sides])], front=[_fringe(h, 1.12, .02), _lock(h, -1, -1.75, .17, -.1), _lock(h, 1, -1.75, .17, -.1)], strands=_strands(h, 1.1, (-.2, .3)))
 @hair_styles.register("bun")
 def _bun(h):
     ball = np.array([[.32*np.cos(t), h.top + .58 + .28*np.sin(t), -.55] for t in np.linspace(0, 2*np.pi, 14)])
-    return dict(back=[ball, _cap(h, 1.05, 95)], front=[_fringe(h, 1.05, .05, burn=.3)], strands=_strands(h, 1.04, (0, .05)))
+    return dict(back=[ball, _cap(h, 1.05, 95)], front=[_fringe(h, 1.05, .01, burn=.3)], strands=_strands(h, 1.04, (0, .05)))
 @hair_styles.register("curly")
 def _curly(h):
     rng = np.random.default_rng(5)
-    t, p = np.concatenate([np.linspace(-92, 92, 17), rng.uniform(-80, 80, 22)]), np.concatenate([np.full(17, 90.), rng.uniform(20, 90, 22)])
-    blobs = [h.at(1.13, np.abs(t), np.sign(t)*p), h.line[1:-1:2] + [0, .03, .05], h.line[2:-1:2] + [0, .1, .02]]
-    return dict(back=[_cap(h, 1.14, 105)], front=[_fringe(h, 1.12, .04)], strands=[], blobs=np.concatenate(blobs))
+    t, p = np.concatenate([np.linspace(-92, 92, 17), rng.uniform(-80, 80, 24)]), np.concatenate([np.full(17, 90.), rng.uniform(55, 90, 24)])
+    blobs = [h.at(1.13, np.abs(t), np.sign(t)*p), h.line[1:-1:2] + [0, .08, .04], h.line[2:-1:2] + [0, .14, .02]]
+    return dict(back=[_cap(h, 1.14, 105)], front=[_fringe(h, 1.12, .01)], strands=[], blobs=np.concatenate(blobs))
 
 # %% ../../nbs/32_face.render.ipynb #851770cf
 class Hair:
@@ -447,12 +455,12 @@ class Hair:
         if self.back: f.hair = self.light(f)
         curves = [f.pen.cv.convexHull(f.px[c])[:, 0] for c in self.clouds] + [f[n] for n in self.names]
         for c in curves:
-            if q := f.pen.inside(c): q.img[:] = f.hair[q.box]; f.pen.merge(q)
+            with f.pen.inside(c) as q: q.img[:] = f.hair[q.box]
         for i, n in enumerate(self.strands): f.pen.line(self.tones[i % 2], 1, f[n])
         if self.blobs is not None:
-            for i, at in enumerate(f.px[self.blobs]):
-                x, y = np.clip(at.astype(int), 0, f.pen.img.shape[0] - 1)
-                f.pen.dot((f.hair[y, x]*np.float32((1., .92, 1.07)[i % 3])).clip(0, 255).tolist(), at, f.unit*(.13, .16, .14)[i % 3])
+            at = f.px[self.blobs]; x, y = np.clip(at.astype(int), 0, f.pen.img.shape[0] - 1).T
+            tone = (f.hair[y, x]*np.resize(np.float32([1, .92, 1.07]), (len(at), 1))).clip(0, 255).tolist()
+            for i, (c, p) in enumerate(zip(tone, at)): f.pen.dot(c, p, f.unit*(.13, .16, .14)[i % 3])
 
 # %% ../../nbs/32_face.render.ipynb #16c35d6b
 class Renderer:

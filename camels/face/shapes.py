@@ -136,9 +136,9 @@ def _part(a, up, down, r=.1):
     return span*(a.near(a.i["lips_outer_top"], r)*(1 - a.jaw)*[0, up, .2*up] + a.near(a.i["lips_outer_bottom"], r)*a.jaw*[0, -down, .1*down])
 
 @shape("mouthFunnel")
-def _mouth_funnel(a): return _gather(a, .38, .1) + _part(a, .045, .075)
+def _mouth_funnel(a): return _gather(a, .28, .1) + _part(a, .045, .065)
 @shape("mouthPucker")
-def _mouth_pucker(a): return _gather(a, .48, .12) + _thin(a, -.15, -.15)
+def _mouth_pucker(a): return _gather(a, .38, .12)
 @shape("mouthRollUpper")
 def _mouth_roll_upper(a): return _thin(a, .8, 0, .06)
 @shape("mouthRollLower")
@@ -154,7 +154,7 @@ def _corner(a, x, y, z, r=.16): return a.near([291, 308], r)*[x, y, z]
 @paired("mouthSmile")
 def _mouth_smile(a): return _corner(a, .1, .115, -.07) + a.near(425, .16)*[.02, .05, .035] + a.left*_thin(a, .12, .12)
 @paired("mouthFrown")
-def _mouth_frown(a): return _corner(a, .02, -.12, -.02, .13)
+def _mouth_frown(a): return _corner(a, .02, -.095, -.02, .13)
 @paired("mouthDimple")
 def _mouth_dimple(a): return _corner(a, .06, .015, -.07, .12)
 @paired("mouthStretch")
@@ -180,7 +180,7 @@ def _brow_down(a): return a.near(a.i["brow_left"], .07)*[-.012, -.075, .01] + a.
 @shape("browInnerUp")
 def _brow_inner_up(a): return a.near([336, 107, 285, 55], .1)*[0, .1, 0]
 @paired("browOuterUp")
-def _brow_outer_up(a): return a.near([334, 293, 300, 283], .1)*[0, .1, 0]
+def _brow_outer_up(a): return a.near(a.i["brow_left"], .08)*smooth(a.p[:, :1], .26, .46)*[0, .08, 0]
 
 # %% ../../nbs/31_face.shapes.ipynb #370121cc
 def _lids(a, down, up):
