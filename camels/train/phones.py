@@ -260,12 +260,12 @@ def align(
 )->np.ndarray: # int64 [t], the label of each frame
     "The best path of `units` over the frames; a phone lasts two frames or more."
     if loud is not None: logp = logp.copy(); logp[loud, 0] = -30
-    alts, skip = [], []
-    for u in units:
-        if u is None: alts.append((0,)); skip.append(True)
-        else: alts += [u, u]; skip += [False, False]
+    alts, skip, of = [], [], []
+    for i, u in enumerate(units):
+        k = 1 if u is None else 2
+        alts += [u or (0,)]*k; skip += [u is None]*k; of += [i]*k
     wide = np.array([a + a[:1]*(4-len(a)) for a in alts]); S, T = len(alts), len(logp)
-    em = logp[:, wide]; which = wide[np.arange(S), em.argmax(2)]; em = em.max(2)
+    em = logp[:, wide].max(2)
     hop = np.r_[False, False, skip[1:-1]] if S > 1 else np.zeros(S, bool)  # may come from two before, over a pause
     score = np.full(S, -1e9, np.float32); score[0] = em[0, 0]; score[1:2] = em[0, 1:2]
     back = np.zeros((T, S), np.int8)
@@ -273,8 +273,9 @@ def align(
         one, two = np.r_[-1e9, score[:-1]], np.where(hop, np.r_[-1e9, -1e9, score[:-2]][:S], -1e9)
         best = np.stack([score, one, two]); back[t] = best.argmax(0); score = best.max(0) + em[t]
     s = S-1 if S < 2 or score[S-1] >= score[S-2] else S-2
-    out = np.zeros(T, np.int64)
-    for t in range(T-1, -1, -1): out[t] = which[t, s]; s -= back[t, s]
+    path, out = np.zeros(T, np.int64), np.zeros(T, np.int64)
+    for t in range(T-1, -1, -1): path[t] = of[s]; s -= back[t, s]
+    for u in np.unique(path): f = path == u; out[f] = max(units[u] or (0,), key=lambda k: logp[f, k].sum())
     return out
 
 # %% ../../nbs/58_train.phones.ipynb #a945949a
@@ -518,5 +519,4 @@ def main(args=None)->None:
     print(json.dumps(figures, indent=1, ensure_ascii=False))
 
 # %% ../../nbs/58_train.phones.ipynb #a1fc8ad2
-#| eval: false
-if __name__ == "__main__": main()
+if __name__ == "__main__" and "__file__" in globals(): main() # not in a notebook
