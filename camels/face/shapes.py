@@ -242,13 +242,13 @@ def _face_width(a): return a.p*[.05, 0, 0]
 @traits.register("faceLength")
 def _face_length(a): return a.p*[0, .045, 0]
 @traits.register("jawWidth")
-def _jaw_width(a): return a.p*[.1, 0, 0]*smooth(a.p[:, 1:2], -.35, -1.)
+def _jaw_width(a): return a.p*[.08, 0, 0]*smooth(a.p[:, 1:2], -.35, -1.)
 @traits.register("chinLength")
 def _chin_length(a): return smooth(a.p[:, 1:2], -.85, -1.25)*[0, -.06, .015]
 @traits.register("cheekbones")
 def _cheekbones(a): return a.near([346, 117, 352, 123], .16)*np.sign(a.p[:, :1])*[.03, 0, 0] + a.near([346, 117], .14)*[0, 0, .03]
 @traits.register("fullness")
-def _fullness(a): return a.near([425, 205, 411, 187, 434, 214], .2)*(a.p - [0, -.6, -.1])*[.09, 0, .07]
+def _fullness(a): return a.near([425, 205, 411, 187, 434, 214], .2)*(a.p - [0, -.6, -.1])*[.075, 0, .06]
 @traits.register("foreheadHeight")
 def _forehead_height(a): return smooth(a.p[:, 1:2], .25, .6)*[0, .05, 0]
 
