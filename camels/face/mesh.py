@@ -147,7 +147,7 @@ def find_regions(
               lips_inner=ring("lips_inner_top", "lips_inner_bottom"), brow_right=r["brow_right_top"] + r["brow_right_bottom"][::-1],
               iris_right=[468, 469, 470, 471, 472])
     r |= {k.replace("right", "left"): mirror[v].tolist() for k, v in r.items() if "right" in k}
-    i, (x, y, z) = np.arange(468), points[:468].T
+    i, (x, y) = np.arange(468), points[:468, :2].T
     area = lambda m: i[m].tolist()
     mouth_y, brow_y, nose_y = points[r["lips_outer"], 1].max(), points[r["brow_left"], 1].max(), points[2, 1]
     r |= dict(oval=borders(triangles)[0], forehead=area(y > brow_y), jaw=area(y < points[17, 1]),

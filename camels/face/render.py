@@ -10,15 +10,15 @@ __all__ = ['LAMP', 'GLINT', 'hair_styles', 'Camera', 'spline', 'shade', 'mix', '
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Iterable, Sequence
+from typing import Iterable
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from ..arkit import ARKIT
-from ..core import CamelsError, Registry
+from ..core import Registry
 from .mesh import base_mesh, triangle_normals
-from .shapes import HAIR_STYLES, PIVOT, Anatomy, Identity, Puppet, random_identity, rotation_matrix, smooth, weight_vector
+from .shapes import PIVOT, Anatomy, Identity, Puppet, rotation_matrix, smooth, weight_vector
 
 # %% ../../nbs/32_face.render.ipynb #87064bda
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Head:
 def around(
     p:Float[np.ndarray, "v 3"], # points on or near the skull, head at rest
     head:Head,                  # the skull
-    view:Float[np.ndarray, "3"],# toward the viewer, as seen from the head
+    view:Float[np.ndarray, " 3"],# toward the viewer, as seen from the head
 )->Float[np.ndarray, "v 3"]:
     "Points behind the skull's outline brought forward onto it, so that a lock of hair on the far side does not cross the face."
     u = (p - head.c)/head.r

@@ -9,7 +9,7 @@ __all__ = ['HINGE', 'JAW_DEG', 'shapes', 'EYEBALL', 'GAZE_DEG', 'traits', 'SKINS
            'Puppet', 'puppet', 'pose']
 
 # %% ../../nbs/31_face.shapes.ipynb #acfa641c
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Callable, Sequence
 
@@ -32,7 +32,7 @@ def smooth(
 
 # %% ../../nbs/31_face.shapes.ipynb #e696ba3f
 @cache
-def jaw_weight()->Float[np.ndarray, "v"]:
+def jaw_weight()->Float[np.ndarray, " v"]:
     "How much each point of the face follows the jaw, in [0, 1]."
     m = base_mesh(); p, r = m.points, m.regions
     known = {int(i): 0. for n in ("nose", "forehead", "eye_left", "eye_right") for i in r[n]} | {int(i): 0. for i in np.flatnonzero(p[:, 1] > -.25)}
@@ -185,7 +185,7 @@ def _brow_outer_up(a): return a.near(a.i["brow_left"], .08)*smooth(a.p[:, :1], .
 # %% ../../nbs/31_face.shapes.ipynb #370121cc
 def _lids(a, down, up):
     "Left eye: upper lid down and lower lid up, by fractions of the opening."
-    out, iris = np.zeros_like(a.p), a.p[473]
+    out = np.zeros_like(a.p)
     for lid, other, part, sign in (("top", "bottom", down, 1), ("bottom", "top", up, -1)):
         i, j = a.i[f"eye_left_{lid}"], a.i[f"eye_left_{other}"]
         move = part*(a.p[j] - a.p[i])
@@ -332,9 +332,11 @@ _TOP, _BOTTOM = (np.concatenate([base_mesh().regions[f"{n}_{s}"][1:-1] for n in 
 
 def weight_vector(
     weights, # {name: weight} or [52] in ARKit's order
-)->Float[np.ndarray, "k"]: # float32 [52]
+)->Float[np.ndarray, " k"]: # float32 [52]
     "Blendshape weights as a vector."
-    if not isinstance(weights, dict): return np.asarray(weights, np.float32)
+    if not isinstance(weights, dict):
+        if np.shape(weights) != (len(ARKIT),): raise CamelsError(f"{np.shape(weights)} weights for {len(ARKIT)} blendshapes", None, "name them in a dict, or give all in ARKit's order")
+        return np.asarray(weights, np.float32)
     out = np.zeros(len(ARKIT), np.float32)
     for n, v in weights.items():
         if n not in ARKIT: raise CamelsError(f"unknown blendshape {n!r}", None, nearest(n, ARKIT))
