@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .core import CamelsError, Float, Int, shaped
+from .core import CamelsError, Float, shaped
 
 # %% ../nbs/43_metrics.ipynb #49cc2b1d
 def unit_rows(z)->np.ndarray:

@@ -11,10 +11,9 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import Bool, CamelsError, Float, Int, shaped
+from ..core import Bool, CamelsError, Float, shaped
 
 # %% ../../nbs/40_nn.adapters.ipynb #71a227d6
 class Standardise(nn.Module):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['real', 'nothing', 'NCE', 'strangers', 'info_nce', 'MoCoQueue', 'moco_nce', 'ema_update', 'VICReg', 'vicreg', 'KL',
-           'kl_capacity', 'capacity_at', 'recon_loss', 'reencode_loss', 'orthogonality', 'Probe', 'phone_probe_loss',
-           'phone_slots', 'phone_slot_loss']
+           'kl_capacity', 'capacity_at', 'recon_loss', 'reencode_loss', 'hsic', 'orthogonality', 'Probe',
+           'phone_probe_loss', 'phone_slots', 'phone_slot_loss']
 
 # %% ../../nbs/41_nn.losses.ipynb #5c208dd0
 import math
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import Bool, CamelsError, Float, Int, shaped
+from ..core import Bool, Float, Int, shaped
 from .adapters import unit
 
 # %% ../../nbs/41_nn.losses.ipynb #528ca919
@@ -99,9 +99,9 @@ def moco_nce(
     query, key, *g = real(mask, query, key, *([] if group is None else [group]))
     if not len(query) or not len(queue): return nothing(query)
     own = (unit(query)*unit(key.detach())).sum(1, keepdim=True)
-    others = unit(query) @ queue.z[:len(queue)].T
+    others = scale * unit(query) @ queue.z[:len(queue)].T # scaled before -inf comes in: 0·inf would be a NaN gradient
     if g: others = others.masked_fill(~strangers(g[0], queue.group[:len(queue)], diagonal=False), -torch.inf)
-    return F.cross_entropy(scale*torch.cat([own, others], 1), torch.zeros(len(query), dtype=torch.long, device=query.device))
+    return F.cross_entropy(torch.cat([scale*own, others], 1), torch.zeros(len(query), dtype=torch.long, device=query.device))
 
 # %% ../../nbs/41_nn.losses.ipynb #a39d910c
 @torch.no_grad()
@@ -185,23 +185,34 @@ def reencode_loss(
     return (1 - (unit(z)*unit(z_re)).sum(1)).mean() if len(z) else nothing(z, z_re)
 
 # %% ../../nbs/41_nn.losses.ipynb #6169bbd8
+def hsic(
+    k:Tensor, # Gram matrix of one side [b b]
+    l:Tensor, # Gram matrix of the other [b b]
+)->Tensor: # scalar; may fall a little below zero by chance
+    "Unbiased squared norm of the covariance between two sides (HSIC_1 with linear kernels); needs four rows."
+    n = len(k)
+    hollow = 1 - torch.eye(n, dtype=k.dtype, device=k.device)
+    k, l = k*hollow, l*hollow
+    ends = k.sum()*l.sum()/((n - 1)*(n - 2)) - 2/(n - 2)*(k.sum(0) @ l.sum(0))
+    return ((k*l).sum() + ends)/(n*(n - 3))
+
+# %% ../../nbs/41_nn.losses.ipynb #31970aad
 def orthogonality(
     z:dict,          # {modality: latents [b d]}
     mask:dict=None,  # {modality: `True` where real [b]}
 )->Tensor: # scalar ≥ 0
-    "How much the shared part of the latents is tied to what each modality keeps for itself."
+    "How much the shared part of the latents tells of what each modality keeps for itself."
     x = torch.stack([unit(v) for v in z.values()])                                          # [m b d]
     present = torch.stack([torch.ones_like(v[:, 0], dtype=torch.bool) if mask is None else mask[k] for k, v in z.items()])
     rows = present.sum(0) > 1
-    if rows.sum() < 3: return nothing(*z.values())
+    if rows.sum() < 4: return nothing(*z.values())
     w = present[:, rows, None].to(x.dtype)
     x = torch.where(w > 0, x[:, rows], torch.zeros_like(x[:, rows]))
-    x = torch.where(w > 0, x - x.sum(1, keepdim=True)/w.sum(1, keepdim=True).clamp(min=1), x)  # each modality centred: the gap is no residual
+    x = (x - x.sum(1, keepdim=True)/w.sum(1, keepdim=True).clamp(min=1))*w      # each modality centred: a gap is no residual
     shared = x.sum(0)/w.sum(0)
-    private = (x - shared)*w
     gram = shared @ shared.T
-    ties = sum((gram*(r @ r.T)).sum() for r in private)
-    return ties/(len(private)*gram.square().sum() + 1e-12)
+    ties = [hsic(gram, r @ r.T).clamp(min=0) for r in (x - shared)*w]
+    return sum(ties)/len(ties)/(hsic(gram, gram).clamp(min=0) + 1e-12)
 
 # %% ../../nbs/41_nn.losses.ipynb #46bbb4c4
 class Probe(NamedTuple):
