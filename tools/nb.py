@@ -48,6 +48,9 @@ def main():
         clear(nb)
         r = subprocess.run([str(bin_/"exec_nb"), str(nb), "--dest", str(nb)], cwd=nb.parent, env={**os.environ, "PYTHONPATH": str(root)})
         if r.returncode: sys.exit(r.returncode)
+        errors = [o for c in json.loads(nb.read_text(encoding="utf-8"))["cells"] for o in c.get("outputs", []) if o["output_type"] == "error"]
+        for o in errors: print(f"{nb.name}: {o['ename']}: {o['evalue']}", *o["traceback"][-1:], sep="\n", file=sys.stderr)
+        if errors: sys.exit(1)
         shrink(nb)
     sh(bin_/"nbdev_clean", "--fname", nb)
 
