@@ -456,7 +456,8 @@ def read_clips(
         if not line.strip(): continue
         where = f"{path}, line {i}"
         try: row = json.loads(line)
-        except json.JSONDecodeError as e: raise CamelsError(f"not JSON ({e.msg}, column {e.colno})", where, "write one object per line") from None
+        except json.JSONDecodeError as e:
+            raise CamelsError(f"not JSON ({e.msg}, column {e.colno})", where, "write one object per line") from None
         c = _clip(row, where); c.path = str(path.resolve().parent/c.path)
         if c.id in seen: raise CamelsError(f"id {c.id!r} again", where, f"first on line {seen[c.id]}; ids must be unique")
         seen[c.id] = i; out.append(c)
