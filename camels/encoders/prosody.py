@@ -193,21 +193,21 @@ def hnr_db(r):
 # %% ../../nbs/11_encoders.prosody.ipynb #61b2565e
 def match_cycle(
     x:Float[np.ndarray, " s"],     # samples, padded by three longest periods
+    energy:Float[np.ndarray, " s+1"], # sum of squares before each sample
     at:Int[np.ndarray, " n"],      # middle of each cycle
     period:Float[np.ndarray, " n"], # expected period in samples
     longest:int,                   # no period is longer
 )->list[tuple[np.ndarray, np.ndarray]]: # [(period back, correlation), (period ahead, correlation)]
     "How far the same waveform lies before and after, within 0.8 to 1.25 periods."
     h, reach = longest//2, int(1.25*longest) + 2
-    seg = x[at[:, None] + np.arange(-reach-h, reach+h+1)]
-    half = np.rint(period/2).astype(int)[:, None]
-    cycle = seg[:, reach:reach+2*h+1]*(np.abs(np.arange(-h, h+1)) <= half)
+    half = np.rint(period/2).astype(int)
+    seg = sliding_window_view(x, 2*reach+2*h+1)[at-reach-h]
+    cycle = seg[:, reach:reach+2*h+1]*(np.abs(np.arange(-h, h+1)) <= half[:, None])
     n = fft.next_fast_len(seg.shape[1], real=True)
     dot = fft.irfft(fft.rfft(seg, n, axis=1)*np.conj(fft.rfft(cycle, n, axis=1)), n, axis=1)[:, :2*reach+1]
-    total = np.cumsum(np.pad(seg.astype(np.float64)**2, ((0, 0), (1, 0))), 1)
-    mid = h + np.arange(2*reach+1)
-    power = np.take_along_axis(total, mid+half+1, 1) - np.take_along_axis(total, mid-half, 1)
-    ncc = dot/np.sqrt(np.maximum(power*power[:, reach:reach+1], 1e-20))
+    before = sliding_window_view(energy, 2*reach+1)
+    power = (before[at-reach+half+1] - before[at-reach-half]).astype(np.float32)
+    ncc = dot/np.sqrt(np.maximum(power*power[:, reach:reach+1], np.float32(1e-20)))
     rows, shift, out = np.arange(len(at)), np.arange(-reach, reach+1), []
     for sign in (-1, 1):
         near = (sign*shift >= np.floor(.8*period)[:, None]) & (sign*shift <= np.ceil(1.25*period)[:, None])
@@ -232,12 +232,13 @@ def cycles(
 )->tuple[np.ndarray, np.ndarray]: # float32 [n 5]: two periods in samples, three levels; bool [n]: they match
     "Periods and levels of the cycles at the middle of each frame."
     pad = 3*g.lag_max; x, middle = np.pad(x, pad), middle+pad
+    energy = np.cumsum(np.r_[0, x.astype(np.float64)**2])
     out, good, longest = np.ones((len(period), 5), np.float32), np.zeros(len(period), bool), g.lag_max+2
     while longest >= g.lag_min: # an octave of periods at a time
         sel = np.flatnonzero((period <= longest) & (period > longest//2))
         T, o = period[sel], np.arange(-(longest//2), longest//2+1)
         at = middle[sel] + o[0] + np.where(np.abs(o) <= T[:, None]/2, np.abs(x[middle[sel][:, None]+o]), -1).argmax(1)
-        (back, r_back), (ahead, r_ahead) = match_cycle(x, at, T, longest)
+        (back, r_back), (ahead, r_ahead) = match_cycle(x, energy, at, T, longest)
         level = [pulse_level(x, at+d, .2*T) for d in (-back, 0*back, ahead)]
         out[sel] = np.stack([back, ahead, *level], 1)
         good[sel] = (np.minimum(r_back, r_ahead) > .3) & (np.maximum(back, ahead) < 1.3*np.minimum(back, ahead))
@@ -273,7 +274,7 @@ def track(
     level, peak, tones, lag, strength, acf = map(np.concatenate, parts)
     sound = level[idx] > 10**(c.floor_db/10)
     loud = peak[idx]/np.maximum(peak[idx].max(1, keepdims=True), 1e-9)
-    unvoiced = np.where(sound, c.voicing + np.maximum(0, 2 - loud*(1+c.voicing)/c.silence), 9).astype(np.float32)
+    unvoiced = (c.voicing + np.maximum(0, 2 - loud*(1+c.voicing)/c.silence)).astype(np.float32)
     path = voice_path(lag, strength, unvoiced, first, c)
     voiced = path < c.candidates
     chosen, where = np.unique(idx[voiced]*c.candidates + path[voiced], return_inverse=True)
