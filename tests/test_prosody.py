@@ -30,6 +30,11 @@ def tone(f0=150., seconds=4., noise_db=25., seed=0, drift=0.):
     x = .1*sum(np.sin(k*phase)/k for k in range(1, 11))
     return (x + rng.standard_normal(n)*x.std()*10**(-noise_db/20)).astype(np.float32)
 
+def same(a, b):
+    "Equal to 1e-5 of each column's largest value."
+    scale = np.abs(b).max(0) + 1e-9
+    np.testing.assert_allclose(a/scale, b/scale, rtol=0, atol=1e-5)
+
 def sound(kind, n, gain, seed):
     rng = np.random.default_rng(seed)
     if kind == "zeros": return np.zeros(n)
@@ -64,21 +69,21 @@ def test_rows_do_not_depend_on_how_the_file_is_cut(enc):
     whole = enc.encode(x, starts).x
     for length in (2, 3, 7, 13): # segments on the hop grid, one window less a hop of overlap
         rows = [enc.encode(x[a*SR:(a+length)*SR], np.arange(min(length-1, 20-a))).x for a in range(0, 20, length-1)]
-        np.testing.assert_allclose(np.concatenate(rows)[:20], whole, rtol=1e-5, atol=1e-5)
+        same(np.concatenate(rows)[:20], whole)
     mixed = np.random.default_rng(0).permutation(20)
-    np.testing.assert_allclose(enc.encode(x, starts[mixed]).x, whole[mixed], rtol=1e-5, atol=1e-5)
+    same(enc.encode(x, starts[mixed]).x, whole[mixed])
 
 def test_starts_off_the_frame_grid(enc):
     x = tone(120., 5., drift=.5)
     starts = [0., .333, 1.0051, 2.5]
     rows = [enc.encode(x[round(s*SR):round(s*SR)+2*SR], [0.]).x[0] for s in starts]
-    np.testing.assert_allclose(enc.encode(x, starts).x, rows, rtol=1e-5, atol=1e-5)
+    same(enc.encode(x, starts).x, rows)
 
 def test_cutting_a_real_recording(enc, grid_clips):
     x = np.concatenate(grid_clips[:8]); n = int(len(x)/SR) - 1
     whole = enc.encode(x, np.arange(n)).x
     parts = np.concatenate([enc.encode(x[i*SR:(i+2)*SR], [0.]).x for i in range(n)])
-    np.testing.assert_allclose(whole, parts, rtol=1e-5, atol=1e-5)
+    same(whole, parts)
 
 @pytest.mark.parametrize("f0", [55., 80., 120., 220., 390.])
 @pytest.mark.parametrize("noise_db", [30., 10.])
