@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
-from ..core import CamelsError, Float, Int, WindowConfig, configure
+from ..core import CamelsError, Float, Int, WindowConfig, configure, shaped
 from .core import AudioEncoder, Features, register_encoder
 
 # %% ../../nbs/11_encoders.prosody.ipynb #2d07d457
@@ -94,6 +94,7 @@ def mel_bank(
     f = np.linspace(0, top, n_fft//2+1)[:, None]
     return (np.maximum(0, np.minimum((f-e[:-2])/(e[1:-1]-e[:-2]), (e[2:]-f)/(e[2:]-e[1:-1])))*2/(e[2:]-e[:-2])).astype(np.float32)
 
+@shaped
 def tone(
     power:Float[np.ndarray, "f q"], # power spectra
     g:FrameGrid,
@@ -112,6 +113,7 @@ def parabola(a, b, c):
     off = np.where(bend < 0, .5*(a-c)/np.where(bend < 0, bend, 1), 0).clip(-1, 1)
     return off, b - .25*(a-c)*off
 
+@shaped
 def pitch_candidates(
     acf:Float[np.ndarray, "f l"], # normalised autocorrelation, 1 at lag 0
     g:FrameGrid,
@@ -131,6 +133,7 @@ def pitch_candidates(
     return lag, strength
 
 # %% ../../nbs/11_encoders.prosody.ipynb #77020b97
+@shaped
 def analyse_frames(
     frames:Float[np.ndarray, "f s"], # samples
     g:FrameGrid,
@@ -146,6 +149,7 @@ def analyse_frames(
     return level, peak, tone(power, g), *pitch_candidates(acf, g), acf
 
 # %% ../../nbs/11_encoders.prosody.ipynb #f98ec659
+@shaped
 def voice_path(
     lag:Float[np.ndarray, "f c"],      # candidate periods in samples
     strength:Float[np.ndarray, "f c"], # and their strengths
@@ -169,6 +173,7 @@ def voice_path(
     return path
 
 # %% ../../nbs/11_encoders.prosody.ipynb #3683ebed
+@shaped
 def refine_peak(
     acf:Float[np.ndarray, "f l"], # autocorrelation of each frame
     frame:Int[np.ndarray, " n"],  # which frame
@@ -191,9 +196,10 @@ def hnr_db(r):
     return 10*np.log10((r+1e-4)/(1-r+1e-4))
 
 # %% ../../nbs/11_encoders.prosody.ipynb #61b2565e
+@shaped
 def match_cycle(
     x:Float[np.ndarray, " s"],     # samples, padded by three longest periods
-    energy:Float[np.ndarray, " s+1"], # sum of squares before each sample
+    energy:Float[np.ndarray, " e"], # [s+1], sum of squares before each sample
     at:Int[np.ndarray, " n"],      # middle of each cycle
     period:Float[np.ndarray, " n"], # expected period in samples
     longest:int,                   # no period is longer
@@ -224,6 +230,7 @@ def pulse_level(x, at, width):
     w = np.where(np.abs(u) < 1, .5 + .5*np.cos(np.pi*u), 0)
     return np.sqrt((x[base]**2*w).sum(1)/w.sum(1))
 
+@shaped
 def cycles(
     x:Float[np.ndarray, " s"],       # samples
     middle:Int[np.ndarray, " n"],    # middle of each voiced frame, in samples
@@ -290,6 +297,7 @@ def track(
     return Tracks(level[idx], sound, voiced, spread(f0), spread(hnr), tones[idx], spread(cycle), steady, zcr)
 
 # %% ../../nbs/11_encoders.prosody.ipynb #935ca757
+@shaped
 def track_pitch(
     audio:Float[np.ndarray, " n"], # samples in [-1, 1]
     sr:int=16000,                  # sample rate in Hz
@@ -312,6 +320,7 @@ def jitter_shimmer(w:Tracks)->tuple[np.ndarray, np.ndarray]: # fractions, [n] ea
     step = sum((np.abs(a-b)*m).sum(1) for a, b, m in pairs)/np.maximum(sum(m.sum(1) for *_, m in pairs), 1)
     return jitter, step/np.maximum(masked_mean(sum(level)/3, w.steady), 1e-9)
 
+@shaped
 def prosody_values(w:Tracks)->Float[np.ndarray, "n 22"]:
     "The 22 values of each window, in the order of `PROSODY_NAMES`."
     f0 = masked_mean(w.f0_hz, w.voiced)
@@ -356,6 +365,7 @@ def bridge(f0_hz):
     if not len(on): return np.zeros(len(f0_hz), np.float32)
     return np.interp(np.arange(len(f0_hz)), on, np.log2(f0_hz[on]/np.median(f0_hz[on]))).astype(np.float32)
 
+@shaped
 def contours(
     w:Tracks,
     depth_db:float=30., # frames further below the window's loudest count as this far below
@@ -382,6 +392,7 @@ class ProsodyContour(Prosody22):
         return np.concatenate([prosody_values(w), coef.reshape(len(c), -1)], 1).astype(np.float32)
 
 # %% ../../nbs/11_encoders.prosody.ipynb #9e1e6604
+@shaped
 def librosa_prosody22(
     audio:Float[np.ndarray, " n"], # samples of one window in [-1, 1]
     sr:int=16000,                  # sample rate in Hz
