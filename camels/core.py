@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MODALITIES', 'EMOTIONS', 'SPLITS', 'CamelsError', 'nearest', 'WindowConfig', 'configure', 'parse_overrides',
            'set_seed', 'Registry', 'fingerprint', 'atomic_path', 'write_text', 'write_json', 'append_jsonl',
-           'read_jsonl', 'versions', 'RunFolder', 'asset', 'cache_dir', 'n_cores', 'peak_rss_mb', 'shaped']
+           'read_jsonl', 'versions', 'RunFolder', 'asset', 'cache_dir', 'n_cores', 'peak_rss_mb', 'one_thread',
+           'shaped']
 
 # %% ../nbs/00_core.ipynb #99a66c20
 import contextlib, difflib, hashlib, importlib.metadata, importlib.util, json, os, platform, random, resource, sys, tempfile, time
@@ -252,6 +253,17 @@ def peak_rss_mb(children:bool=True)->float:
     "Largest resident memory so far in MB: this process, or its largest finished child."
     who = [resource.RUSAGE_SELF] + [resource.RUSAGE_CHILDREN]*children
     return max(resource.getrusage(w).ru_maxrss for w in who) / (1024 if sys.platform != "darwin" else 1024**2)
+
+# %% ../nbs/00_core.ipynb #ddf0c7f7
+@contextlib.contextmanager
+def one_thread():
+    "One thread for BLAS and torch inside the block; as it was afterwards."
+    from threadpoolctl import threadpool_limits
+    torch = sys.modules.get("torch"); was = torch and torch.get_num_threads()
+    if torch: torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1): yield
+    finally: was and torch.set_num_threads(was)
 
 # %% ../nbs/00_core.ipynb #c986e5d7
 def shaped(f:Callable)->Callable:

@@ -16,8 +16,8 @@ from bokeh.plotting import figure
 
 from .state import ExplorerState, find, point_columns
 from ..core import RunFolder
-from ..report import stage_rows, thumbnails
-from ..viz import ACCENT, INK, MANY, colour_map, stage_starts
+from ..report import recall_rows, thumbnails
+from ..viz import ACCENT, INK, MANY, colour_map, loss_terms, stage_starts
 
 # %% ../../nbs/81_apps.explorer.ipynb #c946bf26
 HOVER = """<div style="max-width:260px;font:13px/1.35 system-ui,sans-serif">
@@ -83,13 +83,13 @@ def moments_frame(state:ExplorerState):
 
 # %% ../../nbs/81_apps.explorer.ipynb #5eb12f28
 def loss_plot(run): # a Bokeh figure, or a note where nothing was logged yet
-    "Loss terms over steps; a click on the legend hides a term."
+    "Loss terms over steps, before they are weighted; a click on the legend mutes a term."
     rows = [r for r in RunFolder(run).metrics() if "loss" in r]
     if not rows: return pn.pane.Markdown("No training step has been logged yet.")
     f = figure(sizing_mode="stretch_width", height=340, x_axis_label="step", y_axis_label="loss", tools="pan,wheel_zoom,reset,hover", tooltips=[("term", "$name"), ("step", "@x"), ("loss", "@y{0.000}")])
-    for i, k in enumerate(["loss", *sorted({k for r in rows for k in r if k.startswith("loss/")})]):
+    for i, k in enumerate(["loss", *loss_terms(rows)]):
         pts = [(r["step"], r[k]) for r in rows if r.get(k) is not None]
-        name = "total" if k == "loss" else k.removeprefix("loss/")
+        name = "total" if k == "loss" else k
         f.line(*map(list, zip(*pts)), name=name, legend_label=name, line_width=3 if k == "loss" else 1.6, color=INK if k == "loss" else MANY[(i-1) % len(MANY)], muted_alpha=.1)
     for s, at in stage_starts(rows).items(): f.add_layout(Span(location=at, dimension="height", line_dash="dotted", line_color=INK)); f.add_layout(Label(x=at, y=0, y_units="screen", text=f"stage {s}", text_color=INK, text_font_size="12px", x_offset=4, y_offset=4))
     f.legend.click_policy = "mute"; f.legend.label_text_font_size = "11px"; f.toolbar.logo = None; f.add_layout(f.legend[0], "right"); f.background_fill_alpha = f.border_fill_alpha = 0
@@ -97,7 +97,7 @@ def loss_plot(run): # a Bokeh figure, or a note where nothing was logged yet
 
 def stage_table(run): # a Panel object
     "The stages of report.json: what each adds, beside linear CCA and chance."
-    rows = stage_rows(run)
+    rows = recall_rows(run)
     if not rows: return pn.pane.Markdown("Not evaluated yet: `camels eval RUN --features FEATURES`.")
     head, *body = rows
     cell = lambda v, i: f'<td style="padding:4px 14px;text-align:{"left" if i == 0 else "right"}">{v}</td>'
