@@ -76,6 +76,7 @@ class AVAEAdapter(nn.Module):
         self.linear, self.mlp = nn.Linear(d_in, d_latent), mlp(d_in, hidden, d_latent, dropout)
         self.logvar, self.decoder = nn.Linear(d_in, d_latent), mlp(d_latent, hidden, d_in)
         nn.init.zeros_(self.logvar.weight); nn.init.zeros_(self.logvar.bias)
+        self.register_buffer("radius", torch.tensor(math.sqrt(d_latent)))
     def fit_stats(self, x, mask=None): fit_stats(self.stats, x, mask); return self
     def mean(self, y:Tensor)->Tensor: "Standardised features to `mu`."; return self.linear(y) + self.gain*self.mlp(self.norm(y))
     def encode(self, x:Tensor)->tuple[Tensor, Tensor]:
@@ -83,16 +84,19 @@ class AVAEAdapter(nn.Module):
         y = self.stats(x)
         if self.training: y = self.drop(y + self.noise*torch.randn_like(y))
         return self.mean(y), self.logvar(y).clamp(-8, 8)
-    def decode(self, z:Tensor)->Tensor: "Latent to standardised features."; return self.decoder(unit(z)*math.sqrt(z.shape[-1]))
+    def decode(self, z:Tensor)->Tensor: "Latent of any length to standardised features."; return self.decoder(unit(z)*self.radius)
     @shaped
     def forward(self,
         x:Float[Tensor,"b f"], # raw features
         sample:bool=False,     # draw `z` around `mu`
         decode:bool=True,      # also decode and encode again
+        mask:Bool[Tensor," b"]|None=None, # `True` where real; only for the usual length of `mu`
     )->AVAEOutput:
         mu, logvar = self.encode(x)
+        length = mu.detach() if mask is None else mu.detach()[mask]
+        if self.training and len(length): self.radius.lerp_(length.norm(dim=1).mean(), .05)
         z = mu + torch.randn_like(mu)*(logvar/2).exp() if sample else mu
-        recon = self.decode(z) if decode else None
+        recon = (self.decoder(z) if sample else self.decode(z)) if decode else None
         return AVAEOutput(z, mu, logvar, recon, self.mean(recon) if decode else None)
 
 # %% ../../nbs/40_nn.adapters.ipynb #82e388f0
