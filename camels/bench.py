@@ -7,7 +7,7 @@ __all__ = ['Row', 'in_turns', 'facemesh_alone', 'encode_seconds', 'bench_encode'
            'table_digest', 'bench_kill']
 
 # %% ../nbs/55_bench.ipynb #f2ee2c43
-import json, os, random, shutil, signal, statistics, subprocess, sys, tempfile, time
+import os, random, shutil, signal, statistics, subprocess, sys, tempfile, time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -16,9 +16,8 @@ from typing import Callable
 
 import numpy as np
 
-from .core import CamelsError, cache_dir, n_cores, peak_rss_mb
+from .core import CamelsError, WindowConfig, cache_dir, n_cores, peak_rss_mb
 from .data.core import clips_from, shared_data
-from .media import Clip
 
 # %% ../nbs/55_bench.ipynb #eb0bfe0c
 @dataclass
@@ -116,7 +115,7 @@ def bench_latent(
     from camels.curriculum import train
     from camels.data.encode import encode
     from camels.evaluate import evaluate_run
-    if features is None: features = cache_dir()/"grid_s1.lance"; encode(grid_clips(), features)
+    if features is None: features = cache_dir()/"grid_s1.lance"; encode(grid_clips(), features, dict(prosody="prosody_contour"), WindowConfig(hop_s=.25))
     tmp = tempfile.TemporaryDirectory(); run = Path(out or Path(tmp.name)/"run")
     train(features, run, changes, resume=(run/"run.json").exists(), progress=False)
     rep = evaluate_run(run, features)

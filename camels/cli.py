@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .core import CamelsError, WindowConfig, cache_dir, n_cores, nearest, parse_overrides, peak_rss_mb, versions
+from .core import CamelsError, WindowConfig, n_cores, nearest, parse_overrides
 
 # %% ../nbs/90_cli.ipynb #49759ac3
 app = typer.Typer(name="camels", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -130,7 +130,7 @@ app.add_typer(data, name="data")
 
 def _all_corpora():
     import camels.data.grid, camels.data.studio  # noqa: F401, E401  fill the registry
-    from camels.data.core import corpora, get_corpus, list_corpora
+    from camels.data.core import get_corpus, list_corpora
     return [get_corpus(n) for n in list_corpora()]
 
 @data.command("list")

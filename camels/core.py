@@ -6,17 +6,19 @@
 __all__ = ['MODALITIES', 'EMOTIONS', 'SPLITS', 'CamelsError', 'nearest', 'WindowConfig', 'configure', 'parse_overrides',
            'set_seed', 'Registry', 'fingerprint', 'atomic_path', 'write_text', 'write_json', 'append_jsonl',
            'read_jsonl', 'versions', 'RunFolder', 'asset', 'cache_dir', 'n_cores', 'peak_rss_mb', 'one_thread',
-           'shaped']
+           'shaped', 'Bool', 'Float', 'Int', 'UInt8']
 
 # %% ../nbs/00_core.ipynb #99a66c20
 import contextlib, difflib, hashlib, importlib.metadata, importlib.util, json, os, platform, random, resource, sys, tempfile, time
-from dataclasses import dataclass, field, fields, is_dataclass, asdict, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8, jaxtyped
+
+_all_ = ["Bool", "Float", "Int", "UInt8"]
 
 # %% ../nbs/00_core.ipynb #eb5cc228
 MODALITIES = ("video", "phoneme", "prosody")

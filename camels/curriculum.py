@@ -17,7 +17,6 @@ from typing import Callable
 
 import numpy as np
 import torch
-from fastcore.basics import patch
 from safetensors.torch import save_file
 
 from .core import MODALITIES, SPLITS, CamelsError, RunFolder, WindowConfig, atomic_path, configure, nearest, set_seed, write_json
@@ -26,7 +25,7 @@ from .metrics import retrieval
 from .nn.adapters import AVAEOutput
 from .nn.flow import flow_consistency, flow_loss, ordered_pairs
 from .nn.losses import (MoCoQueue, capacity_at, info_nce, kl_capacity, moco_nce, orthogonality, phone_probe_loss, phone_slot_loss,
-    recon_loss, reencode_loss, vicreg)
+    recon_loss, reencode_loss, soften, vicreg)
 from .store import FeatureSet, batch, load_features, subset
 from .train.checkpoint import CheckpointCB, Checkpoints, load_learner
 from .train.learner import (AmpCB, Callback, ClipCB, DeviceCB, EarlyStopCB, EventCB, Learner, MetricsCB, MomentumCB, ProgressCB,
@@ -128,7 +127,8 @@ class TrainConfig:
     hidden_video: int = 256    # width inside the video adapter, and of modalities that are not named here
     hidden_prosody: int = 64   # width inside the prosody adapter
     hidden_phoneme: int = 64   # width of an adapted phone
-    noise: float = 0.7         # deviation of the noise on standardised features in training
+    noise: float = 0.7; noise_prosody: float = 0.3 # deviation of the noise on standardised features in training
+    prosody_pull: float = 0.1  # how strongly pairs with prosody pull the other modality, in [0, 1]
     dropout: float = 0.1       # share of features and units dropped in training
     w_nce: float = 1.0         # weight: InfoNCE between all pairs
     w_moco: float = 0.0        # weight: MoCo against the queue (0 = no queue)
@@ -194,6 +194,7 @@ class Step:
     moco: object=None # `MoCoCB`, where there is a queue
     @property
     def pairs(self): return list(combinations(self.out.unit, 2))
+    def pulled(self, m, partner): "Latents of `m`, hardly pulled where the partner is prosody."; return soften(self.out.unit[m], self.cfg.prosody_pull if partner == "prosody" else 1.)
     @property
     def vaes(self): return {m: o for m, o in self.out.out.items() if isinstance(o, AVAEOutput)}
     @property
@@ -216,7 +217,7 @@ def stage_weights(
 
 # %% ../nbs/52_curriculum.ipynb #9643b0a7
 @term("A")
-def nce(s): return mean(info_nce(s.out.unit[a], s.out.unit[b], s.model.scale(a, b), s.out.mask[a] & s.out.mask[b], s.batch["group"]).loss for a, b in s.pairs)
+def nce(s): return mean(info_nce(s.pulled(a, b), s.pulled(b, a), s.model.scale(a, b), s.out.mask[a] & s.out.mask[b], s.batch["group"]).loss for a, b in s.pairs)
 @term("A")
 def moco(s): return s.moco.loss(s)
 @term("A")
@@ -235,7 +236,7 @@ def recon(s):
     if m: parts.append(phone_slot_loss(o.recon, s.batch["phone_label"], s.batch["phone_place"], s.batch["phone_mask"], s.out.mask[m]).loss)
     return mean(parts)
 @term("B")
-def reencode(s): return mean(reencode_loss(o.z, o.z_re, s.out.mask[m]) for m, o in s.vaes.items())
+def reencode(s): return mean(reencode_loss(o.mu, o.z_re, s.out.mask[m]) for m, o in s.vaes.items())
 @term("B")
 def kl(s): return mean(kl_capacity(o.mu, o.logvar, capacity_at(s.ramp, s.cfg.kl_prosody if m == "prosody" else s.cfg.kl_video), s.out.mask[m]).loss for m, o in s.vaes.items())
 @term("B")
@@ -261,7 +262,7 @@ class MoCoCB(MomentumCB):
     def loss(self, s):
         with torch.no_grad(): self.keys = self.slow(s.batch, decode=False)
         self.group = s.batch["group"]; pairs = [p for a, b in s.pairs for p in ((a, b), (b, a))]
-        return mean(moco_nce(s.out.unit[a], self.keys.unit[b], self.queues[b], s.model.scale(a, b), s.out.mask[a] & s.out.mask[b], self.group) for a, b in pairs)
+        return mean(moco_nce(s.pulled(a, b), self.keys.unit[b], self.queues[b], s.model.scale(a, b), s.out.mask[a] & s.out.mask[b], self.group) for a, b in pairs)
     def after_step(self, learn):
         super().after_step(learn)
         for m, z in self.keys.unit.items(): self.queues[m].push(z, self.group, self.keys.mask[m])
@@ -343,7 +344,7 @@ def make_latent(
     "An untrained latent space for these features, standardised with the train split."
     set_seed(cfg.seed)
     kinds = {m: "phones" if m == "phoneme" and fs.has_phones else "vector" for m in fs.mask}
-    mods = {m: ModalityConfig(kind=k, d_in=fs.widths[m], hidden=getattr(cfg, f"hidden_{m}", cfg.hidden_video), noise=cfg.noise, dropout=cfg.dropout, n_labels=len(fs.labels) if k == "phones" else 0)
+    mods = {m: ModalityConfig(kind=k, d_in=fs.widths[m], hidden=getattr(cfg, f"hidden_{m}", cfg.hidden_video), noise=getattr(cfg, f"noise_{m}", cfg.noise), dropout=cfg.dropout, n_labels=len(fs.labels) if k == "phones" else 0)
             for m, k in kinds.items()}
     latent = LatentSpace(LatentConfig(modalities=mods, d_latent=cfg.d_latent, labels=tuple(fs.labels), encoders=fs.encoders))
     t = subset(fs, fs.where("train"))

@@ -103,7 +103,7 @@ class Dominance:
     "Rule-based lip-sync: dominance functions over viseme targets, opened by loudness."
     def __init__(self,
         gain:float=1.,      # how clearly the speaker articulates; 1 is average
-        by_loudness:float=.75, # share of the opening that follows loudness, in [0, 1]
+        by_loudness:float=.85, # share of the opening that follows loudness, in [0, 1]
     ): self.gain, self.by_loudness = gain, by_loudness
     def track(self,
         phones:Sequence[Phone], # in order of time

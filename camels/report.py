@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import CamelsError, RunFolder, write_json, write_text
+from .core import CamelsError, RunFolder, write_text
 from .curriculum import toy_features, train
 from .evaluate import evaluate_run, stage_rows
 from .viz import ACCENT, as_png, data_url, latent_figure, loss_figure, project, retrieval_figure
@@ -148,7 +148,7 @@ def write_card(
     run, # run folder with report.json
 )->Path: # RUN/card.md
     "The model card of a run, from its own figures."
-    rep, info, pts = read_report(run), RunFolder(run).info, load_points(run)
+    info, pts = RunFolder(run).info, load_points(run)
     corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "the user's own recordings"
     encs = [["modality", "encoder", "version", "fingerprint"], *([m, c.get("name"), c.get("version"), c.get("fingerprint")] for m, c in info.get("encoders", {}).items())]
     text = f"""# {Path(run).name}: a CAMELS latent space

@@ -7,15 +7,15 @@ __all__ = ['TEXT_COLUMNS', 'table_schema', 'clip_rows', 'FeatureTable', 'add_row
            'subset', 'batch', 'bytes_per_window']
 
 # %% ../nbs/21_store.ipynb #7d04934f
-import errno, json, os
+import errno, json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Sequence
 
 import numpy as np
 
-from .core import MODALITIES, CamelsError, WindowConfig, configure, fingerprint, write_json
-from .encoders.core import Features, PhoneFeatures, Phones
+from .core import MODALITIES, CamelsError, WindowConfig, configure, fingerprint
+from .encoders.core import Phones
 from .media import Clip
 
 # %% ../nbs/21_store.ipynb #373d0fb9
@@ -90,9 +90,7 @@ class FeatureTable:
     @classmethod
     def create(cls, path, schema):
         "The table at `path`, made empty where there is none; refuses a table of other encoders or windows."
-        import lance
-        if not Path(path).exists() or not any(Path(path).iterdir()):
-            return cls(path, _writing(path, lambda: lance.write_dataset(schema.empty_table(), str(path), mode="create")))
+        if not Path(path).exists() or not any(Path(path).iterdir()): return cls(path, _write(path, schema.empty_table(), "create"))
         t = cls.open(path); t._same(json.loads(schema.metadata[b"camels"])); return t
     @property
     def meta(self)->dict: return json.loads(self.ds.schema.metadata[b"camels"])
@@ -110,6 +108,10 @@ class FeatureTable:
 
 def _who(card): return f"{card['name']} {card['version']} ({card['fingerprint']})" if card else "no encoder"
 
+def _write(path, table, mode):
+    import lance
+    return _writing(path, lambda: lance.write_dataset(table, str(path), mode=mode))
+
 def _writing(path, f):
     "Run `f`; a full disk or a missing permission becomes one clear line."
     try: return f()
@@ -125,10 +127,8 @@ def add_rows(
     tables:list,        # from `clip_rows`; whole clips
 )->FeatureTable: # the table as it is now
     "Append the rows of whole clips in one atomic step."
-    import lance, pyarrow as pa
-    if not tables: return table
-    ds = _writing(table.path, lambda: lance.write_dataset(pa.concat_tables(tables), str(table.path), mode="append"))
-    return FeatureTable(table.path, ds)
+    import pyarrow as pa
+    return FeatureTable(table.path, _write(table.path, pa.concat_tables(tables), "append")) if tables else table
 
 def compact(table:FeatureTable)->FeatureTable:
     "Join the small pieces that appending left and forget old versions; same rows, same order."

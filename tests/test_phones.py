@@ -79,7 +79,7 @@ def test_training_resumes_to_the_same_weights(tmp_path):
     from safetensors.torch import load_file
     import torch
     small = ["steps=4", "batch=2", "item_s=2", "warm=1", "save_every=2", f"data={tmp_path}"]
-    code = "import sys, torch; from camels.train.phones import *; from camels.train.phones import MiniConfig; torch.set_num_threads(1); " \
+    code = "import sys, torch; from camels.core import configure, parse_overrides; from camels.train.phones import MiniConfig, PhonesConfig, train_phones; torch.set_num_threads(1); " \
            "c = configure(PhonesConfig(), parse_overrides(sys.argv[3:])); train_phones(sys.argv[1], c, MiniConfig(d=16, layers=1), resume=True, stop_at=int(sys.argv[2]))"
     for run, stop in (("one", "4"), ("two", "2"), ("two", "4")): subprocess.run([sys.executable, "-c", code, str(tmp_path/run), stop, *small], check=True, cwd=root)
     one, two = (load_file(tmp_path/r/"checkpoints/last.safetensors") for r in ("one", "two"))

@@ -17,7 +17,7 @@ from bokeh.plotting import figure
 from .state import ExplorerState, find, point_columns
 from ..core import RunFolder
 from ..report import recall_rows, thumbnails
-from ..viz import ACCENT, INK, MANY, colour_map, loss_terms, stage_starts
+from ..viz import ACCENT, INK, MANY, loss_terms, stage_starts
 
 # %% ../../nbs/81_apps.explorer.ipynb #c946bf26
 HOVER = """<div style="max-width:260px;font:13px/1.35 system-ui,sans-serif">

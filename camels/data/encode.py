@@ -7,7 +7,7 @@ __all__ = ['DEFAULT_ENCODERS', 'STRETCH_S', 'load_encoders', 'encode_audio', 'ab
            'EncodeReport', 'write_errors', 'encode', 'only_writer']
 
 # %% ../../nbs/23_data.encode.ipynb #fd6f4e68
-import contextlib, fcntl, json, os, sys, threading, time
+import contextlib, fcntl, json, os, threading, time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core import CamelsError, WindowConfig, n_cores, one_thread, read_jsonl, write_text
 from .core import clips_from
-from ..encoders.core import Features, PhoneFeatures, Phones, create_encoder, encoders, list_encoders
+from ..encoders.core import Features, PhoneFeatures, Phones, create_encoder, list_encoders
 from ..media import Clip, iter_frames, probe, read_audio, window_starts
 from ..store import FeatureTable, add_rows, clip_rows, compact, table_schema
 

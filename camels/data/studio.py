@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['VOICES', 'TURNS', 'FPS', 'SIZE', 'NOISE', 'VERSION', 'rng_for', 'Speaker', 'split_of_speaker', 'speaker', 'grammar',
-           'moods', 'expand', 'compose', 'Turn', 'plan_studio', 'Delivery', 'delivery', 'wander', 'shelf', 'stressed',
-           'speak', 'f0_track', 'habitual_hz', 'semitones', 'mood_face', 'blend_mouth', 'blinks', 'glances',
-           'head_motion', 'Performance', 'perform', 'film', 'write_studio', 'Studio']
+           'moods', 'expand', 'compose', 'Turn', 'plan_studio', 'Delivery', 'delivery', 'wander', 'shelf', 'breathe',
+           'Phrase', 'stressed', 'cut_phrases', 'phrases', 'Take', 'speak', 'over_time', 'f0_track', 'habitual_hz',
+           'semitones', 'mood_face', 'blend_mouth', 'blinks', 'glances', 'residual', 'head_motion', 'Performance',
+           'perform', 'film', 'write_studio', 'Studio']
 
 # %% ../../nbs/36_data.studio.ipynb #22739a99
 import concurrent.futures, contextlib, functools, hashlib, json, math, multiprocessing, os, re, threading, time
@@ -49,8 +50,8 @@ class Speaker:
     lively: float        # how much the head moves; 1 is average
     uneven: float        # left side stronger than right by this share
 
-VOICES = ("en-us+m3", "en-gb+f2", "en-gb-x-rp+m1", "en-us+f3", "en-gb-scotland+m7", "en-029+f5", "en-gb+m2", "en-us+f4",
-          "en-us-nyc+m5", "en-gb-x-gbclan+f1", "en-us+m1", "en-gb-x-rp+f5")
+VOICES = ("en-us+m3", "en-gb+f2", "en-us+f4", "en-gb-x-rp+m1", "en-gb-scotland+m7", "en-029+f5", "en-gb+m2", "en-us+f3",
+          "en-us-nyc+m5", "en-gb-x-gbclan+f1", "en-gb-x-rp+f5", "en-us+m1")
 
 def split_of_speaker(i:int, n:int)->str: # i in [0, n)
     "A quarter of the speakers for test, one in twelve for validation, the others for training."
@@ -71,7 +72,7 @@ def speaker(
     faces = (random_identity(int(r.integers(2**31))) for _ in range(200))
     face = next(f for f in faces if (f.lashes < 1) == male)
     u = lambda a, b: round(float(r.uniform(a, b)), 3)
-    return Speaker(f"s{i:02d}", split_of_speaker(i, n), face, variant, u(44, 56), u(160, 184), u(.9, 1.1), u(.9, 1.1), u(.8, 1.2), u(-.06, .06))
+    return Speaker(f"s{i:02d}", split_of_speaker(i, n), face, variant, u(54, 62) if male else u(34, 42), u(152, 174), u(1., 1.2), u(.9, 1.1), u(.8, 1.2), u(-.06, .06))
 
 # %% ../../nbs/36_data.studio.ipynb #fd7cf6b6
 @functools.cache
@@ -152,7 +153,7 @@ def _who(k:int, n:int, seed:int)->tuple[int, int]:
     "The two speakers of dialogue `k`: of ten dialogues, three among test speakers."
     test, rest = _pairs(n, seed)
     if not test: return rest[k % len(rest)]
-    late = (3*k)//10 != (3*(k+1))//10
+    k += 2; late = (3*k)//10 != (3*(k+1))//10   # the second dialogue is the first of them: a short corpus has a test too
     return test[(3*k//10) % len(test)] if late else rest[(k - 3*k//10) % len(rest)]
 
 # %% ../../nbs/36_data.studio.ipynb #c4492da0
@@ -163,7 +164,7 @@ def _mood(k:int, number:int, before:str, counts:dict, seed:int)->tuple: # (emoti
     answers = sorted(moods()["answers"][before], key=lambda e: (counts[e], r.random())) if before else rare
     emotion = answers[0] if r.random() < .55 and counts[answers[0]] <= counts[rare[0]] + 2 else rare[0]
     intensity = round(float(r.uniform(.5, 1)), 3)
-    vad = np.array(moods()["emotions"][emotion]["vad"])*(.4 + .6*intensity) + r.normal(0, .12, 3)
+    vad = np.array(moods()["emotions"][emotion]["vad"])*(.4 + .6*intensity) + r.normal(0, .15, 3)
     return emotion, intensity, tuple(round(float(v), 3) for v in vad.clip(-1, 1))
 
 def _dialogue(k:int, n:int, seed:int, counts:dict, used:set)->list: # of `Turn`
@@ -204,16 +205,18 @@ class Delivery:
     gain_db: float  # loudness relative to normal
     tilt_db: float  # treble relative to normal
     formants: float # factor on all resonances
+    breath: float   # breathiness in [0, 1]
 
 def delivery(
     vad,               # valence, arousal, dominance in [-1, 1]
     who:Speaker,
     smile:float=0.,    # spread of the lips, −1 drawn down … 1 smiling
+    breath:float=0.,   # breathiness in [0, 1]
 )->Delivery:
     "Prosody that follows the mood."
-    v, a, d = vad
-    return Delivery(float(np.clip(who.pitch + 17*a + 4*v - 5*d, 2, 97)), float(np.clip(50 + 30*a + 15*v, 5, 99)), float(np.clip(who.rate*(1 + .2*a), 110, 250)),
-                    7*a + 3*d, 6*a + 2*d, 1 + .04*smile)
+    v, a, d = map(float, vad)
+    return Delivery(float(np.clip(who.pitch + 18*a + 4*v - 5*d, 2, 97)), float(np.clip(50 + 32*a + 15*v, 5, 99)), float(np.clip(who.rate*(1 + .2*a), 110, 250)),
+                    7*a + 4*d, 6*a + 2*d - 3*breath, 1 + .06*smile, breath)
 
 # %% ../../nbs/36_data.studio.ipynb #40177b27
 def wander(
@@ -230,47 +233,121 @@ def wander(
     return knots[i] + (knots[i+1] - knots[i])*u*u*(3 - 2*u)
 
 # %% ../../nbs/36_data.studio.ipynb #ad7e2b28
+def _low(x, sr:int, corner_hz:float):
+    "First-order low-pass."
+    from scipy.signal import lfilter
+    w = math.tan(math.pi*corner_hz/sr)
+    return lfilter([w/(1 + w)]*2, [1, (w - 1)/(1 + w)], x)
+
 def shelf(
     x:Float[np.ndarray, " n"],
-    sr:int,            # sample rate in Hz
-    db:float,          # treble gain in dB
+    sr:int,                 # sample rate in Hz
+    db,                     # treble gain in dB: a number or a curve [n]
     corner_hz:float=1500.,
 )->Float[np.ndarray, " n"]:
-    "First-order high shelf."
-    from scipy.signal import lfilter
-    g, w = 10**(db/20), math.tan(math.pi*corner_hz/sr)
-    return lfilter([(g + w)/(1 + w), (w - g)/(1 + w)], [1, (w - 1)/(1 + w)], x).astype(np.float32)
+    "First-order high shelf that may change with time."
+    low = _low(x, sr, corner_hz)
+    return (low + (x - low)*10**(np.asarray(db)/20)).astype(np.float32)
+
+def breathe(x:Float[np.ndarray, " n"], sr:int, breath, rng)->Float[np.ndarray, " n"]:
+    "Add air above 1 kHz where there is voice; at `breath` 1 it is 8 dB below the voice."
+    air = rng.normal(0, 1, len(x)); air -= _low(air, sr, 1000)
+    return (x + .4*breath*np.sqrt(np.maximum(_low(x.astype(np.float64)**2, sr, 20), 0))*air).astype(np.float32)
 
 # %% ../../nbs/36_data.studio.ipynb #448e4465
+@dataclass(frozen=True)
+class Phrase:
+    "A stretch said in one breath."
+    text: str       # stress marks kept
+    level: float    # share of the mood that shows, about [0, 1.2]
+    pause_s: float  # silence before it in seconds
+    breaks: tuple   # ((word number, pause after it in seconds), …)
+
 def stressed(
     text:str, # with *stress* marks
 )->tuple[str, list[int]]: # plain text; numbers of the stressed words
     "Split stress marks from a text."
     return text.replace("*", ""), [i for i, w in enumerate(text.split()) if "*" in w]
 
-def _pause(turn:Turn)->dict: # {word number: seconds}
-    "Some speakers stop to think: at a comma or before a joining word."
-    r, words = turn.rng("pause"), turn.transcript.split()
-    places = [i for i, w in enumerate(words[1:-2], 1) if w.endswith((",", ".", "?", "!")) or words[i+1] in ("and", "that", "when", "of", "in", "with", "about")]
-    return {int(_choose(r, places)): round(float(r.uniform(.25, .6)), 3)} if places and r.random() < .4 else {}
+def cut_phrases(text:str)->list[str]:
+    "Sentences; a sentence of ten words or more is cut at a comma with three words on either side."
+    out = []
+    for sentence in re.findall(r"[^.?!]+[.?!]+\*?|[^.?!]+$", text):
+        words = sentence.split()
+        at = [i+1 for i, w in enumerate(words) if w.strip("*").endswith(",") and 3 <= i+1 <= len(words)-3]
+        out += [" ".join(words[:at[0]]), " ".join(words[at[0]:])] if at and len(words) >= 10 else [" ".join(words)]
+    return [o for o in out if o]
 
+# %% ../../nbs/36_data.studio.ipynb #b9188831
+_JOINTS = ("and", "that", "when", "of", "in", "with", "about", "for", "at")
+
+def phrases(turn:Turn)->list[Phrase]:
+    "The phrases of a turn with their levels: one carries the mood, the others between nothing and half of it."
+    r, texts = turn.rng("phrases"), cut_phrases(turn.text)
+    apex = int(r.choice(len(texts), p=np.sqrt([len(t) for t in texts])/np.sqrt([len(t) for t in texts]).sum()))
+    out = []
+    for i, t in enumerate(texts):
+        words = t.replace("*", "").split()
+        places = [k for k, w in enumerate(words[1:-2], 1) if w.endswith(",") or words[k+1] in _JOINTS]
+        think = ((int(_choose(r, places)), round(float(r.uniform(.25, .6)), 3)),) if places and r.random() < .3 else ()
+        out.append(Phrase(t, round(float(r.uniform(.9, 1.2) if i == apex else r.uniform(0, .5)), 3), round(float(r.uniform(.12, .3)) if i else 0., 3), think))
+    return out
+
+# %% ../../nbs/36_data.studio.ipynb #6f8fd901
+@dataclass
+class Take:
+    "A turn as spoken, before gain, treble and breath."
+    speech: Speech
+    spans: list     # (start_s, end_s, level, `Delivery`) of each phrase
+    stressed: list  # of `Word`
+
+def _say(turn:Turn, who:Speaker, phrase:Phrase, smile:float)->tuple[Speech, Delivery]:
+    "One phrase: espeak speaks it lower and slower by the formant factor, and the samples are played faster by it."
+    import soxr
+    l, (text, strong) = phrase.level, stressed(phrase.text)
+    vad = _CALM + l*(np.array(turn.vad) - _CALM)
+    d = delivery(vad, who, smile*l, moods()["emotions"][turn.emotion].get("breath", 0.)*turn.intensity*l)
+    s = create_voice("espeak").speak(text, who.variant, pitch=np.clip(d.pitch - 85*math.log2(d.formants), 0, 99), range=d.range, rate=np.clip(d.rate/d.formants, 80, 450),
+                                     emphasis={i: "strong" if vad[1] > 0 else "moderate" for i in strong}, breaks=dict(phrase.breaks))
+    x = soxr.resample(s.audio, round(s.sr*d.formants), s.sr); k = len(s.audio)/len(x)
+    squeeze = lambda o: replace(o, start_s=o.start_s/k, end_s=o.end_s/k)
+    phones = [squeeze(p) for p in s.phones]
+    return Speech(x[:round((phones[-1].end_s + .08)*s.sr)], s.sr, phones, [squeeze(w) for w in s.words]), d
+
+_CALM = np.array((0., -.2, 0.))
+
+# %% ../../nbs/36_data.studio.ipynb #b0082c47
 def speak(
     turn:Turn,
     who:Speaker,
-    smile:float=0., # spread of the lips in [-1, 1]
-)->tuple[Speech, Delivery]: # 22,050 Hz; gain not yet applied
-    "The turn as espeak says it in this mood, formants and treble included."
-    import soxr
-    d, (text, strong) = delivery(turn.vad, who, smile), stressed(turn.text)
-    r = turn.rng("delivery"); jitter = r.normal(0, 1, 2)
-    f = d.formants
-    d = replace(d, pitch=float(np.clip(d.pitch + 3*jitter[0], 0, 99)), rate=d.rate*(1 + .05*float(jitter[1])))
-    s = create_voice("espeak").speak(text, who.variant, pitch=np.clip(d.pitch - 85*math.log2(f), 0, 99), range=d.range, rate=np.clip(d.rate/f, 80, 450),
-                                     emphasis={i: "strong" if turn.vad[1] > 0 else "moderate" for i in strong}, breaks=_pause(turn))
-    x = s.audio if abs(f - 1) < 1e-3 else soxr.resample(s.audio, round(s.sr*f), s.sr)
-    k = len(s.audio)/len(x)
-    squeeze = lambda o: replace(o, start_s=o.start_s/k, end_s=o.end_s/k)
-    return Speech(shelf(x, s.sr, d.tilt_db), s.sr, [squeeze(p) for p in s.phones], [squeeze(w) for w in s.words]), d
+    lead_s:float=0., # silence before it in seconds
+)->Take: # 22,050 Hz
+    "All phrases of a turn in a row, each in its measure of the mood."
+    parts, phones, words, spans, strong, t = [], [], [], [], [], lead_s
+    smile = _smile(turn.emotion)*turn.intensity
+    for p in phrases(turn):
+        s, d = _say(turn, who, p, smile); quiet = np.zeros(round(((p.pause_s or lead_s))*s.sr), np.float32)
+        t += p.pause_s
+        move = lambda o: replace(o, start_s=o.start_s + t, end_s=o.end_s + t)
+        said = [move(w) for w in s.words]
+        parts += [quiet, s.audio]; phones += [move(o) for o in s.phones]; words += said
+        strong += [said[i] for i in stressed(p.text)[1] if i < len(said)]
+        spans.append((t, t + s.duration_s, p.level, d)); t += s.duration_s
+    return Take(Speech(np.concatenate(parts), s.sr, phones, words), spans, strong)
+
+def _smile(emotion:str)->float:
+    "How far the mood spreads the lips, from −1 drawn or pouted to 1."
+    f = moods()["emotions"][emotion]["face"]
+    return f.get("mouthSmile", 0) - .7*f.get("mouthFrown", 0) - f.get("mouthPucker", 0)
+
+def over_time(
+    spans:list,               # of a `Take`
+    value,                    # gives the value of a span
+    t_s:Float[np.ndarray, " t"],
+)->Float[np.ndarray, " t"]:
+    "A property of the phrases as a curve, gliding from one to the next."
+    knots = [(t, value(o)) for o in spans for t in (o[0] + .06, max(o[0] + .07, o[1] - .06))]
+    return np.interp(t_s, *zip(*knots))
 
 # %% ../../nbs/36_data.studio.ipynb #fb1a0d7c
 def f0_track(
@@ -285,7 +362,7 @@ def f0_track(
     ac = np.fft.irfft(np.abs(np.fft.rfft(f, 2048))**2)
     lo, hi = sr//400, sr//60
     lag = ac[:, lo:hi].argmax(1) + lo
-    voiced = (ac[np.arange(n), lag] > .35*ac[:, 0]) & (ac[:, 0] > 1e-3)
+    voiced = (ac[np.arange(n), lag] > .3*ac[:, 0]) & (ac[:, 0] > 1e-3)
     return np.where(voiced, sr/lag, np.nan)
 
 @functools.lru_cache(256)
@@ -356,23 +433,26 @@ def glances(
     return (out + np.r_[out[:1], out[:-1]])/2
 
 # %% ../../nbs/36_data.studio.ipynb #7625af52
+def residual(turn:Turn)->Float[np.ndarray, "3"]:
+    "How valence, arousal and dominance of this turn differ from what its emotion and intensity alone would say."
+    return np.array(turn.vad) - np.array(moods()["emotions"][turn.emotion]["vad"])*(.4 + .6*turn.intensity)
+
 def head_motion(
     turn:Turn,
     who:Speaker,
-    words:list,                        # timed `Word`s
+    nods:list,                         # stressed `Word`s
     pitch_st:Float[np.ndarray, " t"],  # semitones above the habitual pitch
+    level:Float[np.ndarray, " t"],     # how much of the mood shows
     effort:Float[np.ndarray, " t"],    # slow curve, about −1 … 1
     fps:float,                         # frame rate in Hz
 )->tuple[np.ndarray, np.ndarray]: # rotation [t 3] in radians (yaw, pitch, roll); translation [t 3] in units
     "Drift, the mood's own posture, rise with pitch, a nod on each stressed word."
-    n, r = len(pitch_st), turn.rng("head")
-    m = moods()["emotions"][turn.emotion]
-    swing = who.lively*(1 + .6*turn.vad[1])*(1 + .4*effort)[:, None]
-    rot = wander(r, n, fps, 1.3, 3)*[.035, .022, .02]*swing + np.array(m.get("head", (0, 0, 0)))*turn.intensity*who.expressive
-    rot[:, 1] += .009*pitch_st*who.lively
-    t, (_, strong) = np.arange(n)/fps, stressed(turn.text)
-    for i in strong:
-        if i < len(words): rot[:, 1] -= .055*who.lively*np.exp(-((t - (words[i].start_s + words[i].end_s)/2)/.11)**2)
+    n, r, t = len(pitch_st), turn.rng("head"), np.arange(len(pitch_st))/fps
+    swing = who.lively*((1 + .6*turn.vad[1]*level)*(1 + .4*effort))[:, None]
+    posture = np.array(moods()["emotions"][turn.emotion].get("head", (0, 0, 0)))*turn.intensity + [0, .1*residual(turn)[2], 0]
+    rot = wander(r, n, fps, 1.3, 3)*[.035, .015, .02]*swing + level[:, None]*who.expressive*posture
+    rot[:, 1] += .014*pitch_st*who.lively
+    for w in nods: rot[:, 1] -= .055*who.lively*np.exp(-((t - (w.start_s + w.end_s)/2)/.11)**2)
     return rot.astype(np.float32), (wander(r, n, fps, 2., 3)*[.012, .01, .01]*swing).astype(np.float32)
 
 # %% ../../nbs/36_data.studio.ipynb #c496dd79
@@ -385,21 +465,21 @@ class Performance:
     sr: int                 # sample rate in Hz
     phones: list            # of `Phone`
     words: list             # of `Word`
-    delivery: Delivery
+    spans: list             # (start_s, end_s, level, `Delivery`) of each phrase
     weights: np.ndarray     # [t 52]
     rotation: np.ndarray    # [t 3] yaw, pitch, roll in radians
     translation: np.ndarray # [t 3] in units of the eye distance
     gaze: np.ndarray        # [t 2] yaw, pitch in radians
 
-def _sound(s:Speech, d:Delivery, effort, n:int, lead_s:float, rng)->np.ndarray:
-    "Speech with its gain and swell, placed in a recording of `n` frames with a little room noise."
-    x = np.zeros(round(n/FPS*s.sr), np.float32); a = round(lead_s*s.sr)
-    x[a:a+len(s.audio)] = s.audio[:len(x)-a]
-    db = d.gain_db - 5 + 3*np.interp(np.arange(len(x))/s.sr*FPS, np.arange(n), effort)
-    y = x*10**(db/20)
+def _sound(take:Take, effort, n:int, rng)->np.ndarray:
+    "The take with its breath, treble, gain and swell, in a recording of `n` frames with a little room noise."
+    s, x = take.speech, np.zeros(round(n/FPS*take.speech.sr), np.float32); x[:len(s.audio)] = s.audio
+    t = np.arange(0, len(x), 100)/s.sr
+    fine = lambda curve: np.interp(np.arange(len(x)), np.arange(0, len(x), 100), curve)
+    swell = np.interp(t*FPS, np.arange(n), effort)
+    tilt, gain, breath = (over_time(take.spans, lambda o: getattr(o[3], k), t) for k in ("tilt_db", "gain_db", "breath"))
+    y = shelf(breathe(x, s.sr, fine(breath), rng), s.sr, fine(tilt + 2*swell))*fine(10**((gain - 4 + 3*swell)/20))
     return (np.tanh(y*.9)/.9 + rng.normal(0, NOISE, len(x))).astype(np.float32)
-
-def _smile(emotion:str)->float: f = moods()["emotions"][emotion]["face"]; return f.get("mouthSmile", 0) - .7*f.get("mouthFrown", 0) - f.get("mouthPucker", 0)
 
 # %% ../../nbs/36_data.studio.ipynb #b308fb76
 def perform(
@@ -407,25 +487,27 @@ def perform(
     who:Speaker,
 )->Performance:
     "Voice, mouth, mood, eyes and head of one turn."
-    r = turn.rng("time"); lead, tail = r.uniform(.3, .5, 2)
-    s, d = speak(turn, who, _smile(turn.emotion)*turn.intensity)
-    n = math.ceil((lead + max(s.duration_s + tail, 4.1 - lead))*FPS)
-    move = lambda o: replace(o, start_s=o.start_s + lead, end_s=o.end_s + lead)
-    phones, words = [move(p) for p in s.phones], [move(w) for w in s.words]
+    lead, tail = turn.rng("time").uniform(.3, .5, 2)
+    take = speak(turn, who, lead); phones, end = take.speech.phones, max(take.speech.duration_s + tail, 4.1)
+    n = math.ceil(end*FPS); t = np.arange(n)/FPS
     effort = wander(turn.rng("effort"), n, FPS, 1.1)[:, 0].clip(-2, 2)
-    x = _sound(s, d, effort, n, lead, turn.rng("noise"))
-    pitch = semitones(f0_track(x, s.sr, n, FPS), habitual_hz(who), FPS)
-    talking = _talking(phones, n)
-    mouth = create_lipsync("dominance", gain=who.articulation).track(phones, n, FPS, loudness_track(x, s.sr, n, FPS))
-    w = blend_mouth(_expression(turn, who, talking, pitch, effort), mouth, talking)
-    lid = np.maximum(w[:, _LIDS], blinks(turn.rng("blinks"), n, FPS)[:, None]); w[:, _LIDS] = lid
-    rot, shift = head_motion(turn, who, words, pitch, effort, FPS)
-    gaze = glances(turn.rng("gaze"), n, FPS, talking) + np.array(moods()["emotions"][turn.emotion].get("gaze", (0, 0)))*turn.intensity
-    return Performance(x, s.sr, phones, words, d, w.astype(np.float32), rot, shift, (gaze - .8*rot[:, :2]*[1, 1]).astype(np.float32))
+    x, sr = _sound(take, effort, n, turn.rng("noise")), take.speech.sr
+    pitch, talking = semitones(f0_track(x, sr, n, FPS), habitual_hz(who), FPS), _talking(phones, n)
+    mouth = create_lipsync("dominance", gain=who.articulation).track(phones, n, FPS, loudness_track(x, sr, n, FPS))
+    level = over_time(take.spans, lambda o: o[2], t + .12)*np.interp(t, [0, lead + .2], [.2, 1])*np.interp(end - t, [0, .5], [.5, 1])
+    w = blend_mouth(_expression(turn, who, level*(1 + .25*effort), talking, pitch), mouth, talking)
+    w[:, _LIDS] = np.maximum(w[:, _LIDS], blinks(turn.rng("blinks"), n, FPS)[:, None])
+    rot, shift = head_motion(turn, who, take.stressed, pitch, level, effort, FPS)
+    gaze = glances(turn.rng("gaze"), n, FPS, talking) + level[:, None]*np.array(moods()["emotions"][turn.emotion].get("gaze", (0, 0)))*turn.intensity
+    return Performance(x, sr, phones, take.speech.words, take.spans, w.astype(np.float32), rot, shift, (gaze - .8*rot[:, :2]).astype(np.float32))
 
 # %% ../../nbs/36_data.studio.ipynb #3abe7cac
 _LIDS = [index("eyeBlinkLeft"), index("eyeBlinkRight")]
-_BROWS = [index(o) for o in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]
+_places = lambda *names: [index(n) for o in names for n in ((o,) if o in ARKIT else (o+"Left", o+"Right"))]
+_BROWS, _BROWS_DOWN = _places("browInnerUp", "browOuterUp"), _places("browDown")
+_SHADES = ((_places("mouthSmile", "cheekSquint"), _places("mouthFrown"), .8),      # valence, up and down
+           (_places("eyeWide", "browOuterUp"), _places("eyeBlink"), .6),           # arousal
+           (_places("mouthPress"), _places("browInnerUp"), .6))                    # dominance
 _LEFT = np.array([n.endswith("Left") - n.endswith("Right") for n in ARKIT], np.float32)  # +1 left, −1 right
 _LEFT[[i for i, n in enumerate(ARKIT) if n.startswith("eye")]] = 0
 
@@ -435,14 +517,13 @@ def _talking(phones:list, n:int)->Float[np.ndarray, " t"]: # in [0, 1]
     for p in phones: out = np.maximum(out, np.clip(1 - np.maximum(p.start_s - t, t - p.end_s)/.15, 0, 1))
     return out
 
-def _expression(turn:Turn, who:Speaker, talking, pitch_st, effort)->Float[np.ndarray, "t k"]:
-    "The mood's face over time: what the partner showed still echoes at first, then one's own mood rises, and ebbs at the end."
-    n = len(talking); t = np.arange(n)/FPS
-    own = np.interp(t, [0, .35, .8], [.15, .7, 1])*np.interp(t - (n/FPS - .5), [0, .5], [1, .75])*(1 + .22*effort)
-    level = turn.intensity*who.expressive*own.clip(0, 1.4)
-    echo = .2*np.interp(t, [0, .5], [1, 0])
-    w = level[:, None]*mood_face(turn.emotion) + echo[:, None]*mood_face(turn.before)
-    w[:, _BROWS] += (.045*who.expressive*np.maximum(pitch_st, 0))[:, None]
+def _expression(turn:Turn, who:Speaker, level, talking, pitch_st)->Float[np.ndarray, "t k"]:
+    "The mood's face over time; what the partner showed still echoes at first. The face shows the mood a little before the voice."
+    own, echo = level.clip(0, 1.5), .2*np.interp(np.arange(len(level))/FPS, [0, .5], [1, 0])
+    w = (own*turn.intensity*who.expressive)[:, None]*mood_face(turn.emotion) + echo[:, None]*mood_face(turn.before)
+    for (up, down, size), r in zip(_SHADES, residual(turn)): w[:, up if r > 0 else down] += size*abs(r)*own[:, None]
+    lift = .07*who.expressive*pitch_st*talking
+    w[:, _BROWS] += np.maximum(lift, 0)[:, None]; w[:, _BROWS_DOWN] += np.maximum(-lift, 0)[:, None]
     return np.clip(w*(1 + who.uneven*_LEFT), 0, 1)
 
 # %% ../../nbs/36_data.studio.ipynb #29e77a74
@@ -457,7 +538,8 @@ def film(
     "Perform one turn and write it as video with sound."
     p, path = perform(turn, who), Path(path)
     truth = dict(phones=[[o.label, round(o.start_s, 4), round(o.end_s, 4)] for o in p.phones], words=[[o.text, round(o.start_s, 4), round(o.end_s, 4)] for o in p.words],
-                 fps=FPS, opening=np.round(p.weights[:, _JAW] - p.weights[:, _CLOSE], 3).tolist(), delivery=asdict(p.delivery), turn=asdict(turn))
+                 fps=FPS, opening=np.round(p.weights[:, _JAW] - p.weights[:, _CLOSE], 3).tolist(),
+                 phrases=[dict(start_s=round(a, 4), end_s=round(b, 4), level=l, **asdict(d)) for a, b, l, d in p.spans], turn=asdict(turn))
     write_json(path.with_suffix(".json"), truth)
     frames = Renderer(who.identity, size).render_sequence(p.weights, p.rotation, p.translation, p.gaze)
     return write_video(path, frames, FPS, p.audio, p.sr)

@@ -7,12 +7,12 @@ __all__ = ['encoders', 'register_encoder', 'Features', 'Phones', 'PhoneFeatures'
            'AudioEncoder', 'VideoEncoder']
 
 # %% ../../nbs/10_encoders.core.ipynb #95ddf9d0
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Iterable, Sequence
 
 import numpy as np
 
-from ..core import Bool, CamelsError, Float, Registry, UInt8, WindowConfig, fingerprint
+from ..core import Float, Registry, WindowConfig, fingerprint
 
 # %% ../../nbs/10_encoders.core.ipynb #2c6e584b
 @dataclass

@@ -201,13 +201,16 @@ class Wav2Vec2Phones(PhoneEncoder):
         self.folder, self.device = find_wav2vec2(source, download), device
         transformers.utils.logging.set_verbosity_error(); transformers.utils.logging.disable_progress_bar()
         try: self.model = transformers.Wav2Vec2ForCTC.from_pretrained(self.folder, local_files_only=True).eval().requires_grad_(False).to(device)
-        except Exception as e: raise CamelsError(f"could not be read ({type(e).__name__}: {str(e).splitlines()[0][:80]})", source, "fetch the model again") from None
+        except Exception as e:
+            raise CamelsError(f"could not be read ({type(e).__name__}: {str(e).splitlines()[0][:80]})", source, "fetch the model again") from None
         vocab = json.loads((self.folder/"vocab.json").read_text(encoding="utf-8"))
         self.labels = tuple(s for s, _ in sorted(vocab.items(), key=lambda o: o[1]))
         self.silent = tuple(i for i, s in enumerate(self.labels) if i == self.model.config.pad_token_id or s in ("|", " ", "") or s.startswith("<"))
         self.d_out = self.model.config.hidden_size
-        if len(self.labels) != self.model.config.vocab_size: raise CamelsError(f"vocab.json has {len(vocab)} symbols, the model {self.model.config.vocab_size}", source)
-    def state(self): return [next(self.folder/f for f in _WEIGHTS if (self.folder/f).exists()), *((self.folder/f) for f in ("config.json", "vocab.json")), self.context_s, self.chunk_s]
+        if len(self.labels) != (n := self.model.config.vocab_size): raise CamelsError(f"vocab.json has {len(vocab)} symbols, the model {n}", source)
+    def state(self):
+        weights = next(self.folder/f for f in _WEIGHTS if (self.folder/f).exists())
+        return [weights, self.folder/"config.json", self.folder/"vocab.json", self.context_s, self.chunk_s]
     def frames(self, audio):
         import torch
         x = torch.from_numpy(np.pad(audio, (0, max(0, 400-len(audio)) or 80)))[None].to(self.device)

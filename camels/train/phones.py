@@ -7,7 +7,7 @@ __all__ = ['FOLD', 'ARPA', 'IGNORE', 'LABELS', 'GRAMMAR', 'ONSET', 'NUCLEUS', 'C
            'CARD', 'arpa_states', 'sentence', 'written_sentences', 'say', 'noise', 'room', 'augment', 'PhonesConfig',
            'Sources', 'read_sources', 'synthetic', 'loud_frames', 'spoken', 'make_batch', 'align', 'phones_loss',
            'train_phones', 'fold39', 'edits', 'error_rate', 'measure_synthetic', 'measure_real', 'measure_grid',
-           'measure_silence', 'measure_speed', 'measure', 'write_card', 'main']
+           'measure_silence', 'measure_speed', 'calibrate', 'measure', 'write_card', 'main']
 
 # %% ../../nbs/58_train.phones.ipynb #719ebd2c
 import argparse, json, math, time
@@ -25,10 +25,14 @@ from ..encoders.espeak_mini import EspeakMini, MiniConfig, MiniNet, load_mini, s
 from ..voice import create_voice
 
 # %% ../../nbs/58_train.phones.ipynb #02c7913a
-FOLD = {"a":"æ", "aː":"ɑː", "r":"ɹ", "e":"eɪ", "eː":"eɪ", "o":"ɔː", "oː":"oʊ", "oːɹ":"ɔːɹ", "ʉ":"uː", "ɜ":"ɜː", "oɪ":"ɔɪ", "əɪ":"ɜː", "t̪":"θ", "x":"k"}
-ARPA = {"AA":("ɑː", "ɒ", "ɔ"), "AE":("æ",), "AH":("ə", "ʌ", "ɐ", "ᵻ"), "AO":("ɔː", "ɔ", "ɒ", "ɑː"), "AW":("aʊ",), "AY":("aɪ",), "B":("b",), "CH":("tʃ",),
-        "D":("d",), "DH":("ð",), "EH":("ɛ",), "ER":("ɚ", "ɜː", "ə"), "EY":("eɪ",), "F":("f",), "G":("ɡ",), "HH":("h",), "IH":("ɪ", "ᵻ"), "IY":("iː", "i"),
-        "JH":("dʒ",), "K":("k",), "L":("l",), "M":("m",), "N":("n",), "NG":("ŋ",), "OW":("oʊ", "əʊ"), "OY":("ɔɪ",), "P":("p",), "R":("ɹ",), "S":("s",), "SH":("ʃ",),
+FOLD = {"a":"æ", "aː":"ɑː", "r":"ɹ", "e":"eɪ", "eː":"eɪ", "o":"ɔː", "oː":"oʊ", "oːɹ":"ɔːɹ", "ʉ":"uː", "ɜ":"ɜː", "oɪ":"ɔɪ", "əɪ":"ɜː",
+        "t̪":"θ", "x":"k"}
+ARPA = {"AA":("ɑː", "ɒ", "ɔ"), "AE":("æ",), "AH":("ə", "ʌ", "ɐ", "ᵻ"), "AO":("ɔː", "ɔ", "ɒ", "ɑː"), "AW":("aʊ",), "AY":("aɪ",), "B":("b",),
+        "CH":("tʃ",),
+        "D":("d",), "DH":("ð",), "EH":("ɛ",), "ER":("ɚ", "ɜː", "ə"), "EY":("eɪ",), "F":("f",), "G":("ɡ",), "HH":("h",), "IH":("ɪ", "ᵻ"),
+        "IY":("iː", "i"),
+        "JH":("dʒ",), "K":("k",), "L":("l",), "M":("m",), "N":("n",), "NG":("ŋ",), "OW":("oʊ", "əʊ"), "OY":("ɔɪ",), "P":("p",), "R":("ɹ",),
+        "S":("s",), "SH":("ʃ",),
         "T":("t",), "TH":("θ",), "UH":("ʊ",), "UW":("uː",), "V":("v",), "W":("w",), "Y":("j",), "Z":("z",), "ZH":("ʒ",),
         "AA R":("ɑːɹ", "ɑː"), "AO R":("ɔːɹ", "ɔː"), "EH R":("ɛɹ", "eə"), "IH R":("ɪɹ", "iə"), "UH R":("ʊɹ", "ʊə")}
 IGNORE = -100 # frames of the few foreign phones that espeak says in borrowed words: no loss
@@ -52,15 +56,20 @@ def arpa_states(
 
 # %% ../../nbs/58_train.phones.ipynb #58e8857f
 GRAMMAR = dict(
-    s=("v c p l n a", "v the j n2 p the n2", "i v the j n2 a", "please v p2 n n n", "l l n n l", "the j n2 is j and the n2 was j", "do you v my j n2 a", "n n n n n", "w w w w",
+    s=("v c p l n a", "v the j n2 p the n2", "i v the j n2 a", "please v p2 n n n", "l l n n l", "the j n2 is j and the n2 was j", "do you "
+    "v my j n2 a", "n n n n n", "w w w w",
        "w w w w w w", "what v2 you v p the n2", "e e", "e i v2 the n2 e", "my n2 and your n2 v2 p the j n2"),
     v="bin lay place set put take move turn bring show find give open close read hold choose keep push watch".split(),
     v2="did could would might should can will must does liked saw heard took found thought measured".split(),
     c="blue green red white black yellow orange purple brown gray pink".split(), p="at by in with on under near over from to behind along between".split(),
-    p2="at by in with to".split(), l=list("abcdefghijklmnopqrstuvwxyz"), n="zero one two three four five six seven eight nine ten eleven twenty hundred".split(),
-    a="again now please soon today later maybe always together slowly".split(), j="old young bright quiet tiny huge strange gentle rough yellow narrow joyful thick smooth vague rosy".split(),
-    n2="house boat measure thing judge garage pleasure mother school church voice water bird year power engine picture shoe father zoo book tour flower child".split(),
-    i="I you we they she he it people children everyone".split(), e="oh yes|no thanks|well|good morning|thank you very much|I think so|how are you|excuse me|that is right|sure".split("|"))
+    p2="at by in with to".split(), l=list("abcdefghijklmnopqrstuvwxyz"), n="zero one two three four five six seven eight nine ten eleven "
+    "twenty hundred".split(),
+    a="again now please soon today later maybe always together slowly".split(), j="old young bright quiet tiny huge strange gentle rough "
+    "yellow narrow joyful thick smooth vague rosy".split(),
+    n2="house boat measure thing judge garage pleasure mother school church voice water bird year power engine picture shoe father zoo book "
+    "tour flower child".split(),
+    i="I you we they she he it people children everyone".split(), e="oh yes|no thanks|well|good morning|thank you very much|I think so|how "
+    "are you|excuse me|that is right|sure".split("|"))
 ONSET = "p b t d k g m n f v th s z sh h ch j l r w y br tr st pl gr sn fl thr sw kw".split() + [""]*3
 NUCLEUS = "a e i o u ee oo ay ow oy ar or er air ear igh ew aw".split()
 CODA = "p b t d k g m n ng f v th s z sh ch l nt st lk mp nd ks".split() + [""]*8
@@ -91,8 +100,10 @@ def written_sentences(
 
 # %% ../../nbs/58_train.phones.ipynb #9de18e45
 ACCENTS = ("en-us",)*5 + ("en-gb", "en-gb-x-rp")*2 + ("en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
-VARIANTS = tuple("m1 m2 m3 m4 m5 m6 m8 f1 f2 f3 f4 adam anika announcer antonio aunty belinda benjamin boris caleb david ed edward edward2 grandma grandpa gustave ian iven iven2 john "
-    "kaukovalta klatt klatt2 klatt4 klatt5 linda marcelo max michel miguel mike2 norbert pablo paul pedro quincy rob robert sandro shelby steph steph2 travis victor zac Alex Andrea Annie "
+VARIANTS = tuple("m1 m2 m3 m4 m5 m6 m8 f1 f2 f3 f4 adam anika announcer antonio aunty belinda benjamin boris caleb david ed edward edward2 "
+    "grandma grandpa gustave ian iven iven2 john "
+    "kaukovalta klatt klatt2 klatt4 klatt5 linda marcelo max michel miguel mike2 norbert pablo paul pedro quincy rob robert sandro shelby "
+    "steph steph2 travis victor zac Alex Andrea Annie "
     "Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario Mike Reed whisper".split())
 UNSEEN = tuple("m7 f5 klatt3 Andy Michael Alicia steph3 iven3 Nguyen Gene2".split()) # never trained on: the test's voices
 
@@ -169,7 +180,7 @@ class PhonesConfig:
     ctc: float = .2            # weight of CTC beside the frame cross-entropy
     smooth: float = .05        # label smoothing
     drop: float = .05          # dropout
-    ema: float = .998          # decay of the averaged weights, which are the ones kept
+    ema: float = .99          # decay of the averaged weights, which are the ones kept
     bf16: bool = True          # half-precision products (1.6 times as fast where the processor has them)
     save_every: int = 100      # updates between checkpoints
     held_out: int = 12         # speakers of the real corpus kept for the test
@@ -274,7 +285,7 @@ def align(
         best = np.stack([score, one, two]); back[t] = best.argmax(0); score = best.max(0) + em[t]
     s = S-1 if S < 2 or score[S-1] >= score[S-2] else S-2
     path, out = np.zeros(T, np.int64), np.zeros(T, np.int64)
-    for t in range(T-1, -1, -1): path[t] = of[s]; s -= back[t, s]
+    for t in range(T-1, -1, -1): path[t] = of[s]; s -= int(back[t, s])
     for u in np.unique(path): f = path == u; out[f] = max(units[u] or (0,), key=lambda k: logp[f, k].sum())
     return out
 
@@ -322,13 +333,16 @@ def train_phones(
     stop_at:int=None,           # stop after this update, as if interrupted
 )->Path: # the run folder
     "Train the recogniser; the averaged weights land in `model.safetensors` beside `config.json`."
-    c, mini = c or PhonesConfig(), mini or MiniConfig()
+    c, run = c or PhonesConfig(), RunFolder(out); old = resume and (run/"checkpoints/last.safetensors").exists()
+    mini = MiniConfig(**run.info["config"]["network"]) if old else mini or MiniConfig()
     src = sources or read_sources(c)
     torch.manual_seed(c.seed)
     net = MiniNet(len(LABELS), mini, c.drop); opt = torch.optim.AdamW(net.parameters(), c.lr, (.9, .98), weight_decay=c.weight_decay)
-    run, at, ema = RunFolder(out), 0, {k: v.clone() for k, v in net.state_dict().items()}
-    if resume and (run/"checkpoints/last.safetensors").exists(): at, ema = _load(run, net, opt)
-    else: run = RunFolder.create(out, dict(recipe=asdict(c), network=asdict(mini)), c.seed, dict(real=len(src.real), test=len(src.test), sentences=len(src.written)))
+    at, ema = 0, {k: v.clone() for k, v in net.state_dict().items()}
+    if old: at, ema = _load(run, net, opt)
+    else:
+        used = dict(real=len(src.real), test=len(src.test), sentences=len(src.written))
+        run = RunFolder.create(out, dict(recipe=asdict(c), network=asdict(mini)), c.seed, used)
     t0 = time.time()
     for step in range(at, c.steps if stop_at is None else min(stop_at, c.steps)):
         loss = _update(net, opt, src, c, step)
@@ -359,8 +373,10 @@ def _update(net, opt, src, c, step)->float:
     return loss.item()
 
 # %% ../../nbs/58_train.phones.ipynb #7f2a6201
-_39 = ("p:P b:B t:T d:D k:K ɡ:G m:M n:N ŋ:NG f:F v:V θ:TH ð:DH s:S z:Z ʃ:SH ʒ:SH h:HH tʃ:CH dʒ:JH l:L ɹ:R r:R j:Y w:W ɾ:T ʔ:T x:K t̪:TH iː:IY i:IY ɪ:IH ᵻ:IH eɪ:EY e:EY eː:EY ɛ:EH "
-       "æ:AE a:AE ə:AH ɐ:AH ʌ:AH ɚ:ER ɜː:ER ɜ:ER əɪ:ER aː:AA ɑː:AA ɒ:AA ɔ:AA ɔː:AA o:AA oː:OW oʊ:OW əʊ:OW ʊ:UH uː:UW ʉ:UW aɪ:AY aʊ:AW ɔɪ:OY oɪ:OY əl:AH,L n̩:AH,N ɑːɹ:AA,R ɔːɹ:AA,R oːɹ:AA,R "
+_39 = ("p:P b:B t:T d:D k:K ɡ:G m:M n:N ŋ:NG f:F v:V θ:TH ð:DH s:S z:Z ʃ:SH ʒ:SH h:HH tʃ:CH dʒ:JH l:L ɹ:R r:R j:Y w:W ɾ:T ʔ:T x:K t̪:TH "
+    "iː:IY i:IY ɪ:IH ᵻ:IH eɪ:EY e:EY eː:EY ɛ:EH "
+       "æ:AE a:AE ə:AH ɐ:AH ʌ:AH ɚ:ER ɜː:ER ɜ:ER əɪ:ER aː:AA ɑː:AA ɒ:AA ɔ:AA ɔː:AA o:AA oː:OW oʊ:OW əʊ:OW ʊ:UH uː:UW ʉ:UW aɪ:AY aʊ:AW ɔɪ:OY "
+    "oɪ:OY əl:AH,L n̩:AH,N ɑːɹ:AA,R ɔːɹ:AA,R oːɹ:AA,R "
        "ɛɹ:EH,R ɪɹ:IH,R ʊɹ:UH,R eə:EH,R iə:IH,R ʊə:UH,R aɪɚ:AY,ER aɪə:AY,AH")
 FOLD39 = {k: tuple(v.split(",")) for k, v in (o.split(":") for o in _39.split())}
 def fold39(labels)->list[str]: "espeak symbols in the 39-phone set; a symbol for two phones becomes two."; return [q for l in labels for q in FOLD39.get(l, ("?",))]
@@ -409,7 +425,8 @@ def measure_synthetic(
         pairs.append((fold39(ref), fold39(out.labels)))
         match = edits([fold39([l]) for l in ref], [fold39([l]) for l in out.labels])[1]
         starts += [abs(rows[i, 1] - out.start_s[j]) for i, j in match]
-    return error_rate(pairs) | dict(boundary_median_ms=round(1000*float(np.median(starts)), 1), boundary_p90_ms=round(1000*float(np.percentile(starts, 90)), 1))
+    ms = lambda q: round(1000*float(np.percentile(starts, q)), 1)
+    return error_rate(pairs) | dict(boundary_median_ms=ms(50), boundary_p90_ms=ms(90))
 
 # %% ../../nbs/58_train.phones.ipynb #cf14aa51
 def measure_real(enc, src:Sources, n:int=240)->dict:
@@ -431,7 +448,8 @@ def measure_silence(enc, seconds:float=10., sr:int=16000)->dict: # phones heard 
     "Phones invented where nobody speaks."
     rng, n, out = np.random.default_rng(3), int(seconds*sr), {}
     t = np.arange(n)/sr; spec = np.fft.rfft(rng.normal(size=n)); f = np.fft.rfftfreq(n, 1/sr)
-    kinds = dict(digital=np.zeros(n), white=rng.normal(size=n), pink=np.fft.irfft(spec/np.sqrt(np.maximum(f, 20)), n), hum=sum(np.sin(2*np.pi*50*k*t)/k for k in range(1, 8)), tone=np.sin(2*np.pi*440*t))
+    pink = np.fft.irfft(spec/np.sqrt(np.maximum(f, 20)), n); hum = sum(np.sin(2*np.pi*50*k*t)/k for k in range(1, 8))
+    kinds = dict(digital=np.zeros(n), white=rng.normal(size=n), pink=pink, hum=hum, tone=np.sin(2*np.pi*440*t))
     for name, x in kinds.items():
         for db in (-60, -40, -20) if name != "digital" else (0,):
             out[f"{name} {db} dB" if name != "digital" else name] = len(enc.phones((x/(x.std() + 1e-9)*10**(db/20)).astype(np.float32)))
@@ -445,6 +463,24 @@ def measure_speed(enc, seconds:float=60., sr:int=16000)->float: # seconds of aud
     torch.set_num_threads(threads)
     return round(seconds/min(took), 1)
 
+# %% ../../nbs/58_train.phones.ipynb #032f8124
+def calibrate(
+    folder,                  # with `model.safetensors` and `config.json`; rewritten
+    src:Sources,
+    values=(0., .5, 1., 1.5, 2.), # candidates, in nats
+    n:int=120,               # training recordings to try them on
+)->dict: # {value: [error rate, phones invented]}; the chosen one is now part of the weights
+    "Lower the silence logit by the value that hears real speech best."
+    net, cfg = load_mini(folder); enc = EspeakMini(folder); tried = {}
+    some = Sources(src.voice, [], [], src.real[::max(1, len(src.real)//n)][:n], [], src.sr)
+    for v in values:
+        enc.net.head.bias[0] = net.head.bias[0] - v
+        tried[v] = [measure_real(enc, some)["per"], max(measure_silence(enc).values())]
+    best = min((v for v in values if tried[v][1] <= 1), key=lambda v: tried[v][0], default=0.)
+    net.head.bias[0] -= best
+    save_mini(folder, net.state_dict(), cfg["labels"], net.c, silence_held_back=best)
+    return tried
+
 # %% ../../nbs/58_train.phones.ipynb #8eeed34b
 def measure(
     folder,              # with `model.safetensors` and `config.json`
@@ -454,7 +490,8 @@ def measure(
     "Every figure of the card."
     c = c or PhonesConfig(); src = sources or read_sources(c, test_only=True)
     enc = EspeakMini(folder); grid = Path(c.data)/"grid_s1"
-    out = dict(synthetic=measure_synthetic(enc, src), synthetic_noisy=measure_synthetic(enc, src, noisy=True), silence_per_10s=measure_silence(enc), times_real_time=measure_speed(enc))
+    out = dict(synthetic=measure_synthetic(enc, src), synthetic_noisy=measure_synthetic(enc, src, noisy=True),
+               silence_per_10s=measure_silence(enc), times_real_time=measure_speed(enc))
     if src.test: out["real_held_out"] = measure_real(enc, src)
     if grid.exists(): out["grid_s1"] = measure_grid(enc, src, grid)
     return out
@@ -465,25 +502,29 @@ def write_card(
     figures:dict,              # of `measure`
     recipe:dict,               # of `PhonesConfig`
     version:str="1",           # of the weights; higher for every replacement
+    note:str="",               # anything that a reader of the card should know
 )->None:
     "Put version and figures into `config.json`, and write `card.md` from them."
     folder = Path(folder); cfg = json.loads((folder/"config.json").read_text(encoding="utf-8"))
     recipe = {k: v for k, v in recipe.items() if k != "data"}
-    write_json(folder/"config.json", {**cfg, "version": version, "recipe": recipe, "figures": figures})
+    write_json(folder/"config.json", {**cfg, "version": version, "recipe": recipe, "note": note, "figures": figures})
     f, rate = figures, lambda d: f"{d['per']:.3f} | {d['null']:.3f} | {d['recordings']} | {d['phones']}" if d else "not measured: data absent | | |"
     sets = dict(synthetic="espeak, unseen voices and sentences, clean", synthetic_noisy="the same through rooms, microphones, noise",
-                real_held_out="speechocean762, held-out speakers (reference: dictionary)", grid_s1="GRID talker 1, never trained on (reference: espeak's reading of the words)")
+                real_held_out="speechocean762, held-out speakers (reference: dictionary)",
+                grid_s1="GRID talker 1, never trained on (reference: espeak's reading of the words)")
     table = "\n".join(f"| {what} | {rate(f.get(k))} |" for k, what in sets.items())
     quiet = ", ".join(f"{k}: {v}" for k, v in f["silence_per_10s"].items())
     weights = sum(v.numel() for v in load_file(folder/"model.safetensors").values())
-    write_text(folder/"card.md", CARD.format(version=version, weights=weights, table=table, quiet=quiet, bound=f["synthetic"], noisy=f["synthetic_noisy"], speed=f["times_real_time"],
-                                             recipe=json.dumps(recipe), n=len(cfg["labels"])-1))
+    words = dict(version=version, weights=weights, table=table, quiet=quiet, bound=f["synthetic"], noisy=f["synthetic_noisy"], note=note,
+                 speed=f["times_real_time"], recipe=json.dumps(recipe), n=len(cfg["labels"])-1, held=cfg.get("silence_held_back", 0))
+    write_text(folder/"card.md", CARD.format(**words))
 
 CARD = """# espeak_mini, version {version}
 
 A phone recogniser: 16 kHz sound to {n} espeak IPA phones every 20 ms, {weights:,} weights in half precision. Licence Apache-2.0, like the code.
 
-Trained by `python -m camels.train.phones` with this recipe: `{recipe}`.
+Trained by `python -m camels.train.phones` with this recipe: `{recipe}`. {note}
+The silence class is held back by {held} nats, chosen on training speakers.
 Data: espeak-ng speech of a grammar and of written sentences (speechocean762 and GoEmotions training halves, as text), and the training
 speakers of speechocean762 (free for any use, OpenSLR 101), with room, microphone, noise and speed changes. No GRID recording was used.
 
@@ -502,20 +543,23 @@ Known limits: English only; real-speech training was read speech of Mandarin spe
 one can be had.
 """
 
-# %% ../../nbs/58_train.phones.ipynb #9c4fed11
+# %% ../../nbs/58_train.phones.ipynb #06e7f6d4
 def main(args=None)->None:
     "`python -m camels.train.phones --out RUN [--resume] [key=value …]`, or `--measure FOLDER`."
     p = argparse.ArgumentParser(prog="python -m camels.train.phones", description="Train espeak_mini, measure it, write its card.")
     where = p.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", help="run folder to train into"); where.add_argument("--measure", metavar="FOLDER", help="measure the weights in a folder and write its card")
-    p.add_argument("--resume", action="store_true", help="go on from the last checkpoint"); p.add_argument("--version", default="1", help="version of the weights, for the card")
+    where.add_argument("--out", help="run folder to train into")
+    where.add_argument("--measure", metavar="FOLDER", help="measure the weights in a folder and write its card")
+    p.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    p.add_argument("--version", default="1", help="version of the weights, for the card"); p.add_argument("--note", default="", help="a line for the card")
     p.add_argument("changes", nargs="*", metavar="key=value", help="of the recipe"); a = p.parse_args(args)
     torch.set_num_threads(1)
     c = configure(PhonesConfig(), parse_overrides(a.changes))
-    folder = train_phones(a.out, c, resume=a.resume) if a.out else Path(a.measure)
-    if not a.out and (known := load_mini(folder)[1].get("recipe")): c = configure(c, known)
-    figures = measure(folder, c)
-    write_card(folder, figures, asdict(c), a.version)
+    src = read_sources(c, test_only=not a.out)
+    if a.out: folder = train_phones(a.out, c, resume=a.resume, sources=src); print("calibration", calibrate(folder, src))
+    else: folder = Path(a.measure); c = configure(c, load_mini(folder)[1].get("recipe", {}))
+    figures = measure(folder, c, src)
+    write_card(folder, figures, asdict(c), a.version, a.note)
     print(json.dumps(figures, indent=1, ensure_ascii=False))
 
 # %% ../../nbs/58_train.phones.ipynb #a1fc8ad2
