@@ -200,11 +200,13 @@ class CCA:
     def x(self, a): "View of the first modality [n k]."; return (np.asarray(a, np.float64) - self.mean_x)/self.std_x @ self.w_x
     def y(self, b): "View of the second modality [n k]."; return (np.asarray(b, np.float64) - self.mean_y)/self.std_y @ self.w_y
 
-def _views(x)->tuple:
-    "Mean, deviation and thin SVD of standardised features."
+def _views(x, most:int=256)->tuple:
+    "Mean, deviation and the first `most` terms of the SVD of standardised features, by way of the smaller Gram matrix."
     x = np.asarray(x, np.float64); mean, std = x.mean(0), x.std(0)
-    std = np.where(std > 1e-8*(1 + np.abs(mean)), std, 1.)
-    return mean, std, *np.linalg.svd((x - mean)/std, full_matrices=False)
+    std = np.where(std > 1e-8*(1 + np.abs(mean)), std, 1.); y = (x - mean)/std
+    wide = y.shape[1] > len(y); lam, v = np.linalg.eigh(y @ y.T if wide else y.T @ y)
+    first = np.argsort(-lam)[:most]; first = first[lam[first] > 1e-10*lam.max()]; s, v = np.sqrt(lam[first]), v[:, first]
+    return (mean, std, v, s, (y.T @ v/s).T) if wide else (mean, std, y @ v/s, s, v.T)
 
 def _solve(vx, vy, dims, reg)->CCA:
     "Ridge CCA from the singular vectors of both sides."
