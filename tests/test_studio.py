@@ -103,9 +103,19 @@ def test_voice_follows_arousal():
     from dataclasses import replace
     t = replace(plan_studio(1)[0], text="We were all there when the evening train arrived.")
     who = speaker(t.speaker, 12, 0)
-    (calm, d0), (wild, d1) = (speak(replace(t, vad=(0., a, 0.)), who) for a in (-.8, .8))
-    hz = [np.nanmedian(f0_track(s.audio, s.sr, 60, 30)) for s in (calm, wild)]
-    assert wild.duration_s < .85*calm.duration_s and hz[1] > 1.2*hz[0] and d1.gain_db > d0.gain_db + 6
+    calm, wild = (speak(replace(t, vad=(0., a, 0.)), who) for a in (-.8, .8))
+    hz = [np.nanmedian(f0_track(o.speech.audio, o.speech.sr, 60, 30)) for o in (calm, wild)]
+    assert wild.speech.duration_s < .85*calm.speech.duration_s and hz[1] > 1.2*hz[0] and wild.spans[0][3].gain_db > calm.spans[0][3].gain_db + 6
+
+
+def test_mood_shows_in_face_and_voice_together():
+    "In the phrase that carries the mood, its face is stronger than in the others, and so is its gain."
+    from camels.arkit import index
+    strong, weak = [], []
+    for t in [t for t in plan_studio(6) if t.emotion in ("joy", "pride", "excitement", "love", "gratitude")]:
+        p = perform(t, speaker(t.speaker, 12, 0))
+        for a, b, level, _ in p.spans: (strong if level > .8 else weak if level < .3 else []).append(p.weights[int(a*FPS):int(b*FPS), index("mouthSmileLeft")].mean())
+    assert len(strong) > 4 and len(weak) > 4 and np.mean(strong) > 2*np.mean(weak)
 
 
 def test_lips_and_sound_on_one_clock():
