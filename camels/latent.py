@@ -28,7 +28,7 @@ class ModalityConfig:
     kind: str = "vector"   # "vector": `AVAEAdapter`; "phones": `PhonemeAdapter`
     d_in: int = 0          # feature width
     hidden: int = 256      # adapter width: 256 for video, 64 for prosody and phones
-    dropout: float = 0.1   # share dropped in training
+    dropout: float = 0.1   # share dropped in training; 0.3 suits phones
     noise: float = 0.7     # deviation of the noise on standardised features in training
     gain: float = 0.1      # weight of the MLP beside the linear path; vectors only
     n_labels: int = 0      # phone labels; phones only
@@ -70,7 +70,7 @@ def describe(
     mods = {}
     for m in names:
         if m in vectors: mods[m] = dict(d_in=batch[m].shape[1], hidden=HIDDEN.get(m, 256), noise=NOISE.get(m, .7))
-        elif m == "phoneme" and "phones" in batch: mods[m] = dict(kind="phones", d_in=batch["phones"].shape[-1], hidden=64, n_labels=len(labels))
+        elif m == "phoneme" and "phones" in batch: mods[m] = dict(kind="phones", d_in=batch["phones"].shape[-1], hidden=64, dropout=.3, n_labels=len(labels))
         else: raise CamelsError(f"no features of {m!r}", "batch", nearest(m, batch))
     return LatentConfig(mods, labels=tuple(labels), encoders=encoders or {}, **changes)
 

@@ -157,7 +157,7 @@ class PhonemeAdapter(nn.Module):
         hidden:int=64,          # width of an adapted phone
         n_labels:int=0,         # phone labels to tell apart; 0 leaves probe and decoder out
         n_queries:int=32,       # moments looked at in a window
-        dropout:float=0.1,      # share of phones, and of pooled values, dropped in training
+        dropout:float=0.3,      # share of phones, and of pooled values, dropped in training
         noise:float=0.7,        # deviation of the noise put on standardised features in training
     ):
         super().__init__()
