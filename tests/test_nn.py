@@ -158,6 +158,12 @@ def test_nce_is_chance_for_strangers_and_at_least_zero(seed, b):
     assert 0 <= info_nce(z, z, 50.).loss.item() <= np.log(b) + 1e-4
     torch.testing.assert_close(info_nce(z, z.flip(0), 9.).loss, info_nce(z.flip(0), z, 9.).loss)
 
+def test_losses_are_single_precision_under_autocast():
+    z, y = torch.randn(8, 64), torch.randn(8, 64); q = MoCoQueue(64, 16); q.push(y, torch.arange(8))
+    losses = lambda: [info_nce(z, y, 90.).loss, moco_nce(z, y, q, 90.), *vicreg(z), orthogonality({"a": z, "b": y}), kl_capacity(z, y).loss]
+    with torch.autocast("cpu", dtype=torch.bfloat16): half = losses()
+    assert all(torch.equal(a, b) for a, b in zip(half, losses()))
+
 def test_queue_survives_a_checkpoint():
     q = MoCoQueue(4, 8); q.push(torch.randn(5, 4), torch.arange(5)); r = MoCoQueue(4, 8); r.load_state_dict(q.state_dict())
     new = torch.randn(6, 4); q.push(new, torch.arange(6)); r.push(new, torch.arange(6))
