@@ -80,16 +80,13 @@ class FeatureTable:
     def __init__(self, path, dataset): self.path, self.ds = Path(path), dataset
     @classmethod
     def open(cls, path):
-        "The table at `path`."
-        import lance
         if not Path(path).exists(): raise CamelsError("no feature table here", path, "make it with: camels encode INPUT --out " + str(path))
-        try: ds = lance.dataset(str(path))
+        try: import lance; ds = lance.dataset(str(path))
         except (ValueError, OSError) as e: raise CamelsError("not a feature table", path, str(e).split("\n")[0][:120]) from None
         if b"camels" not in (ds.schema.metadata or {}): raise CamelsError("a Lance table, but not of features", path, "make it with: camels encode")
         return cls(path, ds)
     @classmethod
-    def create(cls, path, schema):
-        "The table at `path`, made empty where there is none; refuses a table of other encoders or windows."
+    def create(cls, path, schema): # made empty where there is none; refuses a table of other encoders or windows
         if not Path(path).exists() or not any(Path(path).iterdir()): return cls(path, _write(path, schema.empty_table(), "create"))
         t = cls.open(path); t._same(json.loads(schema.metadata[b"camels"])); return t
     @property

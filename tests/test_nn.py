@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from camels import metrics
 from camels.core import CamelsError
 from camels.latent import LatentConfig, LatentSpace, describe
-from camels.nn.adapters import AVAEAdapter, PhonemeAdapter, unit
-from camels.nn.flow import VelocityNet, flow_consistency, flow_loss, integrate, ordered_pairs, pair_velocity
+from camels.nn.adapters import AVAEAdapter, PhonemeAdapter, PhonemeAttnPool, unit
+from camels.nn.flow import VelocityNet, flow_consistency, flow_loss, integrate, ordered_pairs, pair_rows, pair_velocity
 from camels.nn.losses import (MoCoQueue, ema_update, info_nce, kl_capacity, moco_nce, orthogonality, phone_probe_loss, phone_slot_loss,
                               recon_loss, reencode_loss, vicreg)
 
@@ -110,6 +110,8 @@ def test_time_is_kept():
 @quick
 @given(st.integers(1, 6), st.integers(0, 50), st.integers(0, 10**6))
 def test_any_number_of_phones(b, p, seed):
+    pool = PhonemeAttnPool(3, 4); bad = torch.full((b, p, 3), torch.nan)
+    assert (pool(bad, torch.zeros(b, p, dtype=torch.bool), bad[..., :2]) == 0).all()
     torch.manual_seed(seed); a = PhonemeAdapter(8, 16, 4, n_labels=3)
     on = torch.rand(b, p) < .5
     o = a(torch.randn(b, p, 8), on, torch.rand(b, p, 2).sort(-1).values)
@@ -181,6 +183,10 @@ def test_orthogonality_leaves_alignment_and_privacy_alone():
     assert orthogonality({"a": s, "b": 3*s}).item() == pytest.approx(0, abs=1e-6)
     assert orthogonality({"a": s + a, "b": s + b}).item() < .02
     assert orthogonality({"a": s, "b": s*torch.linspace(.1, 3, 768)}).item() > .02
+
+def test_flow_takes_rows_where_both_are_real():
+    net, z = VelocityNet(4, MODS, 8), {m: torch.randn(6, 4) for m in MODS}; mask = {m: torch.rand(6) < .6 for m in MODS}
+    assert len(pair_rows(net, z, mask).x_0) == sum(int((mask[a] & mask[b]).sum()) for a, b in ordered_pairs(MODS))
 
 def test_flow_learns_a_turn_and_its_way_back():
     torch.manual_seed(0); a = unit(torch.randn(256, 6)); turn = torch.block_diag(*[torch.tensor([[0., -1], [1, 0]])]*3); z = {"a": a, "b": a @ turn}

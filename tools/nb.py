@@ -19,10 +19,12 @@ def shrink(nb, width=900):
     from PIL import Image
     d = json.loads(nb.read_text(encoding="utf-8"))
     for o in (o for c in d["cells"] for o in c.get("outputs", []) if "image/png" in o.get("data", {})):
-        raw = base64.b64decode("".join(o["data"]["image/png"])); im = Image.open(io.BytesIO(raw)).convert("RGBA")
-        if im.width > width: im = im.resize((width, round(im.height*width/im.width)), Image.LANCZOS)
-        b = io.BytesIO(); im.quantize(64, method=Image.Quantize.FASTOCTREE).save(b, "png", optimize=True)
-        if b.tell() < len(raw): o["data"]["image/png"] = base64.b64encode(b.getvalue()).decode()
+        raw = base64.b64decode("".join(o["data"]["image/png"])); best = raw
+        while len(best) > 30_000 or best is raw:   # 40 KB as text
+            im = Image.open(io.BytesIO(raw)).convert("RGBA"); w = min(im.width, width)
+            b = io.BytesIO(); im.resize((w, round(im.height*w/im.width)), Image.LANCZOS).quantize(64, method=Image.Quantize.FASTOCTREE).save(b, "png", optimize=True)
+            best, width = b.getvalue(), int(w*.85)
+        o["data"]["image/png"] = base64.b64encode(min(best, raw, key=len)).decode(); width = 900
     nb.write_text(json.dumps(d, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 def clear(nb):
