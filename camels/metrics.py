@@ -160,14 +160,15 @@ def cosine_report(
                 copy_last=None if previous is None else cosine(previous, target), shuffled=cosine(pred, target[order]), r1=r["r1"], pool=r["pool"], chance=r["chance"])
 
 # %% ../nbs/43_metrics.ipynb #f89bacea
-def _ridge(u, s, y, penalties)->np.ndarray: # weights on the singular directions [r c]
-    "Ridge onto `y` with the penalty that names most rows rightly when each is left out."
-    best, won = None, -1.
+def _ridge(u, s, onehot, penalties)->np.ndarray: # weights on the singular directions [r c]
+    "Ridge onto centred classes with the penalty that names most rows rightly when each is left out."
+    best, won, share = None, -1., onehot.mean(0)
+    y = onehot - share
     for lam in penalties:
         shrink = s**2/(s**2 + lam)
         fit, h = (u*shrink) @ (u.T @ y), (u**2*shrink).sum(1, keepdims=True)
         left_out = (fit - h*y)/np.clip(1 - h, 1e-6, None)
-        score = (left_out.argmax(1) == y.argmax(1)).mean()
+        score = ((left_out + share).argmax(1) == onehot.argmax(1)).mean()
         if score > won: best, won = (s/(s**2 + lam))[:, None]*(u.T @ y), score
     return best
 
@@ -185,7 +186,7 @@ def ridge_probe(
     classes, y = np.unique(y_train, return_inverse=True)
     onehot, test = np.eye(len(classes))[y], (x_test - mean)/std @ vt.T
     share, penalties = onehot.mean(0), (s**2).mean()*np.logspace(-3, 2, 8)
-    def score(y): return float((classes[(test @ _ridge(u, s, y - share, penalties) + share).argmax(1)] == y_test).mean())
+    def score(y): return float((classes[(test @ _ridge(u, s, y, penalties) + share).argmax(1)] == y_test).mean())
     return dict(accuracy=score(onehot), majority=float((np.asarray(y_test) == classes[share.argmax()]).mean()),
                 shuffled=score(onehot[np.random.default_rng(seed).permutation(len(y))]), n_classes=len(classes), n=len(x_test))
 

@@ -216,6 +216,12 @@ def test_a_probe_cannot_read_noise():
     r = np.random.default_rng(0); p = metrics.ridge_probe(r.normal(size=(200, 500)), r.integers(0, 4, 200), r.normal(size=(400, 500)), r.integers(0, 4, 400))
     assert abs(p["accuracy"] - .25) < .1
 
+@pytest.mark.parametrize("n", [64, 120])
+def test_a_probe_chooses_its_penalty_well(n):
+    r = np.random.default_rng(0)
+    def data(n): y = r.integers(0, 3, n); return np.c_[np.eye(3)[y]*1.2, np.zeros((n, 60))] + .6*r.normal(size=(n, 63)), y
+    assert metrics.ridge_probe(*data(n), *data(500))["accuracy"] > .6   # no penalty: 0.44 where there are as many features as rows
+
 def test_shapes_are_checked_when_asked():
     code = ("import torch, numpy as np\nfrom camels.nn.losses import info_nce\nfrom camels.latent import *\nfrom camels.metrics import retrieval\n"
             "from tests.test_nn import make_batch, make_space, all_losses\n"

@@ -136,8 +136,9 @@ class PhonemeAttnPool(nn.Module):
         mask:Bool[Tensor,"b p"],      # `True` where a phone is real
         place:Float[Tensor,"b p 2"],  # start and end as fractions of the window
     )->Float[Tensor,"b q h"]: # what is said around each moment; zeros without phones
+        x = torch.where(mask[..., None], x, torch.zeros_like(x))
         w = time_weights(place, mask, self.centre, self.log_width.clamp(-6, 0).exp())
-        return (w*(2*self.gate(x).sigmoid()).transpose(1, 2)) @ torch.where(mask[..., None], x, torch.zeros_like(x))
+        return (w*(2*self.gate(x).sigmoid()).transpose(1, 2)) @ x
 
 # %% ../../nbs/40_nn.adapters.ipynb #75e8e48a
 class PhonemeOutput(NamedTuple):
