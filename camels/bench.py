@@ -33,14 +33,14 @@ class Row:
     def ratio(self)->float: "Ours over the peer's."; return self.ours/self.peer if self.peer else float("nan")
 
 def in_turns(
-    ours:Callable,   # runs once; returns its seconds, or None to be timed here
+    ours:Callable,   # runs once; the seconds it returns count, where it returns a number
     peer:Callable,   # likewise
     rounds:int=3,    # how often each
 )->tuple: # (our median seconds, the peer's median seconds)
     "Time two functions alternately; the median of each."
     a, b = [], []
     for _ in range(rounds):
-        for f, out in ((peer, b), (ours, a)): t = time.perf_counter(); s = f(); out.append(time.perf_counter() - t if s is None else s)
+        for f, out in ((peer, b), (ours, a)): t = time.perf_counter(); s = f(); out.append(s if isinstance(s, float) else time.perf_counter() - t)
     return statistics.median(a), statistics.median(b)
 
 # %% ../nbs/55_bench.ipynb #260e12c5

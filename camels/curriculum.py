@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'TERMS', 'as_features', 'toy_features', 'TrainConfig', 'neighbourhoods', 'deal', 'Step', 'mean', 'term',
-           'stage_weights', 'nce', 'moco', 'variance', 'covariance', 'probe', 'recon', 'reencode', 'kl', 'flow',
+           'stage_weights', 'nce', 'moco', 'variance', 'covariance', 'gap', 'probe', 'recon', 'reencode', 'kl', 'flow',
            'consistency', 'GatherCB', 'MoCoCB', 'embed_rows', 'ValidCB', 'save_latents', 'save_points', 'save_stage',
            'LiveCB', 'make_latent', 'stage_loss', 'RampCB', 'stage_learner', 'run_lock', 'exactly', 'open_run', 'train']
 
@@ -134,6 +134,7 @@ class TrainConfig:
     w_moco: float = 0.0        # weight: MoCo against the queue (0 = no queue)
     w_variance: float = 0.04   # weight: VICReg variance
     w_covariance: float = 0.04 # weight: VICReg covariance
+    w_gap: float = 1.0         # weight: squared distance between the modalities' centres; contrast alone leaves them apart (Liang et al. 2022)
     w_probe: float = 0.1       # weight: phone probe
     w_recon: float = 1.0       # weight: reconstruction, from stage B on
     w_reencode: float = 0.1    # weight: the decoded latent encodes to itself, from B on
@@ -224,6 +225,10 @@ def moco(s): return s.moco.loss(s)
 def variance(s): return mean(vicreg(z, s.out.mask[m]).variance for m, z in s.out.z.items())
 @term("A")
 def covariance(s): return mean(vicreg(z, s.out.mask[m]).covariance for m, z in s.out.z.items())
+@term("A")
+def gap(s):
+    mid = [z.sum(0)/s.out.mask[m].sum().clamp(min=1) for m, z in s.out.unit.items()]   # masked rows are zero
+    return mean((a - b).square().sum() for i, a in enumerate(mid) for b in mid[:i])
 @term("A")
 def probe(s):
     m, o = s.phones
