@@ -72,6 +72,7 @@ html_css_files = ["camels.css"]
 html_favicon = "_static/logo.svg"
 html_sourcelink_suffix = ""
 html_show_sourcelink = False
+html_sidebars = {{"**": ["globaltoc.html"]}}
 html_theme_options = dict(logo=dict(text="CAMELS", image_light="_static/logo.svg", image_dark="_static/logo.svg"), navigation_with_keys=False, show_nav_level=1,
     secondary_sidebar_items=["page-toc"], navbar_end=["theme-switcher"], footer_start=["copyright"], footer_end=[], header_links_before_dropdown=5, pygments_light_style="a11y-high-contrast-light",
     pygments_dark_style="a11y-high-contrast-dark")
