@@ -151,3 +151,11 @@ def test_bad_requests_are_one_line(studio):
     with pytest.raises(CamelsError, match="holds a studio of seed 0, not 3"): write_studio(studio, seed=3, **SMALL)
     with pytest.raises(CamelsError, match="two speakers"): plan_studio(1, speakers=1)
     with pytest.raises(CamelsError, match="not a length"): plan_studio(float("nan"))
+
+
+def test_a_finished_corpus_is_left_as_it_is(tmp_path):
+    from camels.data.studio import write_studio
+    first = write_studio(tmp_path, minutes=.1, speakers=4, jobs=1, progress=False)
+    times = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.mp4")}
+    assert write_studio(tmp_path, minutes=.1, speakers=4, jobs=1, progress=False) == first
+    assert times and {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.mp4")} == times

@@ -594,6 +594,7 @@ def _run_all(jobs:int, todo:list, tick)->None:
         for args in todo: film(*args); tick()
         return
     spawn = multiprocessing.get_context("spawn")
+    if not todo: return
     with _single_threads(), concurrent.futures.ProcessPoolExecutor(min(jobs, len(todo)), spawn, _start, (os.getpid(),)) as pool:
         try:
             for done in concurrent.futures.as_completed([pool.submit(film, *args) for args in todo]): done.result(); tick()
