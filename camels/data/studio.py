@@ -638,7 +638,7 @@ def write_studio(
 class Studio(Corpus):
     "Synthetic dialogues that this project makes."
     name, about = "studio", "synthetic dialogues between invented speakers, with phones, words, emotion and VAD (not real people)"
-    licence, size, get = "Apache-2.0 (made on your machine)", "about 35 MB for 10 minutes", "camels data prepare studio --out FOLDER, or camels demo"
+    licence, size, get = "Apache-2.0 (made on your machine)", "about 35 MB for 10 minutes", "camels data prepare studio FOLDER, or camels demo"
     @classmethod
     def found(cls, root): return (Path(root)/"studio.json").exists()
     def clips(self, root):
