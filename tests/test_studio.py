@@ -157,5 +157,5 @@ def test_a_finished_corpus_is_left_as_it_is(tmp_path):
     from camels.data.studio import write_studio
     first = write_studio(tmp_path, minutes=.1, speakers=4, jobs=1, progress=False)
     times = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.mp4")}
-    assert write_studio(tmp_path, minutes=.1, speakers=4, jobs=1, progress=False) == first
+    assert write_studio(tmp_path, minutes=.1, speakers=4, jobs=2, progress=False) == first
     assert times and {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.mp4")} == times
