@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'TERMS', 'as_features', 'toy_features', 'TrainConfig', 'neighbourhoods', 'phased', 'deal', 'Step', 'mean',
-           'term', 'stage_weights', 'nce', 'moco', 'variance', 'covariance', 'gap', 'probe', 'recon', 'reencode', 'kl',
-           'flow', 'consistency', 'GatherCB', 'MoCoCB', 'embed_rows', 'ValidCB', 'save_latents', 'save_points',
+           'term', 'stage_weights', 'nce', 'moco', 'variance', 'covariance', 'centre', 'probe', 'recon', 'reencode',
+           'kl', 'flow', 'consistency', 'GatherCB', 'MoCoCB', 'embed_rows', 'ValidCB', 'save_latents', 'save_points',
            'save_stage', 'LiveCB', 'make_latent', 'stage_loss', 'RampCB', 'stage_learner', 'run_lock', 'exactly',
            'open_run', 'train']
 
@@ -25,7 +25,7 @@ from .latent import LatentConfig, LatentSpace, ModalityConfig
 from .metrics import retrieval
 from .nn.adapters import AVAEOutput
 from .nn.flow import flow_consistency, flow_loss, ordered_pairs
-from .nn.losses import (MoCoQueue, capacity_at, info_nce, kl_capacity, moco_nce, orthogonality, phone_probe_loss, phone_slot_loss,
+from .nn.losses import (MoCoQueue, capacity_at, centre_loss, info_nce, kl_capacity, moco_nce, orthogonality, phone_probe_loss, phone_slot_loss,
     recon_loss, reencode_loss, soften, vicreg)
 from .store import FeatureSet, batch, load_features, subset
 from .train.checkpoint import CheckpointCB, Checkpoints, load_learner
@@ -135,7 +135,7 @@ class TrainConfig:
     w_nce: float = 1.0         # weight: InfoNCE between all pairs
     w_moco: float = 0.0        # weight: MoCo against the queue (0 = no queue)
     w_variance: float = 0.04; w_covariance: float = 0.04 # weights: VICReg variance and covariance
-    w_gap: float = 1.0         # weight: squared distance between the modalities' centres; contrast alone leaves them apart (Liang et al. 2022)
+    w_centre: float = 3.0      # weight: each modality's cloud is centred on the origin; contrast alone leaves cones and a gap between them
     w_probe: float = 0.1       # weight: phone probe
     w_recon: float = 1.0       # weight: reconstruction, from stage B on
     w_reencode: float = 0.1    # weight: the decoded latent encodes to itself, from B on
@@ -242,9 +242,7 @@ def variance(s): return mean(vicreg(z, s.out.mask[m]).variance for m, z in s.out
 @term("A")
 def covariance(s): return mean(vicreg(z, s.out.mask[m]).covariance for m, z in s.out.z.items())
 @term("A")
-def gap(s):
-    mid = [z.sum(0)/s.out.mask[m].sum().clamp(min=1) for m, z in s.out.unit.items()]   # masked rows are zero
-    return mean((a - b).square().sum() for i, a in enumerate(mid) for b in mid[:i])
+def centre(s): return mean(centre_loss(z, s.out.mask[m]) for m, z in s.out.z.items())
 @term("A")
 def probe(s):
     m, o = s.phones

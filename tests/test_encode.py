@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from camels.core import WindowConfig
+from camels.core import CamelsError, WindowConfig
 from camels.data.encode import encode
 from camels.face.render import Renderer
 from camels.face.shapes import random_identity
@@ -115,6 +115,22 @@ def test_a_file_without_permission_is_one_line(tmp_path, talk):
     (tmp_path/"locked.mp4").write_bytes(talk.read_bytes()); (tmp_path/"locked.mp4").chmod(0)
     code, _, err = run("encode", tmp_path/"locked.mp4", "--out", tmp_path/"f.lance")
     assert code == 2 and "permission" in err.lower()
+
+
+def test_a_decoder_that_crashes_costs_one_clip(tmp_path, monkeypatch):
+    "The spawned workers read a `sitecustomize` that dies on one file, as a broken native decoder does."
+    (tmp_path/"sitecustomize.py").write_text("import os, soundfile\nwas = soundfile.info\ndef info(f, *a): return os._exit(9) if 'boom' in str(f) else was(f, *a)\nsoundfile.info = info\nimport av\nopened = av.open\nav.open = lambda f, *a, **k: os._exit(9) if 'boom' in str(f) else opened(f, *a, **k)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path)); d = tmp_path/"in"; d.mkdir()
+    for name in ("a", "boom", "z"): write_audio(d/f"{name}.wav", voice(3), SR)
+    rep = encode([d], tmp_path/"f.lance", dict(video="none", phoneme="none"), jobs=2)
+    assert [(e["input"].split("/")[-1], e["error"]) for e in rep.errors] == [("boom.wav", "its decoder crashed the worker process")]
+    assert FeatureTable.open(tmp_path/"f.lance").clips() == {"a", "z"}
+
+
+def test_workers_that_cannot_start_are_one_error(tmp_path, monkeypatch):
+    (tmp_path/"sitecustomize.py").write_text("import sys\nif '--multiprocessing-fork' in sys.orig_argv: sys.exit('no memory')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path)); [write_audio(tmp_path/f"{c}.wav", voice(3), SR) for c in "ab"]
+    with pytest.raises(CamelsError, match="cannot start"): encode([tmp_path], tmp_path/"f.lance", dict(video="none", phoneme="none"), jobs=2)
 
 
 def test_killed_encoding_resumes_to_the_same_table(tmp_path):

@@ -37,7 +37,7 @@ def test_another_seed_is_another_corpus(studio, tmp_path):
 def test_killed_and_resumed(studio, tmp_path):
     out = tmp_path/"killed"
     code = f"if __name__ == '__main__':\n from camels.data.studio import write_studio\n write_studio({str(out)!r}, jobs=1, **{SMALL!r})"
-    for _ in range(6):
+    for _ in range(3):
         p = subprocess.Popen([sys.executable, "-c", code])
         until, had = time.time() + 60, len(list(out.rglob("*.mp4")))
         while p.poll() is None and len(list(out.rglob("*.mp4"))) <= had and time.time() < until: time.sleep(.01)
@@ -132,6 +132,21 @@ def test_lips_and_sound_on_one_clock():
         return np.mean(hits), len(hits)
     on, n = share(0)
     assert n > 15 and on > .9 and share(.2)[0] < on - .25
+
+
+def test_facemesh_sees_the_mouth_in_step_with_the_truth(tmp_path):
+    "Read back from the mp4, the lips' opening follows the written track, without delay."
+    pytest.importorskip("mediapipe", reason="mediapipe is not installed")
+    from camels.data.studio import film
+    from camels.encoders.face import FaceMeshEncoder, channel
+    enc = FaceMeshEncoder()
+    for t in plan_studio(2)[:3]:
+        f = film(t, speaker(t.speaker, 12, 0), tmp_path/f"{t.id}.mp4")
+        truth = np.array(json.loads(f.with_suffix(".json").read_text())["opening"])
+        track = enc.track(iter_frames(f)); seen = track.channels[:, channel("mouth_open")]
+        assert track.seen.all() and len(seen) == len(truth)
+        match = {lag: np.corrcoef(seen[8+lag:len(seen)-8+lag], truth[8:-8])[0, 1] for lag in range(-6, 7)}
+        assert match[0] > .7 and abs(max(match, key=match.get)) <= 1
 
 
 def test_files_are_readable_by_anyone(studio):

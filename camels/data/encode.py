@@ -146,6 +146,8 @@ def _results(clips, names, window, jobs)->Iterator:
 
 def _alone(pool, clip):
     with pool(1) as ex:
+        try: ex.submit(int).result()
+        except BrokenProcessPool: raise CamelsError("worker processes cannot start", "encode", "what stopped them is printed above; jobs=1 works in this process") from None
         try: return ex.submit(_work, clip).result()
         except BrokenProcessPool: return None, dict(input=str(clip.path), stage="decode", error="its decoder crashed the worker process", hint="re-encode the file, for example to mp4")
 

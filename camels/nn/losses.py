@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['real', 'nothing', 'full_precision', 'NCE', 'strangers', 'info_nce', 'soften', 'MoCoQueue', 'moco_nce', 'ema_update',
-           'VICReg', 'vicreg', 'KL', 'kl_capacity', 'capacity_at', 'recon_loss', 'reencode_loss', 'hsic',
+           'VICReg', 'vicreg', 'centre_loss', 'KL', 'kl_capacity', 'capacity_at', 'recon_loss', 'reencode_loss', 'hsic',
            'orthogonality', 'Probe', 'phone_probe_loss', 'phone_slots', 'phone_slot_loss']
 
 # %% ../../nbs/41_nn.losses.ipynb #5c208dd0
@@ -158,6 +158,17 @@ def vicreg(
     gram = y @ y.T if b < d else y.T @ y
     cov = (gram/(b - 1)).square().sum() - var.square().sum()
     return VICReg((1 - (var + 1e-4).sqrt()).relu().mean(), cov/d)
+
+# %% ../../nbs/41_nn.losses.ipynb #6dd370c9
+@full_precision
+@shaped
+def centre_loss(
+    z:Float[Tensor,"b d"],            # latents, of any length
+    mask:Bool[Tensor," b"]|None=None, # `True` where real
+)->Tensor: # in [0, 1]: 1 where all point one way; about 1/b where they point everywhere
+    "Squared length of the mean unit vector: the mean cosine between any two real rows, a row with itself included."
+    z, = real(mask, z)
+    return unit(z).mean(0).square().sum() if len(z) else nothing(z)
 
 # %% ../../nbs/41_nn.losses.ipynb #9c1a3f5a
 class KL(NamedTuple):
