@@ -62,8 +62,8 @@ def clip_rows(
 def _matrix(x, typ):
     import pyarrow as pa
     if not np.isfinite(x).all(): raise CamelsError("features are not finite", None, "report this recording")
-    x = np.clip(x, -65000, 65000) if typ.value_type == pa.float16() else x
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(x, typ.value_type.to_pandas_dtype()).ravel()), type=typ)
+    half = typ.value_type == pa.float16()
+    return pa.FixedSizeListArray.from_arrays(pa.array((np.clip(x, -65000, 65000) if half else x).astype(np.float16 if half else np.float32).ravel()), type=typ)
 
 def _phone_columns(rows:Sequence[Phones], typ):
     import pyarrow as pa
