@@ -208,7 +208,7 @@ BENCHES = ("encode", "latent", "kill")
 def bench(
     name:Annotated[str, typer.Argument(help=f"One of: {', '.join(BENCHES)}, all.")],
     inputs:Annotated[Optional[list[Path]], typer.Argument(help="encode: media; latent: a feature table. The development data's GRID clips where not given.", show_default=False)]=None,
-    as_json:Json=False,
+    out:Annotated[Optional[Path], typer.Option(help="latent: run folder to keep.", show_default=False)]=None, as_json:Json=False,
 ):
     "Speed, memory, retrieval and survival, beside a named peer measured in the same run."
     import camels.bench as b
@@ -216,7 +216,7 @@ def bench(
     rows = []
     for n in BENCHES if name == "all" else (name,):
         err.print(f"bench {n} …")
-        rows += b.bench_encode(inputs) if n == "encode" else b.bench_latent(inputs[0] if inputs else None) if n == "latent" else b.bench_kill()
+        rows += b.bench_encode(inputs) if n == "encode" else b.bench_latent(inputs[0] if inputs else None, out=out) if n == "latent" else b.bench_kill()
     t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal")
     for r in rows: t.add_row(r.what, f"{r.ours:.2f}", "" if r.peer != r.peer else f"{r.peer:.2f}", "" if r.ratio != r.ratio else f"{r.ratio:.2f}", r.unit, r.peer_name, r.goal)
     emit([{**vars(r), "ratio": r.ratio} for r in rows], as_json, t)
