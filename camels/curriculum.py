@@ -11,7 +11,7 @@ __all__ = ['STAGES', 'TERMS', 'as_features', 'toy_features', 'TrainConfig', 'nei
 
 # %% ../nbs/52_curriculum.ipynb #41432a78
 import contextlib, os, time, uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
 from typing import Callable
@@ -79,6 +79,9 @@ def _from_arrays(d:dict, where="features")->FeatureSet:
         bad = mask[m] & ~np.isfinite(x[m]).all(1)
         if bad.any(): raise CamelsError(f"{bad.sum()} rows of {m!r} hold NaN or infinity, the first is row {bad.argmax()} ({d['ids'][bad.argmax()]})", where, f"drop them, or set {m}_mask False there")
         x[m] = np.where(mask[m][:, None], x[m], 0).astype(np.float32)
+    for k, v in d.items():
+        if k.endswith("_mask") and k[:-5] not in x: raise CamelsError(f"{k!r} is the mask of nothing", where, nearest(k[:-5], x))
+        if v.ndim > 2 or (v.ndim == 2 and k not in x and k != "vad"): raise CamelsError(f"{k!r} has shape {v.shape} and type {v.dtype}; a modality is one [n d] array of numbers", where)
     ids = {k: v for k, v in d.items() if v.ndim == 1 and k not in masks and k != "ids"}
     ids["clip"], ids["split"] = d["ids"].astype(str).astype(object), d["split"].astype(str).astype(object)
     ids.setdefault("start_s", np.zeros(n)); ids.setdefault("end_s", ids["start_s"] + WindowConfig().window_s)
@@ -153,6 +156,14 @@ class TrainConfig:
     checkpoint_s: float = 10.0; keep: int = 2 # seconds between checkpoints (0 = after every batch), how many stay
     live_every: int = 1        # epochs between small latent snapshots for live views; 0 = none
     tensorboard: bool = False  # also write TensorBoard events
+    def __post_init__(self):
+        for f in fields(self):
+            v = getattr(self, f.name)
+            if not isinstance(v, (bool, str)) and not (isinstance(v, (int, float)) and 0 <= v < float("inf")): raise CamelsError(f"{f.name}={v} is no number from 0 up", "configuration")
+        if self.batch < 2: raise CamelsError(f"batch={self.batch}: contrast needs at least 2 windows", "configuration")
+        for k, known in dict(amp=("none", "bf16", "fp16"), device=("auto", "cpu", "cuda")).items():
+            if getattr(self, k).split(":")[0] not in known: raise CamelsError(f"{k}={getattr(self, k)}", "configuration", nearest(getattr(self, k), known))
+        if self.device.startswith("cuda") and not torch.cuda.is_available(): raise CamelsError(f"device={self.device}, but there is no such device here", "configuration", "device=auto takes what there is")
 
 # %% ../nbs/52_curriculum.ipynb #556d0556
 STAGES = ("A", "B", "C")
@@ -175,10 +186,12 @@ def phased(
     if not step_s: return rows
     clip = np.unique(fs.ids["clip"][rows].astype(str), return_inverse=True)[1]; start = np.asarray(fs.ids["start_s"], float)[rows]
     first = np.full(clip.max() + 1, np.inf); np.minimum.at(first, clip, start)
-    at = start - first[clip]; hops = np.diff(np.unique(at.round(3))); k = max(1, round(step_s/hops.min())) if len(hops) else 1
+    order = np.lexsort((start, clip)); gaps = np.diff(start[order])[np.diff(clip[order]) == 0]; gaps = gaps[gaps > 1e-3]
+    at = start - first[clip]; k = max(1, round(step_s/np.median(gaps))) if len(gaps) else 1
     phase = np.random.default_rng(seed).integers(0, k, clip.max() + 1); number = np.round(at/(step_s/k)).astype(int)
     phase = np.minimum(phase, np.bincount(clip, minlength=len(phase)) - 1)      # a clip with fewer windows than phases is not left out
-    return rows[number % k == phase[clip]]
+    taken = rows[number % k == phase[clip]]
+    return taken if len(taken) else rows
 
 def deal(
     fs:FeatureSet,  # features
@@ -435,11 +448,12 @@ def exactly(threads:int):
 def open_run(features, out, changes, resume): # (RunFolder, TrainConfig, FeatureSet)
     "A new run, or one to go on with; refuses other data or settings than the run began with."
     run = RunFolder(out); old = run.info if (Path(out)/"run.json").exists() else None
+    if resume and not old: raise CamelsError("no run here to go on with", out, "start it without --resume")
     if old and not resume: raise CamelsError("already holds a run", out, "go on with --resume, or write to another folder")
     if features is None and not (features := (old or {}).get("features")): raise CamelsError("which features?", out, "name them with --features")
     fs = as_features(features); cfg = configure(configure(TrainConfig(), old["config"] if old else {}), changes)
     data = dict(fingerprint=fs.fingerprint, rows=len(fs), splits={s: len(fs.where(s)) for s in SPLITS}, widths=fs.widths)
-    if not old: return RunFolder.create(out, cfg, cfg.seed, data, kind="curriculum", features=str(features) if isinstance(features, (str, Path)) else None, encoders=fs.encoders, threads=cfg.threads or torch.get_num_threads()), cfg, fs
+    if not old: return RunFolder.create(out, cfg, cfg.seed, data, kind="curriculum", features=str(Path(features).resolve()) if isinstance(features, (str, Path)) else None, encoders=fs.encoders, threads=cfg.threads or torch.get_num_threads()), cfg, fs
     if old["data"]["fingerprint"] != data["fingerprint"]: raise CamelsError(f"the run began with other features ({old['data']['rows']} rows, {old['data']['fingerprint']}), not these ({len(fs)} rows, {data['fingerprint']})", out, "start a new run")
     if cfg != configure(TrainConfig(), old["config"]): raise CamelsError(f"the run began with other settings: {', '.join(changes)}", out, "resume without changes, or start a new run")
     return run, cfg, fs

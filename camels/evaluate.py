@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['measured_rows', 'retrieval_table', 'geometry', 'centre_phone', 'probes', 'r_squared', 'reconstruction', 'flow_table',
-           'phone_grid', 'linear_peer', 'evaluate', 'evaluate_run', 'stage_rows', 'stage_table']
+           'phone_grid', 'linear_peer', 'relabelled', 'evaluate', 'evaluate_run', 'stage_rows', 'stage_table']
 
 # %% ../nbs/53_evaluate.ipynb #45e05389
 import io, time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,10 +32,10 @@ def measured_rows(
     "Rows of a split that lie `every_s` apart."
     rows = fs.where(split); start = np.asarray(fs.ids["start_s"], float)[rows]
     if not len(rows): return rows
-    names, at = np.unique(fs.ids["clip"][rows].astype(str), return_inverse=True)
-    first = np.full(len(names), np.inf); np.minimum.at(first, at, start)
-    off = (start - first[at])/every_s
-    return rows[np.abs(off - np.round(off)) < 1e-3]
+    clip, last, out = fs.ids["clip"][rows].astype(str), {}, []
+    for i in np.lexsort((start, clip)):
+        if start[i] - last.get(clip[i], -np.inf) > every_s - 1e-3: last[clip[i]] = start[i]; out.append(rows[i])
+    return np.sort(np.array(out))
 
 # %% ../nbs/53_evaluate.ipynb #9f147d88
 def retrieval_table(
@@ -141,6 +143,13 @@ def linear_peer(fs:FeatureSet, split="test", pool=100, seed=0, repeats=20, dims=
     return dict(retrieval=out, dims=dims, name="linear CCA on the same features")
 
 # %% ../nbs/53_evaluate.ipynb #e3d7010a
+def relabelled(fs:FeatureSet, labels)->FeatureSet: # phones that the model does not know get −1
+    "The same features with phones numbered as the model numbers them: a table numbers just those that occur in it."
+    if not fs.has_phones or list(fs.labels) == list(labels): return fs
+    number = {l: i for i, l in enumerate(labels)}
+    return replace(fs, labels=list(labels), phone_label=np.array([number.get(l, -1) for l in fs.labels], np.int64)[fs.phone_label])
+
+# %% ../nbs/53_evaluate.ipynb #7b74a613
 def evaluate(
     latent:LatentSpace, # any stage
     features,           # as `train` takes them
@@ -150,7 +159,7 @@ def evaluate(
     repeats:int=20,     # pools drawn
 )->dict: # "retrieval", "geometry", "spread", "probes", "reconstruction", "flow", "rows"
     "All figures of one latent space on one split."
-    fs = as_features(features); latent.check_encoders(fs.encoders); rows, tr = measured_rows(fs, split), fs.where("train")
+    fs = relabelled(as_features(features), latent.config.labels); latent.check_encoders(fs.encoders); rows, tr = measured_rows(fs, split), fs.where("train")
     if len(rows) < 2: raise CamelsError(f"the split {split!r} has {len(rows)} rows", "evaluate", f"rows: {dict((s, len(fs.where(s))) for s in ('train', 'valid', 'test'))}")
     was = latent.training; clip = fs.ids["clip"][rows]
     z, mask = embed_rows(latent, fs, rows); z_tr, mask_tr = embed_rows(latent, fs, tr)
@@ -170,13 +179,14 @@ def evaluate_run(
     run = RunFolder(getattr(run, "path", run)); info, t0 = run.info, time.perf_counter()
     if features is None and not (features := info.get("features")): raise CamelsError("which features?", run.path, "name them with --features")
     fs = as_features(features)
-    with one_thread(): return _evaluate_run(run, fs, info, t0, split, pool, seed, repeats)
+    with one_thread(): return _evaluate_run(run, fs, info, t0, split, pool, seed, repeats, str(features) if isinstance(features, (str, Path)) else "arrays")
 
-def _evaluate_run(run, fs, info, t0, split, pool, seed, repeats):
+def _evaluate_run(run, fs, info, t0, split, pool, seed, repeats, name):
     stages = {s: evaluate(LatentSpace.from_pretrained(run/"checkpoints"/s), fs, split, pool, seed, repeats) for s in ("untrained", *STAGES) if (run/"checkpoints"/s).exists()}
     if not stages: raise CamelsError("no stage has been kept yet", run.path, "train first: camels train")
     report = dict(stages=stages, peers=dict(cca=linear_peer(fs, split, pool, seed, repeats)), split=split, pool=pool, seed=seed, repeats=repeats,
-                  rows={s: len(fs.where(s)) for s in ("train", "valid", "test")} | {"measured": len(measured_rows(fs, split))}, data=info.get("data", {}), seconds=dict(train=info.get("seconds"), evaluate=round(time.perf_counter() - t0, 2)))
+                  rows={s: len(fs.where(s)) for s in ("train", "valid", "test")} | {"measured": len(measured_rows(fs, split))}, data=info.get("data", {}),
+                  evaluated=dict(features=Path(name).name, fingerprint=fs.fingerprint, split=split, rows=len(measured_rows(fs, split))), seconds=dict(train=info.get("seconds"), evaluate=round(time.perf_counter() - t0, 2)))
     write_json(run/"report.json", report)
     return report
 
@@ -202,7 +212,7 @@ def stage_table(
     "The report as a table: a row a figure, a column a stage, the last column chance or peer."
     from rich.console import Console
     from rich.table import Table
-    t = Table(title=f"{report['split']} split, {next(iter(report['stages'].values()))['rows']} windows, pools of {report['pool']}", title_justify="left")
+    t = Table(title=f"{report['split']} split, {next(iter(report['stages'].values()))['rows']} windows, pools of {min(report['pool'], *(r['pool'] for r in next(iter(report['stages'].values()))['retrieval'].values()))}", title_justify="left")
     t.add_column("held out")
     for s in report["stages"]: t.add_column(s, justify="right")
     t.add_column("chance, null or peer")

@@ -24,11 +24,11 @@ class ExplorerState(param.Parameterized):
     query = param.String("", doc="text searched in transcripts")
     selection = param.List([], item_type=int, doc="selected moments: row numbers of `points`")
     def __init__(self, run, **kw):
-        self.points = load_points(run); stages = list(self.points.stages)
+        super().__init__(run=str(run)); self.points = load_points(run); stages = list(self.points.stages)
         self.param.left.objects = self.param.right.objects = stages
         self.param.colour_by.objects = [c for c in COLOUR_BY if c == "modality" or len(set(self.points.ids.get(c, [""]))) > 1]
         kw.setdefault("left", stages[0]); kw.setdefault("right", stages[-1])
-        super().__init__(run=str(run), **kw)
+        self.param.update(**kw)
         self.xy = project(self.points.stages)
 
 # %% ../../nbs/80_apps.state.ipynb #9bf64b11

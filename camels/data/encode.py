@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['DEFAULT_ENCODERS', 'STRETCH_S', 'load_encoders', 'encode_audio', 'absent', 'Stage', 'encode_clip', 'error_row',
-           'EncodeReport', 'write_errors', 'encode', 'only_writer']
+           'EncodeReport', 'write_errors', 'differs', 'with_splits', 'encode', 'only_writer']
 
 # %% ../../nbs/23_data.encode.ipynb #fd6f4e68
 import contextlib, fcntl, json, os, threading, time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ from typing import Callable, Iterable, Iterator
 import numpy as np
 
 from ..core import CamelsError, WindowConfig, n_cores, one_thread, read_jsonl, write_text
-from .core import clips_from
+from .core import assign_splits, clips_from
 from ..encoders.core import Features, PhoneFeatures, Phones, create_encoder, list_encoders
 from ..media import Clip, iter_frames, probe, read_audio, window_starts
 from ..store import FeatureTable, add_rows, clip_rows, compact, table_schema
@@ -168,6 +168,21 @@ def write_errors(out:Path, rows:list)->None:
     else: p.unlink(missing_ok=True)
 
 # %% ../../nbs/23_data.encode.ipynb #91f83ed1
+def differs(clip:Clip, row:dict): # an error row, or None
+    "Is this another recording than the one that is in the table under its name, or is other text known of it now?"
+    old, new = Path(row["source"]), Path(clip.path)
+    if old.resolve() != new.resolve() and (old.exists() or old.name != new.name): what = f"another file is in the table under the name {clip.id!r}: {row['source']}"
+    elif diff := [k for k in ("speaker", "dialogue", "split", "transcript", "emotion") if getattr(clip, k) and getattr(clip, k) != row[k]]:
+        what = f"{diff[0]} is {getattr(clip, diff[0])!r} now, but {row[diff[0]]!r} in the table"
+    else: return None
+    return dict(input=str(clip.path), stage="table", error=what, hint="encode into a new table, or all folders in one call")
+
+def with_splits(clips:list, have:dict)->list: # clips with splits
+    "New clips of a speaker who is in the table go to the speaker's split."
+    known = [replace(c, id=r["clip"], path=r["source"], speaker=r["speaker"], dialogue=r["dialogue"], split=r["split"]) for r in have.values() for c in clips[:1]]
+    return assign_splits(known + clips)[len(known):]
+
+# %% ../../nbs/23_data.encode.ipynb #8b07dd04
 def encode(
     inputs:Iterable,          # files, folders, manifests, or `Clip`s
     out,                      # feature table to make or to go on with
@@ -179,12 +194,13 @@ def encode(
 )->EncodeReport:
     "Encode recordings into a feature table; go on where an earlier call stopped."
     t0, out, window = time.perf_counter(), Path(out), window or WindowConfig()
-    inputs = list(inputs); clips = inputs if inputs and isinstance(inputs[0], Clip) else clips_from(inputs, corpus)
+    inputs = list(inputs); clips = inputs if inputs and isinstance(inputs[0], Clip) else clips_from(inputs, corpus, splits=False)
     encs = load_encoders(names, window)
     table = FeatureTable.create(out, table_schema({m: e.card for m, e in encs.items()}, window))
     with only_writer(out):
-        have = table.clips(); todo = [c for c in clips if c.id not in have]
-        rep = EncodeReport(str(out), skipped=len(clips)-len(todo), jobs=max(1, min(jobs or n_cores(), len(todo))))
+        have = table.about(); clash = [e for c in clips if c.id in have and (e := differs(c, have[c.id]))]
+        todo = with_splits([c for c in clips if c.id not in have], have)
+        rep = EncodeReport(str(out), skipped=len(clips)-len(todo)-len(clash), jobs=max(1, min(jobs or n_cores(), len(todo))), errors=clash)
         ready, last = [], time.perf_counter()
         for i, (c, rows, err) in enumerate(_results(todo, names, window, rep.jobs)):
             if err: rep.errors.append(err); write_errors(out, rep.errors)
