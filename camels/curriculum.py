@@ -453,7 +453,6 @@ def exactly(threads:int):
 def open_run(features, out, changes, resume): # (RunFolder, TrainConfig, FeatureSet)
     "A new run, or one to go on with; refuses other data or settings than the run began with."
     run = RunFolder(out); old = run.info if (Path(out)/"run.json").exists() else None
-    if resume and not old: raise CamelsError("no run here to go on with", out, "start it without --resume")
     if old and not resume: raise CamelsError("already holds a run", out, "go on with --resume, or write to another folder")
     if features is None and not (features := (old or {}).get("features")): raise CamelsError("which features?", out, "name them with --features")
     fs = as_features(features); cfg = checked(configure(configure(TrainConfig(), old["config"] if old else {}), changes))

@@ -97,10 +97,7 @@ class FeatureTable:
     def window(self)->WindowConfig: return configure(WindowConfig(), self.meta["window"])
     def __len__(self): return self.ds.count_rows()
     def clips(self)->set: "Ids of the clips that are in."; return set(self.ds.to_table(columns=["clip"])["clip"].to_pylist())
-    def about(self)->dict: # {clip: {column: text}}
-        "What is written of each clip that is in."
-        cols = ["clip", "source", "speaker", "dialogue", "split", "transcript", "emotion"]
-        return {r["clip"]: r for r in self.ds.to_table(columns=cols, filter="`window` = 0").to_pylist()}
+    def about(self)->dict: "What is written of each clip that is in, by its id."; return {r["clip"]: r for r in self.ds.to_table(columns=["clip", *TEXT_COLUMNS], filter="`window` = 0").to_pylist()}
     def _same(self, other):
         for m in {*self.cards, *other["encoders"]}:
             a, b = self.cards.get(m, {}), other["encoders"].get(m, {})
