@@ -28,7 +28,7 @@ class Phone:
 @dataclass(frozen=True)
 class Word:
     "One written word and its place in time."
-    text: str      # as written, punctuation included
+    text: str      # as written, punctuation included; "of the" where two are spoken as one
     start_s: float # start of its first phone in seconds
     end_s: float   # end of its last phone in seconds
 
@@ -198,9 +198,13 @@ def _phones(
 def _words(words:list[str], places:list[int], timed:list)->list:
     "Words that were said, from the phones that belong to them."
     of = [max(0, bisect_right(places, at) - 1) for _, at in timed]
-    spans = {}
+    spans, texts = {}, {}
     for i, (p, _) in zip(of, timed): spans[i] = (spans.get(i, (p.start_s,))[0], p.end_s)
-    return [Word(words[i], *spans[i]) for i in sorted(spans)]
+    k = min(spans, default=0)
+    for i, w in enumerate(words):                     # espeak runs "of the" together: such a word joins the one before it
+        if i in spans: k = i
+        if i in spans or any(map(str.isalnum, w)): texts.setdefault(k, []).append(w)
+    return [Word(" ".join(texts[i]), *spans[i]) for i in sorted(spans)]
 
 # %% ../nbs/03_voice.ipynb #681b2bd6
 def _check_range(name:str, value:float, low:float, high:float)->int:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from camels.facebench import SENTENCES, VOICES
 from camels.arkit import ARKIT, GROUPS, index
 from camels.core import EMOTIONS, CamelsError
 from camels.face.anchors import anchors, condition
@@ -159,15 +160,6 @@ def test_spoken_words_time_the_segments():
 
 
 # ---------------------------------------------------------------- lips
-
-SENTENCES = """Bob moved a big blue pump.|My mum mopped the map by the lamp.|Peter picked a pepper from a paper bag.|Maybe the problem is simple, but probably not.
-A baby bumped the table before breakfast.|Please remember me to my brother.|Stop! Come back from the bumpy boat.|Five very brave wolves left the cave.|I am home by myself.|Pam, bring my book, please.
-The lamb climbed up the ramp.|Amber beads drop from the box.|We beat them both by a point.|Empty the bottom cupboard.|Hope jumped upon the back of a camel.|Mm, maybe.|Boom!|What a beautiful problem to have.
-Bees hum among poppies in May.|The bus stopped abruptly by the pub.|Papa put up a simple tent.|Can you imagine a better place?|Number seven came first.|The web page was empty again.|Keep the receipt, Robert.
-I forbid it absolutely.|Tomorrow morning we may swim.|The bomb squad came promptly.|Apples, plums and blackberries.|Jim bumped him upstairs.|Some people sleep at parties.|Grab a napkin and help me.|Obviously both maps are wrong.
-The captain shipped a cab to Bombay.|My palms became damp.|Perhaps Ben might be able to.|A pebble dropped into the pool.|Climb up and jump.|The trombone is impossible.|Mother baked a pumpkin pie.
-Robots rarely blink.|The empire built many bridges.|Push, pull, and pump.|Bring me a map of Prague.|I promise to behave.|A bumblebee buzzed above my arm.|Lamps, please.|Subtle, but important.|Who broke the piano?|Goodbye for now, my friend.""".replace("\n", "|").split("|")
-VOICES = [("en-us", 175), ("en-gb+m3", 175), ("en-us+f2", 240), ("en-gb-scotland+f4", 320), ("en-us+m7", 120)]
 
 
 @pytest.fixture(scope="module")

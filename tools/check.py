@@ -15,7 +15,7 @@ FLOORS = {
     1: "core arkit media voice",
     2: "encoders nn face lipsync metrics",
     3: "latent train data store viz",
-    4: "curriculum evaluate report bench demo agent v3 text",
+    4: "curriculum evaluate report bench demo agent v3 text animate facebench",
     5: "live",
     6: "apps",
     7: "cli",

@@ -20,7 +20,7 @@ from ..core import EMOTIONS, CamelsError, asset, nearest, write_json
 
 # %% ../../nbs/33_face.anchors.ipynb #ba1cef13
 VERSION = "1.5"
-SHA256 = "106e4a3edcdd96d08a1b1167af1f3b7822e7ac8c7f09d0202729c7bf7a20bda5"
+SHA256 = "f43e8096b3f35db1c78b5b3be9d26d54e4c3634eaebafe201568b3e50a5c5d80"
 
 @functools.cache
 def anchor_file()->dict: # {"units", "emotions", "anchors", "presets", …}
