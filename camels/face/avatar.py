@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['CORNERS', 'BALL', 'IRIS', 'CLEAR', 'SKULL_ROWS', 'REST', 'PARTED', 'BOX', 'TEETH', 'EDGE', 'HAIRDO', 'BUST', 'SIDE',
-           'UNIT_M', 'GLOSS', 'even_triangles', 'refine', 'fine_face', 'Part', 'grid', 'normals', 'seams', 'Eye',
-           'eyeball', 'skull', 'skin', 'rings', 'lids', 'jaw_moves', 'mouth_bag', 'teeth', 'tongue', 'ear', 'hair',
-           'neck', 'shirt', 'Canvas', 'linear', 'screen', 'makeup', 'avatar', 'Glb', 'png', 'avatar_glb', 'sketch',
-           'quaternion', 'track_checked', 'save_glb']
+           'UNIT_M', 'GLOSS', 'LIDS', 'even_triangles', 'refine', 'fine_face', 'Part', 'grid', 'normals', 'seams',
+           'Eye', 'eyeball', 'skull', 'skin', 'rings', 'lids', 'jaw_moves', 'mouth_bag', 'teeth', 'tongue', 'ear',
+           'hair', 'neck', 'shirt', 'Canvas', 'linear', 'screen', 'makeup', 'avatar', 'Glb', 'png', 'avatar_glb',
+           'sketch', 'quaternion', 'track_checked', 'settled', 'save_glb']
 
 # %% ../../nbs/46_face.avatar.ipynb #49076494
 import json, struct, zlib
@@ -747,6 +747,23 @@ def track_checked(
     return x.clip(low, high)
 
 # %% ../../nbs/46_face.avatar.ipynb #46b15c8b
+LIDS = dict(eyeBlink=1., eyeSquint=.47, cheekSquint=.25, eyeLookDown=.25, eyeLookUp=-.2, eyeWide=-.43)  # share of the eye's opening that each closes
+
+def settled(
+    weights:Float[np.ndarray, "t 52"], # in [0, 1]
+)->Float[np.ndarray, "t 52"]: # the same where lids and lips keep apart, else a little less
+    "Weights whose lids meet at most and whose lips close at most the jaw's opening."
+    w = np.array(weights, float); at = {n: i for i, n in enumerate(ARKIT)}
+    for side in ("Left", "Right"):
+        shut = lambda: sum(k*w[:, at[n + side]] for n, k in LIDS.items())
+        more = sum(k*w[:, at[n + side]] for n, k in LIDS.items() if n != "eyeBlink" and k > 0)
+        cut = np.clip((shut() - 1)/np.maximum(more, 1e-6), 0, 1)
+        for n in ("eyeSquint", "cheekSquint"): w[:, at[n + side]] *= 1 - cut
+        w[:, at["eyeBlink" + side]] -= np.clip(shut() - 1, 0, w[:, at["eyeBlink" + side]])
+    w[:, at["mouthClose"]] = np.minimum(w[:, at["mouthClose"]], w[:, at["jawOpen"]])
+    return w
+
+# %% ../../nbs/46_face.avatar.ipynb #f9a76167
 def save_glb(
     path,                                # where the .glb goes
     weights:Float[np.ndarray, "t 52"],   # in [0, 1], ARKit's order
@@ -761,7 +778,7 @@ def save_glb(
     if head is not None: head = track_checked(head, n, 3, -np.pi, np.pi, "head turns")
     if gaze is not None: w = (w + [weight_vector(gaze_weights(*g)) for g in track_checked(gaze, n, 2, -np.pi/2, np.pi/2, "gaze")]).clip(0, 1)
     if Path(path).is_dir(): raise CamelsError("is a folder, not a file", Path(path).as_posix(), "name a file that ends in .glb")
-    g = _scene(identity).copy(); times = g.accessor(np.arange(n)/fps, "SCALAR", bounds=True)
+    w = settled(w); g = _scene(identity).copy(); times = g.accessor(np.arange(n)/fps, "SCALAR", bounds=True)
     moves = [("weights", 2, g.accessor(w.reshape(-1), "SCALAR"))] + ([] if head is None else [("rotation", 1, g.accessor(quaternion(head), "VEC4"))])
     g.add("animations", name="speech", samplers=[dict(input=times, output=o, interpolation="LINEAR") for _, _, o in moves],
           channels=[dict(sampler=i, target=dict(node=node, path=what)) for i, (what, node, _) in enumerate(moves)])
