@@ -14,7 +14,7 @@ from typing import Callable, Iterable, Sequence
 import numpy as np
 
 from .arkit import ARKIT, write_livelink
-from .core import CamelsError, Float, nearest, write_text
+from .core import CamelsError, nearest, write_text
 from .face.anchors import check_vad, emotion_of, vad_at
 from .face.channels import Idle, add_idle, merge, speech_gate
 from .face.compiler import Compiler, frozen_compiler

@@ -303,21 +303,21 @@ def demo(
     rep = read_report(folder.path)
     emit(rep, as_json, stage_table(rep))
     err.print(f"\nsynthetic corpus, unseen speakers; {rep['seconds']['total']:.0f} s in all, largest process {rep['peak_rss_mb']} MB\nreport:   {folder.path/'report.html'}\nexplorer: camels serve {folder.path}")
-    if serve if serve is not None else err.is_terminal and sys.stdout.isatty(): _serve(folder.path)
+    if serve if serve is not None else err.is_terminal and sys.stdout.isatty():
+        from camels.apps.home import serve_apps
+        serve_apps(folder.path, "explorer")
 
 # %% ../nbs/90_cli.ipynb #455bcf17
-def _serve(run, port=0, show=True):
-    from camels.apps.explorer import serve as start
-    err.print("opening the explorer; stop it with Ctrl-C")
-    start(run, port=port, show=show)
-
 @app.command()
 def serve(
-    run:Annotated[Path, typer.Argument(help="Run folder.")]=Path("runs/demo"), port:Annotated[int, typer.Option(help="Port; 0: any free one.")]=0,
-    show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
+    what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, editor, explorer; or a run folder, for the explorer. The home page with all of them where not given.", show_default=False)]="",
+    run:Annotated[Optional[Path], typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False)]=None,
+    port:Annotated[int, typer.Option(help="Port; 0: any free one.")]=0, show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
 ):
-    "Serve the explorer of a run on this machine."
-    _serve(run, port, show)
+    "Serve the apps on this machine."
+    from camels.apps.home import PAGES, serve_apps
+    if what and what not in [p.name for p in PAGES] and (os.sep in what or Path(what).exists()): run, what = Path(what), "explorer"
+    serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show)
 
 @app.command()
 def lab(notebooks:Annotated[Path, typer.Argument(help="Folder to open.")]=Path("nbs"), browser:Annotated[bool, typer.Option("--browser/--no-browser")]=True, as_json:Json=False):

@@ -15,7 +15,7 @@ import numpy as np
 
 from .arkit import ARKIT, GROUPS, index, read_livelink
 from .bench import Row, in_turns
-from .core import EMOTIONS, CamelsError, Float, one_thread
+from .core import EMOTIONS, Float, one_thread
 from .data.core import shared_data
 from .face.anchors import anchors, condition
 from .face.channels import CLOSED, lip_gap, merge

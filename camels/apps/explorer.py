@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HOVER', 'map_figure', 'LatentMaps', 'stage_title', 'legend', 'moments_frame', 'loss_plot', 'stage_table',
-           'ExplorerApp', 'serve']
+           'ExplorerApp']
 
 # %% ../../nbs/81_apps.explorer.ipynb #30af2b89
 from pathlib import Path
@@ -126,14 +126,3 @@ class ExplorerApp(pn.viewable.Viewer):
         found = pn.Column(pn.pane.Markdown(pn.bind(lambda sel: self._note(len(sel), total), s.param.selection)), self.table, sizing_mode="stretch_width")
         tabs = pn.Tabs(("Selected moments", found), ("Stages", stage_table(s.run)), ("Losses", pn.panel(loss_plot(s.run), sizing_mode="stretch_width")), sizing_mode="stretch_width")
         return pn.Column(title, self.controls, pn.pane.HTML(pn.bind(lambda *_: legend(s), s.param.colour_by)), self.maps, tabs, sizing_mode="stretch_width", max_width=1500, margin=(10, 20))
-
-# %% ../../nbs/81_apps.explorer.ipynb #59c0eb71
-def serve(
-    run,            # run folder
-    port:int=0,     # 0: a free port
-    show:bool=True, # open the browser
-    **kw,           # passed on to `pn.serve`
-):
-    "Serve the explorer on this machine until stopped."
-    ExplorerState(run)  # a wrong folder is an error here, not a blank page
-    return pn.serve({"explorer": lambda: ExplorerApp(run)}, port=port, show=show, title=f"CAMELS · {Path(run).name}", **kw)
