@@ -75,13 +75,78 @@ def test_reference_model_says_what_is_missing(tmp_path, monkeypatch):
     assert all(o in str(e.value) for o in ("1.26 GB", "Apache-2.0", "hf download"))
 
 
+def joined(out): return [l for q in out for l in q.labels], np.concatenate([q.end_s for q in out]), np.concatenate([q.x for q in out]).astype(float)
+
+
+@pytest.mark.parametrize("decode", ["beam", "greedy"])
+def test_a_stream_gives_the_phones_of_the_recording(speech, decode):
+    from camels.encoders.espeak_mini import PhoneStream
+    enc = create_encoder("espeak_mini", decode=decode)
+    x, rng = np.concatenate([speech[0].audio, np.zeros(9000, np.float32), speech[1].audio]), np.random.default_rng(0)
+    whole = enc.phones(x)
+    for most in (50, 1600, 40000):
+        s, out, i = PhoneStream(enc), [], 0
+        while i < len(x):
+            n = int(rng.integers(1, most)); out.append(s.push(x[i:i+n])); i += n
+        out.append(s.push(x[:0], last=True))
+        labels, end, h = joined(out)
+        assert labels == whole.labels and len(labels) > 20
+        np.testing.assert_allclose(end, whole.end_s, atol=1e-3); np.testing.assert_allclose(h, whole.x.astype(float), atol=2e-2)
+
+
+def test_a_stream_keeps_no_past(enc, speech):
+    from camels.encoders.espeak_mini import PhoneStream
+    s, most = PhoneStream(enc), 0
+    for _ in range(40):
+        for x in np.array_split(speech[0].audio, 20): s.push(x); most = max(most, len(s.p))
+    assert s.at*enc.frame_s > 80 and most < 150 and s.net.audio.shape[1] < 1000 and s.net.skip.shape[1] < 40 and len(s.decoder.best) < 30
+
+
+def test_the_network_is_small_and_looks_little_ahead(enc):
+    from camels.core import asset
+    assert sum(p.numel() for p in enc.net.parameters()) < 4e6 and (asset("espeak_mini")/"model.safetensors").stat().st_size < 8e6
+    x = np.random.default_rng(0).normal(size=64000).astype(np.float32)*.1; y = x.copy(); y[32000:] = 0
+    moved = np.abs(enc.frames(x)[0] - enc.frames(y)[0]).max(1) > 1e-6
+    assert moved.any() and moved.argmax()*enc.frame_s + .32 >= 2 - 1e-6
+
+
+def test_the_figures_on_the_card_are_what_the_weights_do(enc):
+    from camels.train.phones import PhonesConfig, measure_synthetic, read_sources
+    f, data = enc.config["figures"], root.parent/"shared/data"
+    assert f["synthetic"]["per"] < f["synthetic"]["greedy"] + .01 and f["synthetic"]["boundary_median_ms"] <= 30
+    if not data.exists(): pytest.skip("../shared/data is absent: no sentences to say")
+    src = read_sources(PhonesConfig(data=str(data)), test_only=True)
+    again = measure_synthetic(enc, src, n=60)
+    assert again["phones"] == f["synthetic"]["phones"] and abs(again["per"] - f["synthetic"]["per"]) < .01
+
+
+def test_bad_lines_and_loud_microphones(enc, speech):
+    from camels.train.phones import SPOILT, edits, fold39, music
+    assert len(enc.phones(music(np.random.default_rng(11), 160000)*.1)) <= 1
+    rng = np.random.default_rng(0)
+    for how in ("telephone", "clipped", "noisy"):
+        wrong = sum(edits(fold39([p.label for p in s.phones]), fold39(enc.phones(SPOILT[how](rng, s.audio)).labels))[0] for s in speech)
+        assert wrong/sum(len(s.phones) for s in speech) < .5, how
+
+
+def test_recordings_side_by_side_align_as_alone():
+    from camels.train.phones import align
+    rng = np.random.default_rng(0)
+    p = [np.log(rng.dirichlet(np.ones(6), n)) for n in (30, 80, 55)]
+    units = [[None, (1,), (2, 3), None], [None, *[(int(k),) for k in rng.integers(1, 6, 20)], None], [None, (4,), None, (5, 1), (2,), None]]
+    for a, q, u in zip(align(p, units), p, units):
+        np.testing.assert_array_equal(a, align([q], [u])[0])
+        seen = [k for i, k in enumerate(a) if k and (i == 0 or a[i-1] != k)]
+        assert all(k in {j for w in u if w for j in w} for k in seen)
+
+
 @pytest.mark.slow
 def test_training_resumes_to_the_same_weights(tmp_path):
     from safetensors.torch import load_file
     import torch
-    small = ["steps=4", "batch=2", "item_s=2", "warm=1", "save_every=2", f"data={tmp_path}"]
+    small = ["steps=4", "batch=2", "item_s=2", "hours=0.01", "save_every=2", f"data={tmp_path}", f"cache={tmp_path}/cache"]
     code = "import sys, torch; from camels.core import configure, parse_overrides; from camels.train.phones import MiniConfig, PhonesConfig, train_phones; torch.set_num_threads(1); " \
-           "c = configure(PhonesConfig(), parse_overrides(sys.argv[3:])); train_phones(sys.argv[1], c, MiniConfig(d=16, layers=1), resume=True, stop_at=int(sys.argv[2]))"
+           "c = configure(PhonesConfig(), parse_overrides(sys.argv[3:])); train_phones(sys.argv[1], c, MiniConfig(d=16, deep=16, layers=1), resume=True, stop_at=int(sys.argv[2]))"
     for run, stop in (("one", "4"), ("two", "2"), ("two", "4")): subprocess.run([sys.executable, "-c", code, str(tmp_path/run), stop, *small], check=True, cwd=root)
     one, two = (load_file(tmp_path/r/"checkpoints/last.safetensors") for r in ("one", "two"))
     assert all(torch.equal(one[k], two[k]) for k in one)
