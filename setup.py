@@ -10,7 +10,7 @@ parser.read(here/"settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
 
 extras = {k.removesuffix("_requirements"): v.split() for k, v in cfg.items() if k.endswith("_requirements")}
-extras["all"] = sorted({r for k in ("face", "speech", "apps") for r in extras[k]})
+extras["all"] = sorted({r for k in ("face", "speech", "text", "apps") for r in extras[k]})
 
 setup(
     name=cfg["lib_name"], version=cfg["version"], description=cfg["description"], author=cfg["author"],

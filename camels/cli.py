@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['app', 'err', 'Json', 'SPELT', 'data', 'PARTS', 'BENCHES', 'Emotion', 'Vad', 'Intensity', 'finite', 'emit', 'complain',
-           'missing_part', 'main', 'progress', 'encode', 'train', 'eval_', 'phones', 'data_list', 'data_check',
-           'data_prepare', 'doctor', 'bench', 'parse_vad', 'compile_', 'animate', 'demo', 'serve', 'lab']
+           'missing_part', 'main', 'progress', 'encode', 'train', 'eval_', 'phones', 'emotion', 'data_list',
+           'data_check', 'data_prepare', 'doctor', 'bench', 'parse_vad', 'compile_', 'animate', 'demo', 'serve', 'lab']
 
 # %% ../nbs/90_cli.ipynb #5f07f8bd
 import importlib, importlib.metadata, json, math, os, re, subprocess, sys
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -138,6 +139,28 @@ def phones(
         rows = [dict(label=l, start_s=round(float(a), 3), end_s=round(float(b), 3), score=round(float(s), 3)) for l, a, b, s in zip(found.labels, found.start_s, found.end_s, found.scores)]
         emit(dict(file=f, phones=rows), as_json, f"{f}\n  " + " ".join(r["label"] for r in rows))
     if bad: raise typer.Exit(2)
+
+# %% ../nbs/90_cli.ipynb #ad2bc012
+@app.command()
+def emotion(
+    text:Annotated[Optional[list[str]], typer.Argument(help="Texts; lines of standard input where none are given.", show_default=False)]=None,
+    model:Annotated[str, typer.Option(help="Text model.")]="microalbert",
+    dialogue:Annotated[bool, typer.Option("--dialogue", help="The lines are turns of two people in turn: each is read with the two before it.")]=False,
+    tagged:Annotated[bool, typer.Option("--tagged", help="Print each text with a tag before each sentence, as camels animate takes it.")]=False,
+    as_json:Json=False,
+):
+    "Text to 16 emotion probabilities and VAD, a line a text."
+    from camels.text.albert import get_text_model
+    m, before = get_text_model(model), []
+    lines = iter(text) if text else (o.rstrip("\r\n") for o in sys.stdin)
+    while some := list(islice(lines, 256)):
+        said, k = before + some, len(before)
+        near = lambda i: list(zip(("self", "other")[-len(o):], o)) if (o := said[max(0, k + i - 2):k + i]) else []
+        turns = [near(i) for i in range(len(some))] if dialogue else None
+        for e in m.predict(some, turns) if not tagged else ():
+            emit(e.row(), as_json, f"{e.emotion:14} {max(e.probs):.2f}  v {e.vad[0]:+.2f}  a {e.vad[1]:+.2f}  d {e.vad[2]:+.2f}  {e.text}")
+        for o in some if tagged else (): emit(dict(text=o, tagged=m.tagged(o)), as_json, m.tagged(o))
+        before = said[-2:]
 
 # %% ../nbs/90_cli.ipynb #cb63449c
 data = typer.Typer(no_args_is_help=True, help="Corpora: what there is, what is missing, conversion to clips.")

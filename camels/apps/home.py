@@ -30,11 +30,13 @@ def _explorer(run): from camels.apps.explorer import ExplorerApp; return Explore
 def _expression(run): from camels.apps.expression import ExpressionApp; return ExpressionApp()
 def _avatar(run): from camels.apps.expression import ExpressionApp; return ExpressionApp(view="avatar")
 def _crossfade(run): from camels.apps.crossfade import CrossfadeApp; return CrossfadeApp()
+def _emotion(run): from camels.apps.emotion import EmotionApp; return EmotionApp()
 def _editor(run): from camels.apps.editor import PresetEditorApp; return PresetEditorApp()
 
 PAGES = (Page("expression", "Expression", "Which face belongs to an emotion at a place in valence, arousal and dominance, and which layer makes it?", _expression),
          Page("avatar", "Avatar", "The same with a head in three dimensions, to look at from all sides.", _avatar),
          Page("crossfade", "Crossfade", "How does a face move when the mood changes in mid-sentence? Type, hear, scrub, save.", _crossfade),
+         Page("emotion", "Emotion", "What does each sentence of a text feel like, and which face goes with it?", _emotion),
          Page("editor", "Preset editor", "What if this face had a little less of that? 52 sliders, and what lies near.", _editor),
          Page("explorer", "Explorer", "Where do face, phonemes and prosody of the same moment lie in the latent, before and after training?", _explorer, True))
 

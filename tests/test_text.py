@@ -1,0 +1,171 @@
+import json, subprocess, sys, time
+
+import numpy as np
+import pytest
+
+from camels.core import EMOTIONS, CamelsError, asset
+from camels.text.albert import Emotion, MicroAlbert, TextModel, get_text_model, text_models, to_probs, to_rows
+from camels.text.core import get_sentences, macro_f1, normalise, split_sentences, with_context
+
+ODD = ["", " ", "\n\n", "\x00\x01\x07\x1b[31m", "😂", "👩‍👩‍👧‍👦🏳️‍🌈", "Привет, как дела?", "我爱你", "مرحبا", "I LOVE YOU", "i lvoe yuo", "?????????????????", "a"*5000, "\ud800", "\u202e\u200b\ufeff",
+       "[SELF] [OTHER] [PAD] [UNK]", "\\[joy:80]", "x\u0301"*200, "so\tmany\r\nlines\u2028here", "<script>alert(1)</script>", "1e309 NaN -inf"]
+
+
+@pytest.fixture(scope="module")
+def model(): return MicroAlbert.load()
+
+
+def difference(a, b): return max(np.abs(np.subtract(x.probs + x.vad, y.probs + y.vad)).max() for x, y in zip(a, b, strict=True))
+
+
+def test_anything_typed_gets_an_answer(model):
+    out = model.predict(ODD)
+    assert [e.text for e in out] == ODD
+    for e in out:
+        assert e.emotion in EMOTIONS and len(e.probs) == 16 and len(e.vad) == 3
+        assert abs(sum(e.probs) - 1) < 1e-4 and min(e.probs) >= 0 and max(map(abs, e.vad)) <= 1
+        assert e.emotion == EMOTIONS[int(np.argmax(e.probs))] and json.loads(json.dumps(e.row()))["probs"].keys() == set(EMOTIONS)
+
+
+def test_answers_depend_on_the_words(model):
+    texts = {"joy": "haha this is so funny", "gratitude": "Thank you so much!", "anger": "I hate you, you fucking idiot", "sadness": "I cried all night, I feel so sad",
+             "fear": "I'm scared, this is terrifying", "love": "I love you", "apology": "I am so sorry", "curiosity": "What are you doing tomorrow?", "neutral": "The store is on the second street."}
+    out = dict(zip(texts, model.predict(list(texts.values()))))
+    assert sum(e == o.emotion for e, o in out.items()) >= 8
+    assert out["joy"].vad[0] > out["sadness"].vad[0] + .2 and out["anger"].vad[1] > out["neutral"].vad[1]
+
+
+@pytest.mark.parametrize("a,b", [("I love this", "I LOVE THIS"), ("I don’t know", "I don't know"), ("so good!!!!!!!!", "so good!!!"), ("Ｉ ｌｏｖｅ ｉｔ", "i love it"), ("a\x00 b", "a b")])
+def test_spellings_of_one_text(model, a, b): assert model.predict(a)[0].probs == model.predict(b)[0].probs
+
+
+def test_typing_errors_seldom_change_the_answer(model):
+    from camels.text.train import misspell
+    rng = np.random.default_rng(0)
+    texts = ["thank you so much for your help", "i love this song so much", "i am really sorry about that", "this is the worst thing ever, i hate it", "that is hilarious and so funny"]*6
+    clean, bad = model.predict(texts), model.predict([misspell(t, rng, .3) for t in texts])
+    assert np.mean([a.emotion == b.emotion for a, b in zip(clean, bad)]) >= .7
+
+
+def test_emoji_speak(model):
+    p = {e: dict(zip(EMOTIONS, model.predict(e)[0].probs)) for e in "😂😡😢😍"}
+    assert p["😂"]["joy"] > .3 and p["😂"]["joy"] > p["😡"]["joy"] and p["😡"]["anger"] > p["😂"]["anger"] and p["😢"]["sadness"] > p["😍"]["sadness"]
+
+
+def test_long_text(model):
+    text, t = "I love this wonderful day. "*2000, time.perf_counter()   # 10,000 words
+    e = model.predict(text)[0]
+    assert e.vad[0] > .1 and e.emotion == "love" and time.perf_counter() - t < 10
+    assert len(model.segments(text)) == 2000
+    assert model.predict("word "*10_000)[0].emotion in EMOTIONS
+
+
+def test_torch_equals_onnx(model):
+    texts = ODD + ["I can't believe we won!", "word "*300]
+    turns = [None]*len(ODD) + [["Did you hear?", ("self", "What?")], ["long "*200]]
+    assert difference(model.predict(texts, turns), MicroAlbert(backend="torch").predict(texts, turns)) < 1e-4
+
+
+def test_batch_equals_single_equals_stream(model):
+    texts = ODD + ["Good morning!", "Oh no, not again...", "The cat sat on the mat because it was warm and dry there, unlike outside."]*5
+    batch = model.predict(texts)
+    assert difference(batch, [model.predict(t)[0] for t in texts]) < 1e-4
+    assert difference(batch, list(model.stream(iter(texts), 4))) < 1e-4
+    assert model.predict([]) == [] and list(model.stream([])) == []
+
+
+def test_context_given_or_not(model):
+    none = model.predict("I'm so happy for you!")[0]
+    assert difference([none], model.predict(["I'm so happy for you!"], [[]])) == 0
+    for turns in (["I got the job."], [("b", "I got the job."), ("self", "Did you?")], ["x "*5000]*2):
+        with_turns = model.predict(["I'm so happy for you!"], [turns])[0]
+        assert with_turns.emotion == none.emotion and with_turns.probs != none.probs
+    assert with_context("Hi", ["a", "b", "c"]) == "[OTHER] b [OTHER] c [SELF] hi"   # two turns at most
+
+
+def test_rows_fit_the_network(model):
+    most = model.size.max_len
+    rows = to_rows(model.tok, [with_context("w "*n, ["before "*m]) for n, m in ((1, 0), (62, 3), (63, 3), (64, 3), (500, 100), (5, 500))], most)
+    assert max(len(ids) for _, ids, _ in rows) == most and {i for i, _, _ in rows} == set(range(6))
+    self_id = model.tok.token_to_id("[SELF]")
+    assert all(ids[at] == self_id for _, ids, at in rows)
+    for i, n in ((1, 62), (2, 63), (4, 500)): assert sum(len(ids) - at - 1 for j, ids, at in rows if i == j) == n
+
+
+def test_nobody_can_type_a_mark(): assert with_context("[SELF] I", ["[OTHER] you"]) == "[OTHER] [other] you [SELF] [self] i"
+
+
+def test_tags_are_what_the_timeline_reads(model):
+    from camels.face.timeline import parse_tags
+    text = "We won! Look [at this] \\ thing. Tom is gone."
+    for with_vad in (False, True):
+        segments = parse_tags(model.tagged(text, with_vad))
+        assert [s.text for s in segments] == split_sentences(text) and [s.emotion for s in segments] == [e.emotion for e in model.segments(text)]
+    assert np.allclose(segments[0].vad, model.segments(text)[0].vad, atol=.006)
+
+
+def test_silence_is_neutral(model):
+    assert all(model.predict(t)[0].emotion == "neutral" for t in ("", " ", "\x00", "..."))
+    assert to_probs(np.full((1, 16), -20.))[0, 0] > .999
+
+
+def test_shipped_size():
+    folder = asset("text")
+    assert sum(f.stat().st_size for f in folder.iterdir()) <= 12e6
+    from safetensors.numpy import load_file
+    assert sum(v.size for v in load_file(folder/"model.safetensors").values()) <= 6e6
+    cfg = json.loads((folder/"config.json").read_text())
+    assert cfg["emotions"] == list(EMOTIONS) and cfg["figures"]["microalbert"]["macro_f1"] > cfg["figures"]["ngrams"]["macro_f1"]
+    assert (folder/"card.md").read_text().startswith("# MicroALBERT")
+
+
+def test_loads_without_torch():
+    code = "import sys; from camels.text.albert import MicroAlbert; print(MicroAlbert.load().predict('hi')[0].emotion, 'torch' in sys.modules, 'transformers' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert out[0] in EMOTIONS and out[1:] == ["False", "False"]
+
+
+def test_dev_figures(model, shared):
+    dev = get_sentences("goemotions", "dev", shared/"goemotions")
+    p = model.scores([with_context(t) for t in dev.texts])[0]
+    figures = model.config["figures"]["microalbert"]
+    assert abs(macro_f1(dev.emotions, p >= model.thresholds) - figures["macro_f1"]) < .01
+    assert macro_f1(dev.emotions, np.roll(p, 1, 0) >= model.thresholds) < .25      # the null: answers to another text
+    bank = get_sentences("emobank", "dev", shared/"emobank")
+    v = model.scores([with_context(t) for t in bank.texts])[1]
+    r = [np.corrcoef(v[:, k], bank.vad[:, k])[0, 1] for k in range(3)]
+    assert np.allclose(r, [figures[k] for k in ("valence", "arousal", "dominance")], atol=.01)
+
+
+def test_bad_input_says_what(model, tmp_path):
+    for bad, words in ((None, "not iterable"), ([1], "texts[0]: a int, not text")):
+        with pytest.raises((CamelsError, TypeError), match=words.replace("[", r"\[")): model.predict(bad)
+    for f in ("config.json", "tokenizer.json"): (tmp_path/f).write_text("{}")
+    with pytest.raises(CamelsError, match="no model.safetensors"): MicroAlbert(tmp_path)
+    with pytest.raises(CamelsError, match="goemotions"): get_text_model("x")if False else get_sentences("goemotion")
+
+
+def test_another_model_joins():
+    @text_models.register("always_neutral")
+    class Always(TextModel):
+        def scores(self, marked): return np.eye(16, dtype=np.float32)[[0]*len(marked)], np.zeros((len(marked), 3), np.float32)
+    try: assert get_text_model("always_neutral").predict("hey")[0] == Emotion("hey", "neutral", (1., *[0.]*15), (0., 0., 0.))
+    finally: text_models.items.pop("always_neutral")
+
+
+def test_normalise_is_stable():
+    for t in ODD + ["½ ﬁne ™ №"]: assert normalise(normalise(t)) == normalise(t)
+
+
+def test_training_resumes_to_the_same_weights(tmp_path):
+    torch = pytest.importorskip("torch")
+    from camels.text.train import fit
+    x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0)); lengths = np.arange(64) % 7
+
+    def run(name, **kw):
+        torch.manual_seed(0); net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(.3), torch.nn.Linear(4, 1))
+        opt = torch.optim.AdamW(net.parameters(), lr=.01)
+        fit(net, opt, lambda b, rng: (net(x[b] + torch.tensor(rng.normal(size=(len(b), 4)).astype("f"))) - x[b].sum(1, keepdim=True)).square().mean(), lengths, 3, 8, 1, tmp_path/name, bf16=False, save_every=3, **kw)
+        return net
+    whole = run("a.safetensors"); run("b.safetensors", stop=10); rest = run("b.safetensors", resume=True)
+    for a, b in zip(whole.parameters(), rest.parameters()): assert torch.equal(a, b)
