@@ -114,10 +114,13 @@ def bench_latent(
     out=None,          # run folder to keep; a temporary one where None
 )->list[Row]:
     "R@1 after stage C beside linear CCA, every direction, pool of 100."
+    from camels.core import fingerprint
     from camels.curriculum import train
-    from camels.data.encode import encode
+    from camels.data.encode import encode, load_encoders
     from camels.evaluate import evaluate_run
-    if features is None: features = cache_dir()/"grid_s1.lance"; encode(grid_clips(), features, dict(prosody="prosody_contour"), WindowConfig(hop_s=.25))
+    if features is None:
+        names = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody_contour"); marks = [e.fingerprint for e in load_encoders(names).values()]
+        features = cache_dir()/f"grid_s1-{fingerprint(marks)[:8]}.lance"; encode(grid_clips(), features, names, WindowConfig(hop_s=.25))
     tmp = tempfile.TemporaryDirectory(); run = Path(out or Path(tmp.name)/"run")
     train(features, run, {**LONG, **(changes or {})}, resume=(run/"run.json").exists(), progress=False)
     rep = evaluate_run(run, features)

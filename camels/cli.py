@@ -208,7 +208,7 @@ def _probe(part):
     except Exception as e: return False, f"{type(e).__name__}: {str(e).splitlines()[0][:80]}"
 
 PARTS = [("torch", "torch"), ("pylance", "lance"), ("av", "av"), ("mediapipe", "mediapipe"), ("opencv-python-headless", "cv2"),
-         ("espeakng-loader", "espeakng_loader"), ("transformers", "transformers"), ("edge-tts", "edge_tts"),
+         ("espeakng-loader", "espeakng_loader"), ("transformers", "transformers"), ("onnxruntime", "onnxruntime"), ("edge-tts", "edge_tts"),
          ("panel", "panel"), ("jupyterlab", "jupyterlab"), ("ray", "ray"), ("sphinx", "sphinx"), ("nbdev", "nbdev")]
 
 @app.command()
@@ -220,6 +220,11 @@ def doctor(as_json:Json=False):
         try: rows.append(dict(part=n, ok=True, note=f"fingerprint {load_encoders({k: n if k == m else 'none' for k in ('video', 'phoneme', 'prosody')})[m].fingerprint}"))
         except ModuleNotFoundError as e: rows.append(dict(part=n, ok=False, note=str(missing_part(e))))
         except Exception as e: rows.append(dict(part=n, ok=False, note=str(e)))
+    try:
+        from camels.text.albert import get_text_model
+        m = get_text_model("microalbert"); rows.append(dict(part="microalbert", ok=bool(m.predict("hello")), note=f"version {m.config.get('version', '?')}, on {m.backend}"))
+    except ModuleNotFoundError as e: rows.append(dict(part="microalbert", ok=False, note=str(missing_part(e))))
+    except CamelsError as e: rows.append(dict(part="microalbert", ok=False, note=str(e)))
     import torch
     rows.append(dict(part="accelerator", ok=torch.cuda.is_available(), note=torch.cuda.get_device_name() if torch.cuda.is_available() else f"none; {n_cores()} processor cores"))
     t = Table("part", "", "note")

@@ -252,14 +252,14 @@ class Sources:
 def grid_utterances(
     folder,         # of `*.mp4` and `*.align`
     voice,          # says the words
-    test:bool,      # every fourth clip, or the other three
+    test:bool,      # the clips of the corpus's test split (3, 7, 11 …), or the others
     sr:int=16000,   # Hz
 )->list: # of `Utterance`
     "GRID clips; a phone of espeak's British reading stands for every label of its class in the 39-phone set."
     from camels.media import read_audio
     like = {l: tuple(i for i, k in enumerate(LABELS) if FOLD39.get(k) == FOLD39.get(l)) for l in LABELS[1:]}; out = []
     for i, f in enumerate(sorted(Path(folder).glob("*.align"))):
-        if (i % 4 == 0) != test: continue
+        if (i % 4 == 3) != test: continue
         words, units = [w for w in (l.split()[-1] for l in f.read_text().splitlines()) if w not in ("sil", "sp")], [None]
         for w in voice.speak(" ".join(words), variant="en-gb-x-rp").phones: units.append(like[FOLD.get(w.label, w.label)])
         out.append(Utterance((read_audio(f.with_suffix(".mp4"), sr=sr)*32767).astype(np.int16), units + [None], " ".join(words), "grid_s1"))
