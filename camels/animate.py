@@ -13,7 +13,7 @@ from typing import Callable, Iterable, Sequence
 
 import numpy as np
 
-from .arkit import ARKIT, write_livelink
+from .arkit import ARKIT, livelink_angles, write_livelink
 from .core import CamelsError, nearest, write_text
 from .face.anchors import check_vad, emotion_of, vad_at
 from .face.channels import Idle, add_idle, merge, speech_gate
@@ -77,7 +77,8 @@ def speak_segments(
 )->Speech:
     "A tagged text as one utterance."
     v, how = create_voice(voice), dict(variant=variant) if variant else {}
-    return join_speech(v.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})) for s in segments if s.text)
+    spoken = [s for s in segments if any(map(str.isalnum, s.text))]   # a segment of signs alone takes no time
+    return join_speech(v.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})) for s in (spoken or segments))
 
 # %% ../nbs/66_animate.ipynb #104b1035
 def perform(
@@ -141,7 +142,8 @@ def animate_audio(
 )->Performance:
     "Let the face say a recording."
     one = Segment(emotion_of(emotion), tuple(map(float, vad_at(emotion, intensity) if vad is None else check_vad(vad))))
-    return perform(hear(audio, encoder), segments or [one], **kw)
+    speech = hear(audio, encoder)
+    return perform(speech, segments or [replace(one, end_s=speech.duration_s)], **kw)
 
 # %% ../nbs/66_animate.ipynb #2d9dba0e
 def save_json(path, p:Performance)->None:
@@ -150,8 +152,8 @@ def save_json(path, p:Performance)->None:
     write_text(path, f'{{"fps": {p.fps:g}, "names": [{names}],\n"frames": [\n' + ",\n".join(row % tuple(w) for w in p.weights.round(4).tolist()) + "]}\n")
 
 def save_csv(path, p:Performance)->None:
-    "Write a Live Link Face take: 61 columns, head angles in radians."
-    write_livelink(path, p.weights, p.fps, np.concatenate([p.head, np.zeros((len(p.head), 6), np.float32)], 1))
+    "Write a Live Link Face take: 61 columns, angles of head and eyes as that app counts them."
+    write_livelink(path, p.weights, p.fps, livelink_angles(p.weights, p.head))
 
 def save_glb(path, p:Performance, identity:Identity=None)->None:
     "Write the head with its animation."
@@ -180,6 +182,7 @@ def check_target(path, size:int=512)->Path:
     path = Path(path); kind = path.suffix.lower()
     if kind not in FORMATS: raise CamelsError(f"unknown format {kind or 'without a suffix'!r}", path, nearest(kind, FORMATS) if kind else "name a .mp4, .glb, .csv or .json file")
     if not path.parent.is_dir(): raise CamelsError("no such folder", path.parent)
+    if path.is_dir(): raise CamelsError("is a folder, not a file", path)
     if not 32 <= size <= 2048: raise CamelsError(f"{size} pixels", path, "a size from 32 to 2048")
     return path
 

@@ -30,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 @app.callback()
 def _camels(): "CAMELS: face, phonemes and prosody in one latent space. Start with: camels demo"
 
-def finite(o): "The same with null for what is no finite number: JSON knows no NaN."; return {k: finite(v) for k, v in o.items()} if isinstance(o, dict) else [finite(v) for v in o] if isinstance(o, (list, tuple)) else None if isinstance(o, float) and not math.isfinite(o) else o
+def finite(o): "The same with plain numbers, and null for what is not finite: JSON knows no NaN."; return finite(o.item()) if hasattr(o, "item") and not getattr(o, "shape", ()) else {k: finite(v) for k, v in o.items()} if isinstance(o, dict) else [finite(v) for v in o] if isinstance(o, (list, tuple)) else None if isinstance(o, float) and not math.isfinite(o) else o
 
 def emit(obj, as_json:bool, text=None)->None:
     "Print `obj` as JSON, or `text` (a rich renderable) for people."
@@ -54,6 +54,7 @@ def main():
     try: sys.exit(app(standalone_mode=False) or 0)
     except CamelsError as e: complain(e); sys.exit(2)
     except ModuleNotFoundError as e: complain(missing_part(e)); sys.exit(2)
+    except OSError as e: complain(CamelsError(e.strerror or str(e), e.filename)); sys.exit(2)
     except (KeyboardInterrupt, typer.Abort): err.print("stopped; the same command goes on from here"); sys.exit(130)
     except Exception as e:
         if not hasattr(e, "format_message"): raise
@@ -275,9 +276,9 @@ def compile_(
 ):
     "An emotion and its VAD to 52 named ARKit weights."
     from camels.arkit import GROUPS, to_named
-    from camels.face.anchors import condition
+    from camels.face.anchors import condition, vad_at
     from camels.face.compiler import Compiler
-    w = to_named(Compiler(archetype)(condition(emotion, parse_vad(vad), intensity)))
+    vad_at(emotion, intensity); w = to_named(Compiler(archetype)(condition(emotion, parse_vad(vad), intensity)))
     t = Table("channel", "weight", "", "group")
     for g, names in GROUPS.items():
         for n in names: t.add_row(*((n, f"{w[n]:.3f}", f"[cyan]{'█'*round(20*w[n])}[/]", g) if w[n] > .0005 else (f"[dim]{n}[/]", "[dim]0[/]", "", f"[dim]{g}[/]")))
@@ -291,14 +292,19 @@ def animate(
     out:Annotated[Path, typer.Option(help="What to write: .mp4, .glb, .csv (Live Link Face) or .json.")]=Path("animation.mp4"),
     emotion:Emotion="neutral", vad:Vad="", intensity:Intensity=.6,
     voice:Annotated[str, typer.Option(help="Voice: espeak, or edge where online.")]="espeak", variant:Annotated[str, typer.Option(help="Of that voice, such as en-gb+f2.", show_default=False)]="",
-    person:Annotated[int, typer.Option(help="Seed of another person's face, for mp4 and glb; 0: the mean face.")]=0,
+    person:Annotated[int, typer.Option(min=0, help="Seed of another person's face, for mp4 and glb; 0: the mean face.")]=0,
     fps:Annotated[float, typer.Option(help="Frames a second.")]=30., size:Annotated[int, typer.Option(help="Pixels of an mp4, both ways.")]=512,
     idle:Annotated[bool, typer.Option("--idle/--still", help="Blinks, glances and head motion.")]=True, as_json:Json=False,
 ):
     "Text, or a recording, to a face that says it."
     from camels.animate import animate_audio, animate_text, check_target, save_animation
+    from camels.face.anchors import emotion_of, vad_at
     from camels.face.shapes import random_identity
+    from camels.face.timeline import parse_tags
     if (text is None) == (audio is None): raise CamelsError("needs a text, or --audio", "animate", 'camels animate "[joy:80] We won!" --out won.mp4')
+    if audio is not None and (voice != "espeak" or variant): raise CamelsError("a recording has its own voice", "--voice", "leave --voice and --variant out")
+    start = vad_at(emotion, intensity) if not vad else parse_vad(vad)
+    if text is not None and (vad or (emotion, intensity) != ("neutral", .6)): parse_tags(text); text = "[{}:v={:.4f},a={:.4f},d={:.4f}] ".format(emotion_of(emotion), *start) + text   # until the first tag
     check_target(out, size); kw = dict(fps=fps, idle=0 if idle else None)
     p = animate_text(text, voice, variant or None, **kw) if audio is None else animate_audio(audio, emotion, parse_vad(vad), intensity, **kw)
     with progress() as bar:
@@ -338,9 +344,9 @@ def demo(
 # %% ../nbs/90_cli.ipynb #455bcf17
 @app.command()
 def serve(
-    what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, editor, explorer; or a run folder, for the explorer. The home page with all of them where not given.", show_default=False)]="",
+    what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, emotion, editor, explorer; or a run folder, for the explorer. The home page with all of them where not given.", show_default=False)]="",
     run:Annotated[Optional[Path], typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False)]=None,
-    port:Annotated[int, typer.Option(help="Port; 0: any free one.")]=0, show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
+    port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0, show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
 ):
     "Serve the apps on this machine."
     from camels.apps.home import PAGES, serve_apps

@@ -6,7 +6,7 @@
 __all__ = ['VOICES', 'at_playhead', 'Film', 'curve_columns', 'panel_figure', 'Curves', 'CrossfadeApp']
 
 # %% ../../nbs/84_apps.crossfade.ipynb #667e2b6b
-import asyncio, io, tempfile
+import asyncio, html, io, tempfile
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def at_playhead(p:Performance, t_s:float, most:int=3)->str: # HTML
     best = {}
     for k in np.argsort(-w): best.setdefault(ARKIT[k].removesuffix("Left").removesuffix("Right"), w[k])
     top = ", ".join(f"{n} {x:.2f}" for n, x in list(best.items())[:most] if x > .01)
-    return f'<div style="font-size:13px;line-height:1.5;color:{INK}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says “{said}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
+    return f'<div style="font-size:13px;line-height:1.5;color:{INK}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says “{html.escape(said)}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
 
 # %% ../../nbs/84_apps.crossfade.ipynb #1a182cab
 class Film(JSComponent):
@@ -127,7 +127,7 @@ class CrossfadeApp(pn.viewable.Viewer):
         self.button = pn.widgets.Button(name="Speak", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(8, 8, 4, 0)); self.button.on_click(self.speak)
         self.voice = pn.widgets.Select(name="", options=VOICES, value=s.voice, width=208, margin=(8, 0, 4, 0)); self.voice.link(s, value="voice")
         self.film.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s"); s.param.watch(self.moved, "time_s")
-    def status_line(self, text, failed): return f'<div role="status" style="font-size:13px;color:{"#c0392b" if failed else INK}">{text.replace("<", "&lt;")}</div>'
+    def status_line(self, text, failed): return f'<div role="status" style="font-size:13px;color:{"#c0392b" if failed else INK}">{html.escape(text)}</div>'
     async def speak(self, *_):
         "Perform the text and draw its film."
         self.button.disabled = True; self.button.name = "Drawing …"
@@ -135,6 +135,7 @@ class CrossfadeApp(pn.viewable.Viewer):
         def work():
             try: p = self.state.make(); return p, self.film.show(p)
             except CamelsError as e: return e, None
+            except Exception as e: return CamelsError(f"{type(e).__name__}: {e}", "drawing"), None  # noqa: BLE001  the page must come back, whatever went wrong
         p, film = await asyncio.to_thread(work)
         if doc is not None and doc.session_context is not None: doc.add_next_tick_callback(lambda: self.done(p, film))  # under the page's lock
         else: self.done(p, film)

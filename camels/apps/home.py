@@ -76,7 +76,7 @@ def serve_apps(
     app:str="",     # open this app; the home page where none is named
     port:int=0,     # 0: a free port
     show:bool=True, # open the browser
-    **kw,           # passed on to `pn.serve`
+    **kw,           # passed on to `pn.serve`; address="0.0.0.0" opens it to the network
 ):
     "Serve all apps on this machine until stopped."
     if app and page_of(app).needs_run and not run: raise CamelsError("needs a run", app, "make one with: camels demo")
@@ -86,4 +86,4 @@ def serve_apps(
     port = port or free_port(); url = f"http://localhost:{port}/{app}"
     print(f"open {url} and stop with Ctrl-C", flush=True)
     if show: threading.Timer(1., webbrowser.open, [url]).start()
-    return pn.serve(routes(run), port=port, show=False, title=f"CAMELS · {Path(run).name}" if run else "CAMELS", **kw)
+    return pn.serve(routes(run), port=port, show=False, title=f"CAMELS · {Path(run).name}" if run else "CAMELS", **{"address": "localhost", **kw})

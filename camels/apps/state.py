@@ -9,7 +9,7 @@ __all__ = ['COLOUR_BY', 'AXES', 'PARTS', 'SIDEWAYS', 'WIDTH', 'TEXT', 'MOST_WORD
            'EmotionState']
 
 # %% ../../nbs/80_apps.state.ipynb #1069f7cc
-import functools, json
+import json
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..animate import Performance, animate_text
 from ..arkit import TABLE, index, to_named
 from ..core import EMOTIONS, CamelsError, nearest
 from ..face.anchors import anchors, check_preset, condition, read_presets, save_presets, vad_at
-from ..face.compiler import Compiler
+from ..face.compiler import frozen_compiler
 from ..report import load_points
 from ..viz import colour_map, markers, project
 
@@ -70,7 +70,6 @@ def find(
 # %% ../../nbs/80_apps.state.ipynb #367651a2
 AXES = ("valence", "arousal", "dominance")
 PARTS = ("blend", "parametric", "archetype")
-_compiler = functools.cache(Compiler)
 
 class ExpressionState(param.Parameterized):
     "One emotion at one place, and the face that the compiler makes of it."
@@ -104,7 +103,7 @@ class ExpressionState(param.Parameterized):
 # %% ../../nbs/80_apps.state.ipynb #67860196
 def face_layers(state:ExpressionState)->dict: # {part: float32 [52] in [0, 1]}, in the order of PARTS
     "Blend, parametric layer and archetype layer of the same condition."
-    c = _compiler(state.archetype)
+    c = frozen_compiler(state.archetype)
     return {p: np.clip(x, 0, 1) for p, x in zip(PARTS, (c(state.cond), c.parametric(state.vad), c.archetype(state.cond)))}
 
 def nearest_anchors(

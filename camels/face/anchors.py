@@ -174,5 +174,5 @@ def save_presets(
 
 def _version(path):
     "Version of the preset file at `path`; None where there is none."
-    try: return json.loads(path.read_text(encoding="utf-8")).get("version")
+    try: return str(json.loads(path.read_text(encoding="utf-8")).get("version"))
     except (OSError, ValueError, AttributeError): return None

@@ -165,13 +165,15 @@ def idle_track(
     w, length, end = np.zeros((n, len(ARKIT)), np.float32), CLOSE_S + shut + OPEN_S, (start + n)/idle.fps
     for at in idle.blink_times(end):
         if at + length < start/idle.fps or any(a < at + length and at < b for a, b in spans): continue
-        w[:, _two("eyeBlink")] = np.maximum(w[:, _two("eyeBlink")], lid(t - at, shut)[:, None])
+        i, j = np.searchsorted(t, [at, at + length]); both = np.ix_(range(i, j), _two("eyeBlink"))
+        w[both] = np.maximum(w[both], lid(t[i:j] - at, shut)[:, None])
     head = np.sin(2*np.pi*idle._hz*t[:, None, None] + idle._phase).sum(2)*HEAD_SD*np.sqrt(2/5)
     gaze = _glances(*idle._points(end), t) - REFLEX*head[:, :2]
     return w, head.astype(np.float32), gaze.astype(np.float32)
 
 # %% ../../nbs/38_face.channels.ipynb #92051027
 _WIDE = _two("eyeWide", "eyeSquint")
+_AGAINST = [(_two(f"eyeLook{a}")[k], _two(f"eyeLook{b}")[k]) for a, b in (("Up", "Down"), ("In", "Out")) for k in (0, 1)]
 
 def look_weights(
     gaze:Float[np.ndarray, "t 2"], # yaw, pitch in radians, relative to the head
@@ -194,4 +196,7 @@ def add_idle(
     if len(face) != len(blink): raise CamelsError(f"{len(blink)} frames of idle life for {len(face)} of face", "add_idle")
     face[:, _WIDE] *= 1 - np.repeat(blink[:, [index("eyeBlinkLeft"), index("eyeBlinkRight")]][:, None], 2, 1).reshape(len(face), -1)
     face += (1 - face)*blink
-    return (face + look_weights(idle[2])*look).clip(0, 1) if isinstance(idle, tuple) else face.clip(0, 1)
+    if look and isinstance(idle, tuple):
+        face += look_weights(idle[2])
+        for a, b in _AGAINST: less = np.minimum(face[:, a], face[:, b]); face[:, a] -= less; face[:, b] -= less   # an eye looks one way
+    return face.clip(0, 1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..arkit import GROUPS, index
 from ..core import CamelsError, Float
-from ..nn.film import FiLM, n_weights, widen
+from ..nn.film import FiLM, widen
 
 # %% ../../nbs/67_v3.head.ipynb #a764e5f0
 class CausalConv(nn.Conv1d):

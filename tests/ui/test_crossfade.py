@@ -41,8 +41,8 @@ def until(page, what, timeout=15):
 def test_the_film_plays_with_sound_and_the_playhead_follows(app):
     v = app.locator("video"); length = v.evaluate("v => v.duration")
     assert abs(length - state(app)["seconds"]) < .15
-    assert v.evaluate("v => v.videoWidth") == 320 and v.evaluate("v => v.webkitAudioDecodedByteCount >= 0")
-    v.evaluate("v => { v.muted = true; return v.play() }"); s = until(app, lambda s: s["time"] > .7); v.evaluate("v => v.pause()")
+    assert v.evaluate("v => v.videoWidth") == 320
+    v.evaluate("v => { v.muted = true; return v.play() }"); s = until(app, lambda s: s["time"] > .7); assert v.evaluate("v => v.webkitAudioDecodedByteCount") > 0; v.evaluate("v => v.pause()")
     s = until(app, lambda s: abs(s["time"] - v.evaluate("v => v.currentTime")) < .05); assert abs(s["head"] - s["time"]) < .3
 
 
