@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'err', 'Json', 'SPELT', 'data', 'PARTS', 'BENCHES', 'Emotion', 'Vad', 'Intensity', 'finite', 'emit', 'complain',
-           'missing_part', 'main', 'progress', 'encode', 'train', 'eval_', 'phones', 'emotion', 'data_list',
-           'data_check', 'data_prepare', 'doctor', 'bench', 'parse_vad', 'compile_', 'animate', 'demo', 'serve', 'lab']
+           'missing_part', 'main', 'progress', 'encode', 'train', 'eval_', 'eval_v3', 'phones', 'emotion', 'data_list',
+           'data_check', 'data_prepare', 'doctor', 'bench', 'parse_vad', 'compile_', 'animate', 'targets_', 'train_v3_',
+           'demo', 'serve', 'lab']
 
 # %% ../nbs/90_cli.ipynb #5f07f8bd
 import importlib, importlib.metadata, json, math, os, re, subprocess, sys
@@ -108,20 +109,40 @@ def train(
     folder = run(features, resume or out, parse_overrides(changes or []), resume=resume is not None)
     emit(dict(run=str(folder.path), seconds=folder.info["seconds"]), as_json, f"trained in {folder.info['seconds']:.0f} s: {folder.path}\nnext: camels eval {folder.path} --features {features or folder.info['features']}")
 
+# %% ../nbs/90_cli.ipynb #f6edac93
 @app.command("eval")
 def eval_(
-    run:Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
-    features:Annotated[Path, typer.Option(help="Feature table, or arrays, to evaluate on.", show_default=False)],
+    run:Annotated[Path, typer.Argument(help="Run folder; or v3, or a folder of a V3 model.", show_default=False)],
+    features:Annotated[Optional[Path], typer.Option(help="Feature table, or arrays, to evaluate a run on.", show_default=False)]=None,
     split:Annotated[str, typer.Option(help="Which split.")]="test",
     pool:Annotated[int, typer.Option(help="Candidates in a retrieval pool.")]=100,
+    model:Annotated[Optional[Path], typer.Option(help="v3: model folder; the shipped one where not given.", show_default=False)]=None,
+    out:Annotated[Optional[Path], typer.Option(help="v3: folder for report.json, report.md and plots.", show_default=False)]=None,
     as_json:Json=False,
 ):
-    "Retrieval, probes, alignment and their controls, for every stage; writes report.json and report.html."
+    "A run: retrieval, probes, alignment and controls for every stage; writes report.json and report.html. V3: its exam beside the rules."
+    if features is None and (str(run) == "v3" or (run/"stats.safetensors").is_file()): return eval_v3(model or (None if str(run) == "v3" else run), out, as_json)
+    if model or out: raise CamelsError(f"{'--model' if model else '--out'} goes with v3", "eval", "camels eval v3 --model FOLDER")
+    if features is None: raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
     from camels.evaluate import evaluate_run, stage_table
     from camels.report import write_card, write_report
     rep = evaluate_run(run, features, split=split, pool=pool)
     write_report(run); write_card(run)
     emit(rep, as_json, stage_table(rep))
+
+def eval_v3(
+    model,        # folder of `save_v3`; the shipped one where None
+    out,          # folder for the report; none is written where None
+    as_json=False,
+):
+    "The exam of a V3 model; a goal that is missed is marked, not an error."
+    from camels.v3.model import read_v3, shipped_v3
+    from camels.v3.validate import validate
+    read_v3(model) if model else shipped_v3()
+    rows = validate(model, out, tell=lambda s: err.print(s, markup=False, soft_wrap=True)); t = Table("what", "value", "goal", "", "null", "peers")
+    mark = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}; show = lambda x: f"{x:.3g}" if math.isfinite(x) else ""
+    for r in rows: t.add_row(escape(r.what), f"{show(r.value)} {r.unit}", r.goal, mark[r.met], f"{show(r.null)} {escape(r.null_name)}", escape(r.peer))
+    emit([{**vars(r), "goal": r.goal, "met": r.met} for r in rows], as_json, t)
 
 # %% ../nbs/90_cli.ipynb #ce131ea7
 @app.command()
@@ -168,7 +189,7 @@ data = typer.Typer(no_args_is_help=True, help="Corpora: what there is, what is m
 app.add_typer(data, name="data")
 
 def _all_corpora():
-    import camels.data.grid, camels.data.studio  # noqa: F401, E401  fill the registry
+    import camels.data.grid, camels.data.mead, camels.data.studio  # noqa: F401, E401  fill the registry
     from camels.data.core import get_corpus, list_corpora
     return [get_corpus(n) for n in list_corpora()]
 
@@ -226,6 +247,10 @@ def doctor(as_json:Json=False):
         m = get_text_model("microalbert"); rows.append(dict(part="microalbert", ok=bool(m.predict("hello")), note=f"version {m.config.get('version', '?')}, on {m.backend}"))
     except ModuleNotFoundError as e: rows.append(dict(part="microalbert", ok=False, note=str(missing_part(e))))
     except CamelsError as e: rows.append(dict(part="microalbert", ok=False, note=str(e)))
+    try:
+        from camels.v3.model import shipped_v3
+        m = shipped_v3(); rows.append(dict(part="v3", ok=True, note=f"version {m.config.get('version', '?')}, on {m.backend}"))
+    except CamelsError as e: rows.append(dict(part="v3", ok=False, note=str(e)))
     import torch
     rows.append(dict(part="accelerator", ok=torch.cuda.is_available(), note=torch.cuda.get_device_name() if torch.cuda.is_available() else f"none; {n_cores()} processor cores"))
     t = Table("part", "", "note")
@@ -233,7 +258,8 @@ def doctor(as_json:Json=False):
     emit(rows, as_json, t)
 
 # %% ../nbs/90_cli.ipynb #f8995ddf
-BENCHES = ("encode", "latent", "kill", "compile", "render", "faces")
+_MADE_BY = dict(encode="bench", latent="bench", kill="bench", compile="facebench", render="facebench", faces="facebench", phones="train.phones", explore="explore.bench", text="text.train", v3="v3.validate")
+BENCHES = tuple(_MADE_BY)
 
 @app.command()
 def bench(
@@ -241,14 +267,14 @@ def bench(
     out:Annotated[Optional[Path], typer.Option(help="latent: run folder to keep.", show_default=False)]=None, as_json:Json=False,
 ):
     "Speed, memory, truth and survival, beside a named peer measured in the same run."
-    import camels.bench as b
-    import camels.facebench as f
     inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]; chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
     if not chosen or inputs and not {"encode", "latent"} & set(chosen): raise CamelsError(f"unknown benchmark {str((inputs or names)[0])!r}", "bench", nearest(str((inputs or names)[0]), (*BENCHES, "all")))
-    runs = dict(encode=lambda: b.bench_encode(inputs or None), latent=lambda: b.bench_latent(inputs[0] if inputs else None, out=out), kill=b.bench_kill,
-                compile=f.bench_compile, render=f.bench_render, faces=f.bench_faces)
+    given = dict(encode=lambda f: f(inputs or None), latent=lambda f: f(inputs[0] if inputs else None, out=out), phones=lambda f: [Row(*r) for r in f()])
+    from camels.bench import Row
     rows = []
-    for n in chosen: err.print(f"bench {n} …"); rows += runs[n]()
+    for n in chosen:
+        err.print(f"bench {n} …"); measure = getattr(importlib.import_module(f"camels.{_MADE_BY[n]}"), f"bench_{n}")
+        rows += given[n](measure) if n in given else measure()
     t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal"); show = lambda x: "" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.2f}" if abs(x) >= 1 or x == 0 else f"{x:.3g}"
     for r in rows: t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, r.goal)
     emit([{**vars(r), "ratio": r.ratio} for r in rows], as_json, t)
@@ -293,25 +319,72 @@ def animate(
     emotion:Emotion="neutral", vad:Vad="", intensity:Intensity=.6,
     voice:Annotated[str, typer.Option(help="Voice: espeak, or edge where online.")]="espeak", variant:Annotated[str, typer.Option(help="Of that voice, such as en-gb+f2.", show_default=False)]="",
     person:Annotated[int, typer.Option(min=0, help="Seed of another person's face, for mp4 and glb; 0: the mean face.")]=0,
+    by:Annotated[str, typer.Option(help="Who makes the face: v3, the network; rules; mixed: v3 with lips that meet where the phones say so. v3 where it is installed.", show_default=False)]="",
+    model:Annotated[Optional[Path], typer.Option(help="Folder of another V3 than the shipped one.", show_default=False)]=None,
     fps:Annotated[float, typer.Option(help="Frames a second.")]=30., size:Annotated[int, typer.Option(help="Pixels of an mp4, both ways.")]=512,
     idle:Annotated[bool, typer.Option("--idle/--still", help="Blinks, glances and head motion.")]=True, as_json:Json=False,
 ):
     "Text, or a recording, to a face that says it."
-    from camels.animate import animate_audio, animate_text, check_target, save_animation
+    from camels.animate import animate_audio, animate_text, check_target, choose_by, save_animation
     from camels.face.anchors import emotion_of, vad_at
     from camels.face.shapes import random_identity
     from camels.face.timeline import parse_tags
+    from camels.v3.model import V3, has_v3
     if (text is None) == (audio is None): raise CamelsError("needs a text, or --audio", "animate", 'camels animate "[joy:80] We won!" --out won.mp4')
     if audio is not None and (voice != "espeak" or variant): raise CamelsError("a recording has its own voice", "--voice", "leave --voice and --variant out")
     start = vad_at(emotion, intensity) if not vad else parse_vad(vad)
     if text is not None and (vad or (emotion, intensity) != ("neutral", .6)): parse_tags(text); text = "[{}:v={:.4f},a={:.4f},d={:.4f}] ".format(emotion_of(emotion), *start) + text   # until the first tag
-    check_target(out, size); kw = dict(fps=fps, idle=0 if idle else None)
+    check_target(out, size); v3 = V3(model) if model else None; kw = dict(fps=fps, idle=0 if idle else None, by=choose_by(by, v3), model=v3)
+    if not (by or model or has_v3()): err.print("no trained V3 in this installation: the rules make the face", markup=False)
     p = animate_text(text, voice, variant or None, **kw) if audio is None else animate_audio(audio, emotion, parse_vad(vad), intensity, **kw)
     with progress() as bar:
         t = bar.add_task("draw", total=len(p.weights), visible=out.suffix.lower() == ".mp4")
         save_animation(out, p, random_identity(person) if person else None, size=size, on_frame=lambda i, n: bar.update(t, completed=i))
     tags = [dict(emotion=s.emotion, start_s=round(s.start_s, 2), text=s.text) for s in p.segments]
-    emit(dict(file=str(out), frames=len(p.weights), fps=p.fps, seconds=round(p.duration_s, 3), phones=len(p.phones), segments=tags), as_json, f"{out}: {p.duration_s:.1f} s, {len(p.weights)} frames, {len(p.phones)} phones, {len(tags)} segment{'s'*(len(tags) > 1)}")
+    emit(dict(file=str(out), frames=len(p.weights), fps=p.fps, seconds=round(p.duration_s, 3), by=p.by, phones=len(p.phones), segments=tags), as_json,
+         f"{out}: {p.duration_s:.1f} s, {len(p.weights)} frames by {p.by}, {f'{len(p.phones)} phones, '*bool(p.phones)}{len(tags)} segment{'s'*(len(tags) > 1)}")
+
+# %% ../nbs/90_cli.ipynb #70348f6d
+@app.command("targets")
+def targets_(
+    out:Annotated[Path, typer.Option(help="Folder to make, or to go on with.", show_default=False)],
+    turns:Annotated[int, typer.Option(min=1, help="Turns of talk to invent.")]=7500,
+    voices:Annotated[int, typer.Option(min=1, help="Voices that say each turn.")]=2,
+    source:Annotated[Optional[Path], typer.Option("--from", help="JSON lines with turns of your own, in place of invented ones.", show_default=False)]=None,
+    video:Annotated[Optional[Path], typer.Option(help="In place of invented talk: clips of talking faces, a folder or a manifest.", show_default=False)]=None,
+    speech:Annotated[Optional[Path], typer.Option(help="In place of invented talk: the folder that holds speechocean762.", show_default=False)]=None,
+    seed:Annotated[int, typer.Option(help="Of the talk and the voices.")]=0,
+    jobs:Annotated[int, typer.Option(min=0, help="Worker processes; 0: one a core.")]=0, as_json:Json=False,
+):
+    "What V3 learns from: turns spoken and performed by the rules, or talkers on video, or real speech; run again to go on."
+    if sum(o is not None for o in (source, video, speech)) > 1: raise CamelsError("one of --from, --video, --speech", "targets")
+    from camels.v3.scenarios import read_turns, scenario_turns
+    from camels.v3.targets import Targets, write_targets
+    said, bad = read_turns(source) if source else ([] if video or speech else scenario_turns(turns, seed), [])
+    for e in bad: complain(e)
+    with progress() as bar:
+        t = bar.add_task("targets", total=None); told = lambda done, total: bar.update(t, completed=done, total=total)
+        if video or speech: from camels.v3.recorded import ocean_recordings, write_recorded, write_voices
+        if video: write_recorded(video, out, seed=seed, on_clip=told)
+        elif speech: write_voices(ocean_recordings(speech, seed=seed), out, seed=seed, on_shard=told)
+        else: write_targets(said, out, voices, seed, jobs=jobs, on_shard=told)
+    made = Targets(out); frames = sum(r["frames"] for r in made.rows)
+    emit(dict(folder=str(out), triples=len(made), hours=round(frames/108_000, 2), errors=len(made.errors), bad_lines=len(bad)), as_json,
+         f"{len(made)} triples, {frames/108_000:.1f} h, in {out}" + f"; {len(made.errors)} turns could not be made"*bool(made.errors) + f"\nnext: camels train-v3 --targets {out} --out RUN")
+    if bad: raise typer.Exit(2)
+
+@app.command("train-v3", context_settings=dict(allow_interspersed_args=True))
+def train_v3_(
+    out:Annotated[Path, typer.Option(help="Run folder to make; with --resume, to go on with.", show_default=False)],
+    changes:Annotated[Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the configuration, such as epochs=40 seed=8.", show_default=False)]=None,
+    targets:Annotated[Optional[Path], typer.Option(help="Folder that camels targets made.", show_default=False)]=None,
+    resume:Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]=False, as_json:Json=False,
+):
+    "Train V2, then V3, on targets; the model comes into RUN/model."
+    if targets is None and not resume: raise CamelsError("needs --targets, or --resume", "train-v3", "camels train-v3 --targets FOLDER --out RUN")
+    from camels.v3.train import train_v3
+    model = train_v3(targets, out, parse_overrides(changes or []), resume=resume, tell=lambda s: err.print(s, markup=False, soft_wrap=True))
+    emit(dict(run=str(out), model=str(model)), as_json, f"trained: {model}\nnext: camels eval v3 --model {model}")
 
 # %% ../nbs/90_cli.ipynb #367af395
 @app.command(context_settings=dict(allow_interspersed_args=True))
@@ -344,7 +417,7 @@ def demo(
 # %% ../nbs/90_cli.ipynb #455bcf17
 @app.command()
 def serve(
-    what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, emotion, editor, explorer; or a run folder, for the explorer. The home page with all of them where not given.", show_default=False)]="",
+    what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, emotion, v3, editor, explorer, training; or a run folder, or a table of vectors, for the explorer. The home page with all of them where not given.", show_default=False)]="",
     run:Annotated[Optional[Path], typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False)]=None,
     port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0, show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
 ):

@@ -6,11 +6,11 @@
 __all__ = ['STAGES', 'TERMS', 'as_features', 'toy_features', 'TrainConfig', 'checked', 'neighbourhoods', 'phased', 'deal', 'Step',
            'mean', 'term', 'stage_weights', 'nce', 'moco', 'variance', 'covariance', 'centre', 'probe', 'recon',
            'reencode', 'kl', 'flow', 'consistency', 'GatherCB', 'MoCoCB', 'embed_rows', 'ValidCB', 'save_latents',
-           'save_points', 'save_stage', 'LiveCB', 'make_latent', 'stage_loss', 'RampCB', 'stage_learner', 'run_lock',
-           'exactly', 'open_run', 'train']
+           'save_points', 'save_stage', 'LiveCB', 'make_latent', 'stage_loss', 'RampCB', 'stage_learner', 'steered',
+           'steer', 'SteerCB', 'taken_up', 'run_lock', 'exactly', 'open_run', 'train']
 
 # %% ../nbs/52_curriculum.ipynb #41432a78
-import contextlib, os, time, uuid
+import contextlib, json, os, platform, time, uuid
 from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
@@ -29,8 +29,8 @@ from .nn.losses import (MoCoQueue, capacity_at, centre_loss, info_nce, kl_capaci
     recon_loss, reencode_loss, soften, vicreg)
 from .store import FeatureSet, batch, load_features, subset
 from .train.checkpoint import CheckpointCB, Checkpoints, load_learner
-from .train.learner import (AmpCB, Callback, ClipCB, DeviceCB, EarlyStopCB, EventCB, Learner, MetricsCB, MomentumCB, ProgressCB,
-    ScheduleCB, TensorBoardCB, warm_cosine)
+from .train.learner import (AmpCB, Callback, ClipCB, ControlCB, DeviceCB, EarlyStopCB, EventCB, Learner, MetricsCB, MomentumCB, ProgressCB,
+    ScheduleCB, TensorBoardCB, requests, warm_cosine)
 
 # %% ../nbs/52_curriculum.ipynb #b7bb2edc
 def as_features(
@@ -389,13 +389,12 @@ def make_latent(
     return latent
 
 def stage_loss(cfg:TrainConfig, stage:str, moco:MoCoCB=None)->Callable:
-    "`loss_fn(model, batch)` of a stage: the weighted sum of its terms. Its `ramp` is moved by the learner."
-    weights = stage_weights(cfg, stage)
+    "`loss_fn(model, batch)` of a stage: the weighted sum of its terms. Its `ramp` and `weights` may be moved."
     def loss_fn(model, b):
         s = Step(model, b, model(b, sample=stage != "A", decode=stage != "A"), cfg, loss_fn.ramp, moco)
-        terms = {k: TERMS[k][1](s) for k in weights}
-        return sum(w*terms[k] for k, w in weights.items()), terms
-    loss_fn.ramp = float(stage == "C")
+        terms = {k: TERMS[k][1](s) for k in loss_fn.weights}
+        return sum(w*terms[k] for k, w in loss_fn.weights.items()), terms
+    loss_fn.ramp, loss_fn.weights = float(stage == "C"), stage_weights(cfg, stage)
     return loss_fn
 
 class RampCB(Callback):
@@ -414,6 +413,7 @@ def stage_learner(
     tell:Callable=None, # told of each epoch
     progress:bool=True, # show a bar or lines
     more:Callable=dict, # adds to each checkpoint
+    control:ControlCB=None, # one for all stages: obeys requests
 )->Learner:
     "A learner for one stage."
     metrics.fixed["stage"] = stage; rows = fs.where("train"); k = STAGES.index(stage)
@@ -424,23 +424,69 @@ def stage_learner(
            EarlyStopCB("valid_r1", cfg.patience, restore=False), metrics, CheckpointCB(Checkpoints(run/"checkpoints", cfg.keep), cfg.checkpoint_s, lambda: {"stage": stage, **more()})]
     if stage == "B": cbs.append(RampCB())
     if moco: cbs.append(moco)
+    if control: control.fixed["stage"] = stage; cbs.append(control)
     if cfg.live_every: cbs.append(LiveCB(run, fs, cfg.live_every, stage, tell))
     if cfg.tensorboard: cbs.append(TensorBoardCB(run/"tb", f"{stage}/"))
     if tell: cbs.append(EventCB(tell))
     if progress: cbs.append(ProgressCB(f"stage {stage}"))
     return Learner(latent, stage_loss(cfg, stage, moco), opt, lambda epoch: deal(fs, phased(fs, rows, cfg.step_s, (cfg.seed, k, epoch)), cfg.batch, (cfg.seed, k, epoch)), cbs)
 
+# %% ../nbs/52_curriculum.ipynb #8b0a2fbb
+def steered(
+    cfg:TrainConfig, # as the run began
+    changes:list,    # of run.json: {"id", "step", "set": {"w_…": number}} in their order
+    step:int,        # updates done
+)->TrainConfig:
+    "The settings at a step."
+    for c in changes:
+        if "set" in c and c["step"] <= step: cfg = configure(cfg, c["set"])
+    return cfg
+
+def steer(cfg:TrainConfig, wish:dict)->TrainConfig:
+    "The settings with other loss weights; a wish that cannot be is an error."
+    if not isinstance(wish, dict) or not wish or (odd := [k for k in wish if not str(k).startswith("w_")]): raise CamelsError("only loss weights change in a run", ", ".join(map(str, odd)) if wish and isinstance(wish, dict) else None)
+    new = checked(configure(cfg, wish))
+    if new.w_moco and not cfg.w_moco: raise CamelsError("the run has no queue", "w_moco", "start a run with it")
+    if not all(stage_weights(new, s) for s in STAGES): raise CamelsError("no loss would be left", ", ".join(wish))
+    return new
+
+# %% ../nbs/52_curriculum.ipynb #fa0b9352
+class SteerCB(ControlCB):
+    "A `ControlCB` that changes loss weights, and keeps the record of it."
+    def __init__(self, run:RunFolder, cfg:TrainConfig, every_s=2.): super().__init__(run.path, every_s); self.run, self.cfg = run, cfg
+    def before_epoch(self, learn):
+        changes = self.run.info.get("changes", [])
+        if not learn.i: changes = self.take(changes, learn.step)
+        learn.loss_fn.weights = stage_weights(steered(self.cfg, changes, learn.step), self.fixed["stage"])
+    def take(self, changes:list, step:int)->list:
+        "Put new requests into run.json, each with the step it holds from, or with the reason why not."
+        done = {c["id"] for c in changes}; new = [r for r in requests(self.folder)[0] if "set" in r and r["id"] not in done]
+        for r in new:
+            try: steer(steered(self.cfg, changes, step), r["set"]); row = dict(set=r["set"])
+            except CamelsError as e: row = dict(refused=str(e))
+            changes = [*changes, dict(id=r["id"], step=step, stage=self.fixed["stage"], at=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **row)]
+        if new: write_json(self.run/"run.json", {**self.run.info, "changes": changes})
+        return changes
+
+def taken_up(saved:dict, learn:Learner)->dict:
+    "A checkpoint for these callbacks: those that keep nothing may come and go, a progress bar for example."
+    return {**saved, "cbs": {**{cb.name: {} for cb in learn.cbs if not cb.state()}, **{k: v for k, v in saved["cbs"].items() if v}}}
+
 # %% ../nbs/52_curriculum.ipynb #3d2ed677
 @contextlib.contextmanager
 def run_lock(path):
     "Hold the run's folder for this process alone; a killed process lets go by itself."
-    with open(Path(path)/".lock", "w") as f:
+    import psutil
+    with open(Path(path)/".lock", "a") as f:
         try:
             import fcntl
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except ImportError: pass
         except OSError: raise CamelsError("another process is training here", path, "wait for it, or write to another folder") from None
-        yield
+        def say(**kw): f.truncate(0); f.write(json.dumps(dict(pid=os.getpid(), began=psutil.Process().create_time(), host=platform.node(), **kw))); f.flush()
+        say()                                                                          # who it is, for whoever asks
+        try: yield
+        finally: say(released=True)
 
 @contextlib.contextmanager
 def exactly(threads:int):
@@ -479,16 +525,16 @@ def train(
         ckpt.sweep(); saved = ckpt.load(); before = saved["elapsed"] if saved else 0.
         tell({"event": "start", "run": str(run.path), "stages": STAGES})
         latent, step = make_latent(cfg, fs), 0
-        metrics = MetricsCB(run/"metrics.jsonl"); moco = MoCoCB(cfg.momentum, cfg.queue, cfg.d_latent, list(fs.mask)) if cfg.w_moco else None
+        metrics, control = MetricsCB(run/"metrics.jsonl"), SteerCB(run, cfg); spent = lambda: before + time.time() - t0 - control.idle_s; moco = MoCoCB(cfg.momentum, cfg.queue, cfg.d_latent, list(fs.mask)) if cfg.w_moco else None
         if not saved: save_stage(run, latent, fs, "untrained")
         for stage in STAGES[STAGES.index(saved["stage"]) if saved else 0:]:
             n = getattr(cfg, f"epochs_{stage.lower()}"); tell({"event": "stage", "stage": stage, "n_epochs": n})
-            learn = stage_learner(run, cfg, fs, latent, stage, metrics, moco, on_event, progress, lambda: {"elapsed": before + time.time() - t0})
+            learn = stage_learner(run, cfg, fs, latent, stage, metrics, moco, on_event, progress, lambda: {"elapsed": spent()}, control)
             learn.step = step
-            if saved: load_learner(learn, saved); saved = None
+            if saved: load_learner(learn, taken_up(saved, learn)); saved = None
             step = learn.fit(n).step
             tell({"event": "stage_done", "stage": stage, "path": str(save_stage(run, latent, fs, stage))})
         latent.save_pretrained(run.path)
-        write_json(run/"run.json", {**run.info, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": round(before + time.time() - t0, 2)})
+        write_json(run/"run.json", {**run.info, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": round(spent(), 2)})
     tell({"event": "done", "run": str(run.path), "seconds": run.info["seconds"]})
     return run

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANNELS', 'lipsyncs', 'EDGE_S', 'BLOCK_S', 'REACH_S', 'viseme_table', 'viseme_of', 'segments', 'dominance',
            'loudness_track', 'list_lipsyncs', 'create_lipsync', 'channel_weights', 'Dominance', 'contact_track', 'seal',
-           'Contact']
+           'Contact', 'mouth_track']
 
 # %% ../nbs/35_lipsync.ipynb #b0013f43
 import functools, json
@@ -176,3 +176,16 @@ class Contact(Dominance):
     def track(self, phones, n, fps, loudness=None)->Float[np.ndarray, "t k"]: # weights in ARKit's order
         "The mouth at frames 0 … n−1, frame i at i/fps seconds."
         return seal(super().track(phones, n, fps, loudness), phones, fps)
+
+# %% ../nbs/35_lipsync.ipynb #c6fc4433
+def mouth_track(
+    model,      # of `create_lipsync`
+    speech,     # `Speech`: sound and phones
+    n:int,      # frames
+    fps:float,  # frame rate in Hz
+)->Float[np.ndarray, "t k"]: # weights in ARKit's order
+    "The mouth of an utterance, by a model of phones or by one that hears."
+    if not hasattr(model, "from_audio"): return model.track(speech.phones, n, fps, loudness_track(speech.audio, speech.sr, n, fps))
+    w = seal(model.from_audio(speech.audio, speech.sr, n, fps), speech.phones, fps)
+    w[:, _CLOSE] = np.minimum(w[:, _CLOSE], w[:, _JAW])
+    return w

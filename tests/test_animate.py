@@ -57,7 +57,7 @@ def test_a_csv_with_another_column_count(tmp_path):
 
 def test_ten_thousand_words(tmp_path):
     text = " ".join(f"[{EMOTIONS[1 + i % 15]}:{20 + i % 80}] Maybe the problem is simple, but probably not today." for i in range(1112))
-    p = animate_text(text)
+    p = animate_text(text, by="rules")
     assert len(p.words) > 9_000 and len(p.segments) == 1112 and abs(p.cond[:, :16].sum(1) - 1).max() < 1e-4
     assert (p.weights[:, LIPS] == p.parts["lips"][:, LIPS]).all() and np.abs(np.diff(p.cond, axis=0)).max() < .1
     gap = lip_gap(p.weights); pbm = [o for o in p.phones if o.label in "pbm"]
@@ -79,8 +79,8 @@ def test_sound_and_picture_have_one_length(tmp_path):
 
 
 def test_a_recording_moves_the_same_mouth(tmp_path):
-    p = animate_text("[neutral] My brother bought a very big umbrella.", idle=None); write_audio(tmp_path/"a.wav", p.audio, p.sr)
-    q = animate_audio(tmp_path/"a.wav", "sad", intensity=.8, idle=None); n = min(len(p.weights), len(q.weights)); jaw = index("jawOpen")
+    p = animate_text("[neutral] My brother bought a very big umbrella.", idle=None, by="rules"); write_audio(tmp_path/"a.wav", p.audio, p.sr)
+    q = animate_audio(tmp_path/"a.wav", "sad", intensity=.8, idle=None, by="rules"); n = min(len(p.weights), len(q.weights)); jaw = index("jawOpen")
     assert np.corrcoef(p.weights[:n, jaw], q.weights[:n, jaw])[0, 1] > .5 and q.segments[0].emotion == "sadness" and q.weights[:, index("browInnerUp")].min() > .3
 
 

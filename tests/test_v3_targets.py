@@ -28,7 +28,7 @@ def test_test_voices_are_not_heard_in_training(tmp_path):
 def test_what_cannot_be_said_is_listed_and_the_rest_is_there(tmp_path):
     turns = [make_turn("d", 0, "A", "[joy:60] Fine."), make_turn("d", 1, "A", "[joy:60] ?!"), make_turn("d", 2, "B", "[sadness:40] Not so fine.")]
     t = Targets(write_targets(turns, tmp_path/"t", voices=1, jobs=1)); assert [r["turn"] for r in t.rows] == [0, 2] and "nothing to say" in t.errors[0]["error"]
-    assert t[1][2].shape[1] == 52 and abs(len(t[1][0]) - t.rows[1]["frames"]) == 0 and "could not be spoken: 1" in (tmp_path/"t"/"card.md").read_text()
+    assert t[1][2].shape[1] == 52 and abs(len(t[1][0]) - t.rows[1]["frames"]) == 0 and "could not be made: 1" in (tmp_path/"t"/"card.md").read_text()
 
 
 def test_an_interrupted_job_goes_on(tmp_path):

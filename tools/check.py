@@ -15,9 +15,9 @@ FLOORS = {
     1: "core arkit media voice",
     2: "encoders nn face lipsync metrics",
     3: "latent train data store viz",
-    4: "curriculum evaluate report bench demo agent v3 text animate facebench",
+    4: "curriculum evaluate report bench demo agent v3 text animate facebench explore runs",
     5: "live",
-    6: "apps",
+    6: "apps magic",
     7: "cli",
 }
 FLOOR = {name: n for n, names in FLOORS.items() for name in names.split()}
@@ -98,6 +98,7 @@ def floors(root):
                 if within(me, NUMPY_ONLY) and lib not in sys.stdlib_module_names | {"numpy", "jaxtyping"} and not (lib == "cv2" and inside):
                     out.append(f"{place}: {me} needs numpy only, not {lib}")
                 continue
+            if not me and inside: continue                                      # the package's own doors, such as %load_ext camels
             to = target.removeprefix("camels").lstrip(".")
             graph.setdefault(name, set()).add(target)
             above = FLOOR.get(to.split(".")[0], 0)

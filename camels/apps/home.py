@@ -27,17 +27,21 @@ class Page:
     needs_run:bool=False
 
 def _explorer(run): from camels.apps.explorer import ExplorerApp; return ExplorerApp(run)
+def _training(run): from camels.apps.training import TrainingApp; return TrainingApp(run=run)
 def _expression(run): from camels.apps.expression import ExpressionApp; return ExpressionApp()
 def _avatar(run): from camels.apps.expression import ExpressionApp; return ExpressionApp(view="avatar")
 def _crossfade(run): from camels.apps.crossfade import CrossfadeApp; return CrossfadeApp()
 def _emotion(run): from camels.apps.emotion import EmotionApp; return EmotionApp()
+def _v3(run): from camels.apps.v3 import V3App; return V3App()
 def _editor(run): from camels.apps.editor import PresetEditorApp; return PresetEditorApp()
 
 PAGES = (Page("expression", "Expression", "Which face belongs to an emotion at a place in valence, arousal and dominance, and which layer makes it?", _expression),
          Page("avatar", "Avatar", "The same with a head in three dimensions, to look at from all sides.", _avatar),
          Page("crossfade", "Crossfade", "How does a face move when the mood changes in mid-sentence? Type, hear, scrub, save.", _crossfade),
          Page("emotion", "Emotion", "What does each sentence of a text feel like, and which face goes with it?", _emotion),
+         Page("v3", "V3", "How does the network speak beside the rules? The same sound with three heads; type a text or give a recording.", _v3),
          Page("editor", "Preset editor", "What if this face had a little less of that? 52 sliders, and what lies near.", _editor),
+         Page("training", "Training", "How does a training go? Start, pause, stop and resume it, follow its losses and its latent live, change a weight.", _training),
          Page("explorer", "Explorer", "Where do face, phonemes and prosody of the same moment lie in the latent, before and after training?", _explorer, True))
 
 def page_of(name:str)->Page:
@@ -81,8 +85,8 @@ def serve_apps(
     "Serve all apps on this machine until stopped."
     if app and page_of(app).needs_run and not run: raise CamelsError("needs a run", app, "make one with: camels demo")
     if run:
-        from camels.report import load_points
-        load_points(run)  # a wrong folder is an error here, not a blank page
+        from camels.explore.views import open_view
+        open_view(run)  # a wrong folder is an error here, not a blank page
     port = port or free_port(); url = f"http://localhost:{port}/{app}"
     print(f"open {url} and stop with Ctrl-C", flush=True)
     if show: threading.Timer(1., webbrowser.open, [url]).start()

@@ -26,10 +26,10 @@ class AlbertSize:
     vocab: int = 12000     # word pieces
     pairs: int = 16384     # vectors that pairs of pieces share
     embed: int = 128       # width of the tables
-    hidden: int = 256      # width of a layer
+    hidden: int = 384      # width of a layer
     ffn: int = 512         # width inside its two-layer net
-    heads: int = 4         # attention heads
-    layers: int = 4        # layers …
+    heads: int = 12        # attention heads
+    layers: int = 3        # layers …
     groups: int = 2        # … made of so many sets of weights
     max_len: int = 64      # pieces read at once
     vad: int = 3           # outputs beside the emotions

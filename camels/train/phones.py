@@ -7,10 +7,10 @@ __all__ = ['FOLD', 'ARPA', 'IGNORE', 'LABELS', 'FOLD39', 'GRAMMAR', 'ONSET', 'NU
            'SPOILT', 'TRIED', 'CARD', 'fold39', 'arpa_states', 'sentence', 'written_sentences', 'say', 'noise', 'room',
            'music', 'augment', 'telephone', 'PhonesConfig', 'Utterance', 'Sources', 'grid_utterances', 'read_sources',
            'Track', 'log_power', 'level', 'synthetic', 'no_speech', 'spoken', 'keep', 'Corpus', 'read_corpus', 'crop',
-           'warps', 'hear', 'hide', 'make_batch', 'align', 'phones_loss', 'loud_frames', 'align_corpus', 'train_phones',
-           'bigram', 'edits', 'error_rate', 'measure_synthetic', 'measure_real', 'quiet_sounds', 'measure_silence',
-           'measure_speed', 'measure_chunks', 'classes39', 'calibrate', 'measure', 'write_card', 'spent',
-           'machine_words', 'main']
+           'warps', 'hear', 'hide', 'make_batch', 'align', 'shortest', 'loud_frames', 'align_corpus', 'phones_loss',
+           'train_phones', 'bigram', 'edits', 'error_rate', 'measure_synthetic', 'measure_real', 'quiet_sounds',
+           'measure_silence', 'measure_speed', 'measure_chunks', 'classes39', 'calibrate', 'measure', 'reference_sized',
+           'bench_phones', 'write_card', 'spent', 'machine_words', 'main']
 
 # %% ../../nbs/58_train.phones.ipynb #719ebd2c
 import argparse, hashlib, json, math, os, platform, time
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from scipy.fft import next_fast_len
 
 from ..core import Float, Int, RunFolder, atomic_path, configure, parse_overrides, write_json, write_text
+from ..data.core import shared_data
 from ..encoders.espeak_mini import Decoder, EspeakMini, LogMel, MiniConfig, MiniNet, PhoneStream, load_mini, save_mini
 from ..encoders.phoneme import runs
 from ..voice import create_voice
@@ -211,6 +212,7 @@ class PhonesConfig:
     real: float = .5           # share of real speech after the warm-up, where it is present
     quiet: float = .06         # share of items without speech
     realign: str = ".1,.2,.35,.55" # when the real speech is aligned (again), as shares of the updates; the first ends the warm-up
+    prior: float = .6          # how far the aligner takes the labels' own frequencies out of the posteriors
     calm: float = .7           # share of the updates after which rooms, noise, throats and hiding become rarer
     lr: float = 2e-3           # highest learning rate
     weight_decay: float = .02
@@ -384,15 +386,16 @@ def read_corpus(
 )->Corpus:
     "Features from the cache, made where they are not there yet; shard by shard, so a broken run goes on where it stopped."
     front = LogMel(mini or MiniConfig()); f = front.c; shards = max(1, round(c.hours*6)); each = c.hours*60/shards
-    what = [c.seed, LABELS, ARPA, FOLD, GRAMMAR, ACCENTS, VARIANTS, len(src.written), len(src.real), each, (f.sr, f.n_mels, f.f_min, f.f_max, f.win, f.hop)]
-    folder = Path(c.cache).expanduser()/hashlib.sha256(repr(what).encode()).hexdigest()[:12]
+    what = [c.seed, LABELS, FOLD, GRAMMAR, ACCENTS, VARIANTS, src.written, each, (f.sr, f.n_mels, f.f_min, f.f_max, f.win, f.hop)]
+    name = lambda *parts: hashlib.sha256(b"".join(parts)).hexdigest()[:12]
+    folder, heard = Path(c.cache).expanduser()/name(repr(what).encode()), name(*(u.audio.tobytes() for u in src.real))
     rng = lambda *k: np.random.default_rng([c.seed, *k])
     out = []
     for k in range(shards):
         out.append(keep(folder, f"synthetic{k:03}", lambda: synthetic(rng(1, k), src, front, each)))
         if k % 6 == 0: print(f"synthetic speech: shard {k+1} of {shards}", flush=True)
     quiet = keep(folder, "quiet", lambda: no_speech(rng(2), front, min(30., c.hours*6), src.sr))
-    real = [keep(folder, f"real{h}", lambda: spoken(rng(3, h), src.real, front, bool(h), src.sr)) for h in (0, 1, 2)] if src.real else []
+    real = [keep(folder, f"real{h}-{heard}", lambda: spoken(rng(3, h), src.real, front, bool(h), src.sr)) for h in (0, 1, 2)] if src.real else []
     return Corpus(out, quiet, real)
 
 # %% ../../nbs/58_train.phones.ipynb #c52c60b2
@@ -486,12 +489,13 @@ def align(
     logp:list,   # log posteriors [t v] of each recording
     units:list,  # of each: tuples of allowed labels, `None` for an optional pause
     loud=None,   # bool [t] of each: frames that cannot be a pause
+    least=2,     # frames of a phone, at least; a number, or one for each recording
 )->list: # int64 [t] of each, the label of every frame
-    "The best path of the units over the frames, for recordings side by side; a phone lasts two frames or more."
-    B, T = len(logp), np.array([len(p) for p in logp]); states, em = [], []
+    "The best path of the units over the frames, for recordings side by side."
+    B, T = len(logp), np.array([len(p) for p in logp]); states, em, least = [], [], np.broadcast_to(least, len(logp))
     for b, p in enumerate(logp):
         if loud is not None: p = p.copy(); p[loud[b], 0] = -30
-        rows = [(i, u or (0,), u is None) for i, u in enumerate(units[b]) for _ in range(1 if u is None else 2)]
+        rows = [(i, u or (0,), u is None) for i, u in enumerate(units[b]) for _ in range(1 if u is None else least[b])]
         wide = np.array([(r[1]*len(r[1]) + r[1]*8)[:8] for r in rows]); states.append(rows); em.append(p[:, wide].max(2))
     S = max(len(r) for r in states); E = np.full((T.max(), B, S), -1e9, np.float32); hop = np.full((B, S), -1e9, np.float32)
     for b, (e, r) in enumerate(zip(em, states)): E[:len(e), b, :e.shape[1]] = e; hop[b, [s for s in range(2, len(r)) if r[s-1][2]]] = 0
@@ -511,6 +515,43 @@ def _trace(p, units, rows, back, end)->np.ndarray:
     for u in np.unique(path): f = path == u; out[f] = max(units[u] or (0,), key=lambda k: p[f, k].sum())
     return out
 
+# %% ../../nbs/58_train.phones.ipynb #423403a1
+def shortest(
+    logp:np.ndarray, # log posteriors [t v]
+    units:list,      # tuples of allowed labels, `None` for an optional pause
+)->int: # frames [2, 4]
+    "How long each phone of a recording lasts at least: 60 % of its phones' mean."
+    return int(np.clip(round(.6*(logp[:, 0] < math.log(.5)).sum()/max(1, sum(u is not None for u in units))), 2, 4))
+
+def loud_frames(
+    mel:np.ndarray, # log power [2t, m]
+)->np.ndarray: # bool [t]
+    "20 ms frames in the upper 45 % of the recording's range in dB: certainly speech, in a clean recording."
+    e = np.log(np.exp(mel.astype(np.float32)).reshape(len(mel)//2, -1).mean(1) + 1e-9); lo, hi = np.percentile(e, [5, 95])
+    return e > hi - .45*(hi-lo)
+
+def align_corpus(
+    net:MiniNet,
+    track:Track,   # the recordings as they were made
+    units:list,    # of each
+    prior:float=.6, # how far the labels' own frequencies are taken out
+    batch:int=32,
+)->np.ndarray: # int16 [t]
+    "A label for every frame of the real speech, by the network as it is now."
+    at, n = track.starts, np.diff(track.starts); out = np.full(at[-1], IGNORE, np.int16); ids = np.argsort(n, kind="stable")
+    mels, logp = (lambda i: np.asarray(track.mel[2*at[i]:2*at[i+1]])), np.empty((at[-1], len(LABELS)), np.float32); net.eval()
+    for k in range(0, len(n), batch):
+        some = ids[k:k+batch]; t = int(n[some].max())
+        power = torch.from_numpy(np.stack([np.pad(mels(i).astype(np.float32), ((0, 2*(t-n[i])), (0, 0)), constant_values=-23.) for i in some])).exp()
+        with torch.inference_mode(): p = net.head(net.embed(net.front.scale(power))).log_softmax(2).numpy()
+        for i, q in zip(some, p): logp[at[i]:at[i+1]] = q[:n[i]]
+    often = prior*np.log(np.exp(logp).mean(0) + 1e-5)
+    for k in range(0, len(n), batch):
+        some = ids[k:k+batch]; p, u = [logp[at[i]:at[i+1]] for i in some], [units[i] for i in some]
+        ys = align([q-often for q in p], u, [loud_frames(mels(i)) for i in some], [shortest(*o) for o in zip(p, u)])
+        for i, y in zip(some, ys): out[at[i]:at[i+1]] = y
+    return out
+
 # %% ../../nbs/58_train.phones.ipynb #a945949a
 def phones_loss(
     logits:Float[torch.Tensor, "b t v"],
@@ -525,31 +566,6 @@ def phones_loss(
     sizes = first.sum(1)
     spelled = F.ctc_loss(logits.log_softmax(2).transpose(0, 1), y[first], torch.full_like(sizes, y.shape[1]), sizes, zero_infinity=True)
     return frame + ctc*spelled
-
-# %% ../../nbs/58_train.phones.ipynb #88c24942
-def loud_frames(
-    mel:np.ndarray, # log power [2t, m]
-)->np.ndarray: # bool [t]
-    "20 ms frames in the upper 45 % of the recording's range in dB: certainly speech, in a clean recording."
-    e = np.log(np.exp(mel.astype(np.float32)).reshape(len(mel)//2, -1).mean(1) + 1e-9); lo, hi = np.percentile(e, [5, 95])
-    return e > hi - .45*(hi-lo)
-
-def align_corpus(
-    net:MiniNet,
-    track:Track,   # the recordings as they were made
-    units:list,    # of each
-    batch:int=32,
-)->np.ndarray: # int16 [t]
-    "A label for every frame of the real speech, by the network as it is now."
-    n = np.diff(track.starts); out = np.full(track.starts[-1], IGNORE, np.int16); order = np.argsort(n, kind="stable"); net.eval()
-    for at in range(0, len(n), batch):
-        ids = order[at:at+batch]; t = int(n[ids].max())
-        mels = [np.asarray(track.mel[2*track.starts[i]:2*track.starts[i+1]]) for i in ids]
-        power = torch.from_numpy(np.stack([np.pad(m.astype(np.float32), ((0, 2*t-len(m)), (0, 0)), constant_values=-23.) for m in mels])).exp()
-        with torch.inference_mode(): logp = net.head(net.embed(net.front.scale(power))).log_softmax(2).numpy()
-        for i, y in zip(ids, align([p[:k] for p, k in zip(logp, n[ids])], [units[i] for i in ids], [loud_frames(m) for m in mels])):
-            out[track.starts[i]:track.starts[i+1]] = y
-    return out
 
 # %% ../../nbs/58_train.phones.ipynb #ee0a83ea
 def _save(run, step, net, ema, opt):
@@ -592,25 +608,25 @@ def train_phones(
         run = RunFolder.create(out, dict(recipe=asdict(c), network=asdict(mini)), c.seed, used)
     t0, when = time.time(), [round(float(w)*c.steps) for w in c.realign.split(",")]
     for step in range(at, c.steps if stop_at is None else min(stop_at, c.steps)):
-        labels = _labels(run, data, src, mini, ema, when, step)
+        labels = _labels(run, data, src, mini, ema, when, step, c.prior)
         loss = _update(net, opt, make_batch(data, c, step, warp, labels), c, step)
         for k, v in net.state_dict().items(): ema[k].lerp_(v, 1-min(c.ema, (1+step)/(10+step)))
         if step % 20 == 0:
             run.log(step=step, loss=loss, lr=opt.param_groups[0]["lr"], seconds=round(time.time()-t0, 1))
             print(f"step {step} of {c.steps}, loss {loss:.3f}, {time.time()-t0:.0f} s", flush=True)
         if (step+1) % c.save_every == 0 or step+1 in (c.steps, stop_at): _save(run, step+1, net, ema, opt)
-    save_mini(run.path, {**ema, "bigram": bigram(data, _labels(run, data, src, mini, ema, when, at))}, LABELS, mini)
+    save_mini(run.path, {**ema, "bigram": bigram(data, _labels(run, data, src, mini, ema, when, at, c.prior))}, LABELS, mini)
     return run.path
 
 # %% ../../nbs/58_train.phones.ipynb #6e136a1e
-def _labels(run, data, src, mini, ema, when, step): # int16 [t]; `None` before the aligner is trusted
+def _labels(run, data, src, mini, ema, when, step, prior): # int16 [t]; `None` before the aligner is trusted
     "The alignment that update `step` uses: made when its time has come, kept in the run folder."
     due = max((w for w in when if w <= step), default=None)
     if due is None or not data.real: return None
     f = run/f"checkpoints/align{due}.npy"
     if not f.exists():
         net = MiniNet(len(LABELS), mini); net.load_state_dict(ema)
-        y = align_corpus(net, data.real[0], [u.units for u in src.real])
+        y = align_corpus(net, data.real[0], [u.units for u in src.real], prior)
         with atomic_path(f) as p, open(p, "wb") as o: np.save(o, y, allow_pickle=False)
         print(f"step {step}: real speech aligned", flush=True)
     return np.load(f)
@@ -784,6 +800,34 @@ def measure(
     out, greedy = {k: f(enc) for k, f in sets.items()}, EspeakMini(folder, decode="greedy")
     for k, f in sets.items(): out[k]["greedy"] = f(greedy)["per"]
     return out | dict(silence_per_10s=measure_silence(enc), times_real_time=measure_speed(enc), ms_per_100_ms=measure_chunks(enc))
+
+# %% ../../nbs/58_train.phones.ipynb #a529d5f4
+def reference_sized():
+    "A function of audio [n] at 16 kHz that runs a wav2vec 2.0 large network (Baevski et al. 2020) with weights drawn at random."
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+    shape = dict(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096)
+    net = Wav2Vec2ForCTC(Wav2Vec2Config(vocab_size=392, feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True, **shape)).eval()
+    return torch.inference_mode()(lambda x: net(torch.from_numpy(x)[None]).logits)
+
+def bench_phones(
+    data=None,      # folder of shared data; where there is none, the sentences are the grammar's
+    n:int=60,       # espeak sentences
+    peer:bool=True, # run the large network too
+)->list: # rows (what, ours, the peer's, unit, who the peer is, goal): the fields of `camels.bench.Row`, which is a floor above
+    "The shipped recogniser: how right, and how fast on one core."
+    src = read_sources(PhonesConfig(data=str(data or shared_data() or "")), test_only=True); both = EspeakMini(), EspeakMini(decode="greedy")
+    said, real = [measure_synthetic(e, src, n=n) for e in both], [measure_real(e, src.test) for e in both] if src.test else []
+    rows = [("start of a phone, unseen espeak voices", said[0]["boundary_median_ms"], math.nan, "ms off", "", "at most 30")]
+    for what, goal, f in (("unseen espeak voices", "at most 0.08", said), ("held-out speechocean762 speakers", "at most 0.28", real)):
+        if f: rows += [(f"phone error rate, {what}", f[0]["per"], f[1]["per"], "share", "each frame for itself", goal),
+                       ("the same", f[0]["per"], f[0]["null"], "share", "null: another recording's phones", "")]
+    large, x = reference_sized() if peer else None, (np.random.default_rng(0).normal(size=960000)*.05).astype(np.float32)
+    def seconds(f): t = time.perf_counter(); f(); return time.perf_counter() - t
+    threads = torch.get_num_threads(); torch.set_num_threads(1)
+    turns = [(seconds(lambda: both[0].encode(x, np.arange(0., 59.))), seconds(lambda: large(x[:48000])) if peer else math.nan) for _ in range(3)]
+    torch.set_num_threads(threads); ours, theirs = np.median(turns, 0)
+    return rows + [("a minute in one piece, one core", 60/ours, 3/theirs, "x real time", "wav2vec 2.0 large", "at least 100"),
+                   ("100 ms of a stream, one core", measure_chunks(both[0]), math.nan, "ms", "", "at most 10")]
 
 # %% ../../nbs/58_train.phones.ipynb #fe489e97
 CARD = """# espeak_mini, version {version}

@@ -94,19 +94,20 @@ def contrast(
 def _tables(c:FeatureConfig):
     "Hann window, mel and chroma filters side by side, frequencies in kHz."
     window = .5 - .5*np.cos(2*np.pi*np.arange(c.n_fft)/c.n_fft)
-    return window, np.hstack([mel_bank(c.sr, c.n_fft, c.n_mels), chroma_bank(c.sr, c.n_fft)]), np.fft.rfftfreq(c.n_fft, 1000/c.sr)
+    f32 = lambda x: x.astype(np.float32)
+    return f32(window), f32(np.hstack([mel_bank(c.sr, c.n_fft, c.n_mels), chroma_bank(c.sr, c.n_fft)])), f32(np.fft.rfftfreq(c.n_fft, 1000/c.sr))
 
 # %% ../../nbs/63_v3.features.ipynb #adc37063
 @shaped
 def analyse(
     frames:Float[np.ndarray, "t n"],   # samples of each frame's window, in [-1, 1]
     c:FeatureConfig=FeatureConfig(),
-)->Float[np.ndarray, "t w"]: # float64 [t 115]; everything but the movement of the MFCC
+)->Float[np.ndarray, "t w"]: # float32 [t 115]; everything but the movement of the MFCC
     "Mel, MFCC, chroma, contrast, RMS, centroid and zero-crossing rate of windows."
-    window, filters, khz = _tables(c); frames = frames.astype(np.float64)
+    window, filters, khz = _tables(c); frames = frames.astype(np.float32, copy=False)
     spec = fft.rfft(frames*window, axis=1)
     power = spec.real**2 + spec.imag**2; mag = np.sqrt(power); bands = power@filters
-    db = 10*np.log10(np.maximum(bands[:, :c.n_mels], c.mel_floor))
+    db = np.maximum(10*np.log10(np.maximum(bands[:, :c.n_mels], c.mel_floor)), np.float32(10*math.log10(c.mel_floor)))
     chroma = bands[:, c.n_mels:]
     below = frames < -c.zero_floor
     return np.concatenate([db, fft.dct(db, norm="ortho", axis=1)[:, :c.n_mfcc],

@@ -1,58 +1,172 @@
-import re
+import json
 
+import numpy as np
 import pytest
 from conftest import serving  # noqa: F401  (this folder's)
 from playwright.sync_api import expect
 
 CODE = """
-import sys
-from camels.apps.explorer import ExplorerApp
+import json, shutil, sys
+from pathlib import Path
 import panel as pn
-app = ExplorerApp(sys.argv[1])
-def page():
-    return pn.Column(app, pn.pane.HTML(pn.bind(lambda sel, l, r, c: f'<pre id="state">{len(sel)} {l} {r} {c}</pre>', app.state.param.selection, app.state.param.left, app.state.param.right, app.state.param.colour_by)))
-pn.serve({'explorer': page}, port=0, show=False)
+from camels.apps.explorer import Explorer
+def served(path, **kw):
+    def page():
+        app = Explorer(path, **kw); s = app.state
+        if s is None: return app
+        def tell(*_): return '<pre id="state">' + json.dumps({k: getattr(s, k) for k in ('left', 'right', 'right_run', 'colour_by', 'current', 'projection', 'query', 'selection')} | dict(film=app.page.film_info, ready=bool(app.large and app.large.share >= 1))) + '</pre>'
+        return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.left, s.param.right, s.param.right_run, s.param.colour_by, s.param.current, s.param.projection, s.param.selection, app.page.param.film_info, app.page.param.say_left), height=10))
+    return page
+run = Path(sys.argv[1])
+pn.serve({'explorer': served(run), 'many': served(run.parent/'many.npz'), 'gone': served(run.parent/'later')}, port=0, show=False)
 """
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def run(tmp_path_factory):
+    import shutil
+
+    from camels.media import write_video
     from camels.report import toy_run
-    run = toy_run(tmp_path_factory.mktemp("run")/"toy")
-    with serving("-u", "-c", CODE, str(run)) as u: yield u + "/explorer"
+    run = toy_run(tmp_path_factory.mktemp("run")/"toy"); p = run/"latents"/"points.json"; cols = json.loads(p.read_text())
+    hum = .1*np.sin(np.arange(16000*6)*.12).astype(np.float32); write_video(run/"clip.mp4", (np.full((120, 160, 3), i, np.uint8) for i in range(180)), 30, hum, 16000)
+    cols["source"] = [str(run/"clip.mp4")]*(len(cols["clip"]) - 1) + [str(run/"moved.mp4")]; p.write_text(json.dumps(cols))
+    shutil.copytree(run, run.parent/"other"); g = np.random.default_rng(0); k = g.integers(0, 4, 40_000)
+    np.savez(run.parent/"many.npz", ids=np.arange(40_000).astype(str), cloud=k.astype(str), face=(g.normal(size=(4, 12))*4)[k] + g.normal(size=(40_000, 12)))
+    return run
 
 
-def state(page): return page.locator("#state").inner_text().split()
+@pytest.fixture(scope="module")
+def url(run):
+    with serving("-u", "-c", CODE, str(run)) as u: yield u
 
 
-def test_a_user_compares_two_stages(page, url):
-    page.goto(url); page.locator("#state").wait_for(timeout=30000)
-    assert state(page) == ["0", "untrained", "C", "modality"]
-    for label in ("▲ phoneme", "Stages", "Losses"): expect(page.get_by_text(label).first).to_be_visible()
-    page.get_by_label("Right: stage").select_option("A")
-    page.locator("#state", has_text="untrained A modality").wait_for(timeout=10000)
-    page.get_by_label("Colour by").select_option("emotion")
-    page.locator("#state", has_text="emotion").wait_for(timeout=10000)
-    expect(page.get_by_text("⬤ anger").first).to_be_visible()
+@pytest.fixture
+def app(page, url): return opened(page, url + "/explorer")
 
 
-def test_search_and_lasso_select_moments(page, url):
-    page.goto(url); page.locator("#state").wait_for(timeout=30000)
-    box = page.get_by_placeholder("a word, then Enter"); box.fill("camel"); box.press("Enter")
-    expect(page.locator("#state")).not_to_have_text(re.compile("^0 "), timeout=10000)
-    assert int(state(page)[0]) > 0
-    page.get_by_role("button", name="Clear selection").click()
-    expect(page.locator("#state")).to_have_text(re.compile("^0 "), timeout=10000)
-    c = page.locator(".bk-Canvas, .bk-canvas, canvas").first.bounding_box()
-    x, y, w, h = c["x"] + 60, c["y"] + 30, c["width"] - 130, c["height"] - 80
-    page.mouse.move(x, y); page.mouse.down()
-    for dx, dy in ((w, 0), (w, h), (0, h), (0, 0)): page.mouse.move(x + dx, y + dy, steps=6)
+def opened(page, address):
+    page.set_viewport_size(dict(width=1280, height=760)); page.goto(address)
+    page.locator(".explorer[data-theme]").wait_for(timeout=90000); page.locator("#state").wait_for(timeout=60000); page.wait_for_timeout(300)
+    return page
+
+
+def state(page): return json.loads(page.locator("#state").inner_text())
+
+
+def until(page, what, timeout=60):
+    for _ in range(timeout*10):
+        if what(s := state(page)): return s
+        page.wait_for_timeout(100)
+    raise AssertionError(state(page))
+
+
+def box(page, side="right"): return page.locator(f".pane.{side} canvas.map").bounding_box()
+
+
+def a_point(page, side="right"):
+    "Move over the map until the hand is on a point."
+    b = box(page, side); x, y = b["x"] + b["width"]/2, b["y"] + b["height"]/2; canvas = page.locator(f".pane.{side} canvas.map")
+    for r in range(0, 120, 6):
+        for a in range(0, 7):
+            px, py = x + r*np.cos(a), y + r*np.sin(a); page.mouse.move(px, py)
+            if canvas.evaluate("c => c.style.cursor") == "pointer": return px, py
+    raise AssertionError("no point under the hand")
+
+
+def lasso(page, side="right", share=.9):
+    b = box(page, side); w, h = share*b["width"]/2, share*b["height"]/2; x, y = b["x"] + b["width"]/2, b["y"] + b["height"]/2
+    page.mouse.move(x - w, y - h); page.mouse.down()
+    for dx, dy in ((w, -h), (w, h), (-w, h), (-w, -h)): page.mouse.move(x + dx, y + dy, steps=5)
     page.mouse.up()
-    expect(page.locator("#state")).to_have_text(re.compile(r"^\d\d+ "), timeout=10000)          # a lasso round everything
 
 
-def test_stage_table_and_losses_are_there(page, url):
-    page.goto(url); page.locator("#state").wait_for(timeout=30000)
-    page.get_by_text("Stages", exact=True).click()
-    expect(page.get_by_text("video → phoneme").first).to_be_visible()
-    page.get_by_text("Losses", exact=True).click(); page.wait_for_timeout(500)
+def pixels(page, side): return page.locator(f".pane.{side} canvas.map").evaluate("c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0, s = 0; for (let i = 3; i < d.length; i += 4) if (d[i]) { n++; s = (s*31 + i + d[i-1]) % 1000003 } return [n, s] }")
+
+
+def test_open_colour_and_choose_a_class(app):
+    s = state(app); assert (s["left"], s["right"], s["colour_by"]) == ("untrained", "C", "modality")
+    assert min(pixels(app, "left")[0], pixels(app, "right")[0]) > 500
+    expect(app.get_by_text("before stage A (untrained)")).to_be_visible(); expect(app.locator(".legend")).to_contain_text("phoneme")
+    was = pixels(app, "left"); app.get_by_label("Colour by").select_option("emotion"); until(app, lambda s: s["colour_by"] == "emotion"); app.wait_for_timeout(500); assert pixels(app, "left")[1] != was[1]
+    app.locator(".legend button", has_text="joy").click(); s = until(app, lambda s: s["selection"])
+    expect(app.locator("table.rows tbody tr").first).to_contain_text("joy"); expect(app.locator(".drawer")).to_contain_text(f"{len(s['selection'])} of")
+    app.get_by_role("button", name="Clear selection").click(); until(app, lambda s: not s["selection"])
+
+
+def test_lasso_table_and_export(app):
+    lasso(app); s = until(app, lambda s: len(s["selection"]) > 50); app.locator("table.rows tbody tr").nth(2).click()
+    assert until(app, lambda s: s["current"] >= 0)["current"] == sorted(s["selection"])[2]
+    with app.expect_download() as d: app.get_by_role("button", name="Save csv").click()
+    lines = open(d.value.path()).read().splitlines(); assert len(lines) == len(s["selection"]) + 1 and "transcript" in lines[0]
+    app.locator("[data-tool=box]").click(); lasso(app, "left", .2); t = until(app, lambda t: t["selection"] != s["selection"]); assert len(t["selection"]) < len(s["selection"])
+
+
+def test_search_and_keys(app):
+    app.locator(".explorer").focus(); app.keyboard.press("f"); app.keyboard.type("CAMEL"); app.keyboard.press("Enter"); s = until(app, lambda s: s["selection"]); assert s["query"] == "CAMEL"
+    app.locator(".explorer").focus(); app.keyboard.press("ArrowRight"); until(app, lambda s: s["current"] == 0); app.keyboard.press("ArrowRight"); until(app, lambda s: s["current"] == 1); app.keyboard.press("ArrowLeft"); until(app, lambda s: s["current"] == 0)
+    app.keyboard.press(" "); until(app, lambda s: s["film"]["row"] == 0); app.keyboard.press("Escape"); until(app, lambda s: not s["selection"])
+
+
+def test_a_click_plays_the_clip_from_that_moment_and_tells_the_ranks(app):
+    x, y = a_point(app); expect(app.locator(".tip")).to_be_visible(); expect(app.locator(".tip")).to_contain_text("toy-"); expect(app.locator(".tip img")).to_be_visible(timeout=30000)
+    app.mouse.click(x, y); s = until(app, lambda s: s["film"]["row"] >= 0 and s["film"]["row"] == s["current"]); v = app.locator("video")
+    app.wait_for_function("() => { const v = [...document.querySelectorAll('*')].flatMap(e => e.shadowRoot ? [...e.shadowRoot.querySelectorAll('*')] : []).flatMap(e => e.tagName === 'VIDEO' ? [e] : e.shadowRoot ? [...e.shadowRoot.querySelectorAll('video')] : []); return v.some(e => e.currentTime > .3) }", timeout=60000)
+    assert v.evaluate("v => v.videoWidth") == 160 and v.evaluate("v => v.webkitAudioDecodedByteCount") > 0 and s["film"]["start"] in (0, 1, 2, 3)
+    expect(app.locator(".ranks")).to_contain_text("video → phoneme"); expect(app.locator(".near")).to_contain_text("nearest")
+    app.locator(".near details").first.locator("button").first.click(); until(app, lambda t: t["current"] != s["current"])
+
+
+def test_a_missing_recording_is_a_sentence(app):
+    n = int(app.locator(".drawer .soft").first.inner_text().split()[0]); app.locator(".explorer").focus(); app.keyboard.press("ArrowLeft"); until(app, lambda s: s["current"] == n - 1)
+    app.keyboard.press(" "); expect(app.locator(".note")).to_contain_text("not here: moved.mp4", timeout=30000)
+
+
+def test_scrub_through_training_and_play_it(app):
+    slider = app.get_by_label("Left: scrub through training"); was = pixels(app, "left"); slider.focus(); slider.press("ArrowRight"); until(app, lambda s: s["left"] == "A epoch 1")
+    app.wait_for_timeout(600); assert pixels(app, "left") != was; expect(app.locator(".pane.left .title")).to_have_text("A epoch 1")
+    slider.press("End"); until(app, lambda s: s["left"] == "C"); app.get_by_label("Left: play the training").click(); seen = set()
+    for _ in range(600):
+        seen.add(state(app)["left"]); app.wait_for_timeout(100)
+        if state(app)["left"] == "C" and len(seen) > 5: break
+    assert len(seen) > 5 and "A" in seen | {"A"} and state(app)["left"] == "C"
+
+
+def test_save_and_reopen_a_view_and_its_address(app, url):
+    app.get_by_label("Left: stage").select_option("B"); app.get_by_label("Colour by").select_option("emotion"); until(app, lambda s: s["colour_by"] == "emotion" and s["left"] == "B")
+    app.get_by_label("Name of this view").fill("mine"); app.get_by_role("button", name="Save view").click(); expect(app.locator(".message")).to_contain_text("saved as 'mine'", timeout=30000)
+    app.wait_for_timeout(400); address = app.url; assert "left=B" in address and "colour_by=emotion" in address
+    app.get_by_label("Left: stage").select_option("A"); until(app, lambda s: s["left"] == "A"); app.get_by_label("Saved views").select_option("mine"); until(app, lambda s: s["left"] == "B")
+    opened(app, address); s = state(app); assert (s["left"], s["colour_by"]) == ("B", "emotion")
+    opened(app, url + "/explorer?left=never"); expect(app.locator(".message")).to_contain_text("no left 'never'", timeout=30000)
+
+
+def test_two_runs_facets_lines_and_the_axis(app):
+    app.get_by_label("Right: run").select_option("other"); until(app, lambda s: s["right_run"] == "other"); expect(app.locator(".pane.right .title")).to_contain_text("other", timeout=60000)
+    lasso(app); until(app, lambda s: len(s["selection"]) > 50); app.get_by_label("Lines").select_option("selection"); app.get_by_label("Facet by").select_option("emotion"); app.wait_for_timeout(800); assert pixels(app, "right")[0] > 500
+    app.get_by_label("Facet by").select_option("none"); app.get_by_label("Right: run").select_option("toy"); app.get_by_label("Colour by").select_option("emotion"); until(app, lambda s: s["colour_by"] == "emotion")
+    app.get_by_label("Map", exact=True).select_option("axis"); expect(app.locator(".pane.left .say")).to_contain_text("two ends", timeout=30000)
+    for name, end in (("joy", "A"), ("anger", "B")):
+        app.locator(".legend button", has_text=name).click(); app.wait_for_timeout(700); app.get_by_role("button", name=f"{end} = selection").click(); expect(app.locator(".message")).to_contain_text(f"end {end}", timeout=30000)
+    expect(app.locator(".pane.left .say")).to_contain_text("from A to B", timeout=30000); assert pixels(app, "left")[0] > 500
+
+
+def test_both_themes_and_the_drawers(app):
+    first = app.locator(".explorer").get_attribute("data-theme"); app.get_by_label("light or dark").click(); expect(app.locator(".explorer")).not_to_have_attribute("data-theme", first)
+    ratio = app.locator(".explorer").evaluate("e => { const l = c => { const v = c.match(/[\\d.]+/g).slice(0, 3).map(x => { x /= 255; return x <= .04 ? x/12.92 : ((x + .055)/1.055)**2.4 }); return .2126*v[0] + .7152*v[1] + .0722*v[2] }, s = getComputedStyle(e), a = l(s.color), b = l(s.backgroundColor); return (Math.max(a, b) + .05)/(Math.min(a, b) + .05) }"); assert ratio > 7
+    app.get_by_role("tab", name="Stages").click(); expect(app.locator(".drawer")).to_contain_text("video → phoneme"); app.get_by_role("tab", name="Losses").click(); expect(app.locator(".losses polyline").first).to_be_attached()
+    assert app.locator(".drawer").bounding_box()["y"] + app.locator(".drawer").bounding_box()["height"] < 720
+
+
+def test_many_points_are_drawn_by_the_server(page, url):
+    app = opened(page, url + "/many"); until(app, lambda s: s["ready"]); expect(app.locator(".pane.left .say")).to_contain_text("sample of 20,000 of 40,000", timeout=60000)
+    app.wait_for_timeout(1500); was = pixels(app, "left"); assert was[0] > 2000; b = box(app, "left")
+    app.mouse.move(b["x"] + b["width"]/2, b["y"] + b["height"]/2); app.mouse.wheel(0, -300); app.wait_for_timeout(2000); assert pixels(app, "left") != was
+    lasso(app, "left", .5); s = until(app, lambda s: len(s["selection"]) > 20); expect(app.locator(".drawer")).to_contain_text(f"{len(s['selection']):,} of 40,000")
+
+
+def test_a_run_that_is_not_there_yet_says_so_and_opens_later(page, url, run):
+    import shutil
+    page.goto(url + "/gone"); expect(page.locator(".wrong")).to_contain_text("no such run", timeout=90000)
+    shutil.copytree(run, run.parent/"later"); page.get_by_role("button", name="Try again").click(); expect(page.locator(".pane.left .title")).to_have_text("before stage A (untrained)", timeout=60000)
+    shutil.rmtree(run.parent/"later")
