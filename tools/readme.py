@@ -10,7 +10,7 @@ def readme()->str:
     for c in json.loads((root/"nbs"/"index.ipynb").read_text(encoding="utf-8"))["cells"]:
         s = re.sub(r"^#\|.*\n?", "", "".join(c["source"]), flags=re.M).strip()
         if not s: continue
-        if c["cell_type"] == "markdown": out.append(re.sub(r"\]\((?!https?:|#)([^)]+\.ipynb)\)", r"](nbs/\1)", s))
+        if c["cell_type"] == "markdown": out.append(re.sub(r"\]\((?!https?:|#)([^)]+\.(?:ipynb|gif|png|svg))\)", r"](nbs/\1)", s))
         elif c["cell_type"] == "code":
             out.append(f"```python\n{s}\n```")
             for o in c.get("outputs", []):
