@@ -94,6 +94,7 @@ def main():
     shutil.rmtree(src, ignore_errors=True); shutil.rmtree(out, ignore_errors=True); (src/"_static").mkdir(parents=True)
     nbs = sorted(n for n in (root/"nbs").rglob("*.ipynb") if not any(q.startswith((".", "_")) for q in n.relative_to(root/"nbs").parts))
     pages = [page(n) for n in nbs]
+    for f in (root/"nbs").glob("*.gif"): shutil.copy(f, src)
     modules = {m[1]: q for n, q in zip(nbs, pages) if (m := re.search(r"#\| default_exp (\S+?)[\"\\]", n.read_text(encoding="utf-8")))}
     apis = [r for m in sorted((root/"camels").rglob("*.py")) if m.name != "_modidx.py" and (r := api(m, {f"camels.{k}": v for k, v in modules.items()}))]
     conf()
