@@ -308,7 +308,12 @@ class TrainingApp(pn.viewable.Viewer):
         pn.extension(inline=True); super().__init__(**kw); s = self.state = TrainingState(features, out, run); self.period_s, self.beats, self.seen, self.free_at = period_s, {}, {}, 0.
         self.charts, self.maps, self.numbers = Charts(), Maps(s), Words(sizing_mode="stretch_width", margin=(0, 0, 6, 0)); self.panel = Desk(s)
         self.show = pn.widgets.RadioButtonGroup(options={t: k for k, t in SHOWS.items()}, value=s.show, margin=(0, 0, 6, 0), button_type="default", width=360); self.show.link(s, value="show")
-        s.param.watch(lambda *_: self.draw(), ["ticked", "chosen", "show", "runs", "frame"]); self.draw()
+        s.param.watch(lambda *_: self.soon(), ["ticked", "chosen", "show", "runs", "frame"]); self.draw()
+    def soon(self):
+        "Draw; in a served page a moment later, when the page may be changed."
+        doc = pn.state.curdoc
+        if doc is not None and doc.session_context: pn.state.execute(self.draw, schedule=True)
+        else: self.draw()
     def tick(self):
         "Look once; draw where something is new."
         s = self.state

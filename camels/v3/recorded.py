@@ -20,7 +20,6 @@ from ..core import EMOTIONS, CamelsError, Float, atomic_path, cache_dir, fingerp
 from ..data.core import clips_from
 from ..data.mead import intensity_of, sound_beside
 from ..face.anchors import anchors, condition, vad_at
-from ..face.channels import lip_gap
 from ..face.retarget import Retarget, estimate_neutral, known
 from ..face.timeline import Segment
 from ..media import Clip, iter_frames, read_audio

@@ -26,7 +26,7 @@ from ..face.channels import CLOSED, _gap_row
 from ..face.compiler import frozen_compiler
 from ..train.checkpoint import CheckpointCB, Checkpoints, load_learner
 from ..train.learner import AmpCB, Callback, ClipCB, DeviceCB, Learner, MetricsCB, ScheduleCB, warm_cosine
-from .features import FEATURE_GROUPS, FeatureStats, audio_features, fit_stats, normalise
+from .features import FEATURE_GROUPS, FeatureStats, fit_stats, normalise
 from .head import V3Head, V3Size, from_v2, with_own
 from .model import save_v3
 from .targets import Targets

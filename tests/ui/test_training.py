@@ -77,7 +77,7 @@ def test_charts_and_reel(app):
 
 
 def test_what_is_missing_or_broken_is_said(app, home):
-    box = app.get_by_placeholder("follow a run folder"); box.fill(str(home/"nowhere")); box.press("Enter"); expect(app.locator("div[role=status]")).to_contain_text("no such folder"); assert state(app)["failed"]
+    box = app.get_by_placeholder("follow a run folder"); box.click(); box.press_sequentially(str(home/"nowhere")); box.press("Enter"); expect(app.locator("div[role=status]")).to_contain_text("no such folder"); assert state(app)["failed"]
     w = home/"written"; (w/"checkpoints").mkdir(parents=True); (w/"run.json").write_text('{"config": {'); box.fill(str(w)); box.press("Enter"); until(app, lambda: "half written" in runs(app))
     (w/"run.json").write_text('{"kind": "another trainer"}'); (w/"metrics.jsonl").write_text('{"stage": "V3", "epoch": 0, "step": 60, "loss": 2.0, "jitter": 0.1}\n{"stage": "V3", "ep'); until(app, lambda: "stage V3, epoch 1" in runs(app))
     app.get_by_label("Settings: key=value").fill("lr"); app.get_by_label("Settings: key=value").press("Tab"); app.get_by_role("button", name="Start", exact=True).click(); expect(app.locator("div[role=status]")).to_contain_text("key=value")
