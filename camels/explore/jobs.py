@@ -37,8 +37,8 @@ class Job:
         return self.map
     def _finish(self, state, **kw):
         for k, v in dict(state=state, **kw).items(): setattr(self, k, v)
-        self._end.set()
-        if self.on_done: self.on_done(self)
+        try: self.on_done and self.on_done(self)
+        finally: self._end.set()        # who waits finds what `on_done` left
 
 # %% ../../nbs/73_explore.jobs.ipynb #704654ac
 WORKER = """
