@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from camels.apps.explorer import Explorer
 from camels.apps.state import LINKED, ExplorerState, from_query, to_query
 from camels.core import CamelsError
+from camels.explore.decode import FACE, Decoder, channel_weights, heard, slots_of
 from camels.explore.jobs import Film
-from camels.explore.neighbours import neighbours, partner_ranks
+from camels.explore.neighbours import Nearest, neighbours, partner_ranks
 from camels.explore.project import Map, align_frames, cached_map, fit_map
 from camels.explore.raster import Raster, inside, lassoed, nearest_row, sample_rows
 from camels.explore.views import media_of, open_view
@@ -191,3 +192,43 @@ def test_the_worker_goes_when_its_page_is_killed(tmp_path):
         except FileNotFoundError: return False
     while alive() and time.time() < end: time.sleep(.2)
     assert not alive()
+
+
+# a latent, decoded
+def test_what_has_no_decoder_says_why_and_only_a_direction_is_decoded(copy):
+    z = open_view(copy).latents("C"); d = Decoder(copy, "C"); both = d.features(np.stack([z["video"][0], 3*z["video"][0]]), "video", "video"); assert np.allclose(both[0], both[1], atol=1e-4)
+    for stage, word in (("A", "from stage B on"), ("untrained", "from stage B on"), ("A epoch 2", "not weights")):
+        with pytest.raises(CamelsError, match=word): Decoder(copy, stage)
+    with pytest.raises(CamelsError, match="toy_video"): d.face(z["video"][:1], "video")
+    with pytest.raises(CamelsError, match="stage C"): Decoder(copy, "B").features(z["video"][:1], "video", "prosody")
+    info = json.loads((copy/"run.json").read_text()); (copy/"run.json").write_text(json.dumps(info | dict(config=info["config"] | dict(w_recon=0))))
+    with pytest.raises(CamelsError, match="no decoder"): Decoder(copy, "C")       # its weights are as random as before training
+    (copy/"run.json").write_text(json.dumps(info)); shutil.rmtree(copy/"checkpoints"/"C")
+    with pytest.raises(CamelsError, match="config.json"): Decoder(copy, "C")
+    app = Explorer(copy); app.state.current = 3; app.heard({"face": {"of": "moment", "from": "video"}})
+    for _ in range(300):
+        if app.page.face: break
+        time.sleep(.05)
+    assert "config.json" in app.page.face["trouble"]
+
+
+def test_a_face_at_rest_has_no_weights_and_left_stays_left():
+    from camels.encoders.face import channel
+    x = np.zeros((3, 39)); x[1, channel("mouth_open")] = x[2, channel("mouth_open")] = 12; x[1, channel("mouth_x")], x[2, channel("mouth_x")] = 5, -5; w, head = channel_weights(x)
+    from camels.arkit import index, mirror
+    assert w[0].max() < .02 and w[1, index("jawOpen")] > .2 and FACE == 33 and not head.any(); assert np.allclose(mirror(w[1]), w[2], atol=.06)
+    assert w[1, index("mouthLeft")] + w[1, index("jawLeft")] > w[1, index("mouthRight")] + w[1, index("jawRight")] + .1       # the person's left
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=40))
+def test_slots_and_phones_say_the_same(slots):
+    p = np.full((len(slots), 4), .1); p[np.arange(len(slots)), slots] = .7; said = heard(p, list("abc")); back = slots_of([(h["label"], h["start_s"], h["end_s"]) for h in said], list("abc"), len(slots))
+    assert back.tolist() == slots and all(h["p"] == pytest.approx(.7) for h in said)
+
+
+def test_a_large_view_is_searched_exactly_until_its_index_is_there(tmp_path):
+    g = np.random.default_rng(0); k = g.integers(0, 40, 3000); x = (g.normal(size=(40, 16))[k]*3 + g.normal(size=(3000, 16))).astype(np.float32); np.savez(tmp_path/"v.npz", ids=np.arange(3000).astype(str), face=x); v = open_view(tmp_path/"v.npz")
+    near = Nearest(v, "vectors", "face"); rows, cos, how = near(5, 4); assert how.startswith("exact") and rows.tolist() == neighbours(x, x[5:6], 4, without=[5])[0][0].tolist()
+    near.make(); _, again, how = near(5, 4); assert "index" in how and near.recall > .8 and again[0] <= cos[0] + 2e-3
+    again = Nearest(v, "vectors", "face"); began = time.perf_counter(); again.make(); assert again.recall == pytest.approx(near.recall, abs=.05) and time.perf_counter() - began < 30

@@ -93,7 +93,7 @@ def unique_keys(keys, where)->np.ndarray:
     keys = np.asarray(keys).astype(str)
     if not len(keys): raise CamelsError("the table is empty", where, "it needs at least two rows with a vector each")
     names, count = np.unique(keys, return_counts=True)
-    if (count > 1).any(): raise CamelsError(f"{(count > 1).sum()} ids occur more than once, the first is {names[count.argmax()]!r}, {count.max()} times", where, "give each row an id of its own")
+    if (count > 1).any(): raise CamelsError(f"{(count > 1).sum()} ids occur more than once, the first is {str(names[count.argmax()])!r}, {count.max()} times", where, "give each row an id of its own")
     return keys
 
 # %% ../../nbs/71_explore.views.ipynb #5a558201

@@ -1,4 +1,5 @@
 "Browser tests drive Debian's chromium (or any chromium on the PATH) through playwright."
+import json
 import shutil
 import subprocess
 import sys
@@ -43,3 +44,33 @@ def serving(*args):
         assert url, "".join(seen)
         yield url
     finally: p.terminate(); p.wait(10)
+
+
+def opened(page, address, *ready, size=(1280, 720), timeout_s=90):
+    "The page at an address, once everything in `ready` (selectors) is there; a loaded machine is slow, not wrong."
+    page.set_default_timeout(1000*timeout_s); page.set_viewport_size(dict(width=size[0], height=size[1])); page.goto(address, wait_until="commit")
+    for s in ready: page.locator(s).first.wait_for(state="attached")
+    return page
+
+
+def state(page):
+    "What the app under test says of itself: the JSON in `<pre id=state>`."
+    return json.loads(page.locator("#state").text_content())
+
+
+def until(page, what, timeout_s=90, why=lambda page: ""):
+    "The state, as soon as `what(state)` is true; `why(page)` is told where that never comes."
+    end = time.time() + timeout_s
+    while not what(s := state(page)):
+        assert time.time() < end, (s, why(page))
+        page.wait_for_timeout(100)
+    return s
+
+
+def contrast(words):
+    "Contrast of a locator's text against what is painted behind it, in [1, 21]; small text needs 4.5."
+    return words.first.evaluate("""e => { const x = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d"), on = [], up = n => n.parentElement || n.getRootNode().host
+for (let n = e; n; n = up(n)) on.unshift(getComputedStyle(n).backgroundColor)
+const light = () => { const v = [...x.getImageData(0, 0, 1, 1).data].slice(0, 3).map(u => (u /= 255) <= .04045 ? u/12.92 : ((u + .055)/1.055)**2.4); return .2126*v[0] + .7152*v[1] + .0722*v[2] + .05 }
+const paint = c => { x.fillStyle = c; x.fillRect(0, 0, 1, 1) }
+paint("white"); on.forEach(paint); const page = light(); paint(getComputedStyle(e).color); const ink = light(); return Math.max(page, ink)/Math.min(page, ink) }""")

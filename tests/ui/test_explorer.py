@@ -1,8 +1,9 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
-from conftest import serving  # noqa: F401  (this folder's)
+from conftest import opened, serving, state, until  # this folder's
 from playwright.sync_api import expect
 
 CODE = """
@@ -18,14 +19,12 @@ def served(path, **kw):
         return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.left, s.param.right, s.param.right_run, s.param.colour_by, s.param.current, s.param.projection, s.param.selection, app.page.param.film_info, app.page.param.say_left), height=10))
     return page
 run = Path(sys.argv[1])
-pn.serve({'explorer': served(run), 'many': served(run.parent/'many.npz'), 'gone': served(run.parent/'later')}, port=0, show=False)
+pn.serve({'explorer': served(run), 'many': served(run.parent/'many.npz'), 'gone': served(run.parent/'later'), 'face': served(run.parent.parent/'faces'/'small'), 'untold': served(run.parent.parent/'faces'/'untold')}, port=0, show=False)
 """
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    import shutil
-
     from camels.media import write_video
     from camels.report import toy_run
     run = toy_run(tmp_path_factory.mktemp("run")/"toy"); p = run/"latents"/"points.json"; cols = json.loads(p.read_text())
@@ -37,28 +36,40 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def url(run):
+def faces(run):
+    "A run on face channels that a moving face could give, with a feature table on disk."
+    import lance
+    import pyarrow as pa
+
+    from camels.core import WindowConfig
+    from camels.curriculum import train
+    from camels.encoders.face import window_features
+    from camels.explore.decode import channel_effect
+    from camels.face.retarget import natural_faces, response
+    from camels.store import table_schema
+    g, n = np.random.default_rng(3), 240; said = g.integers(0, 5, (n, 6)); t = np.clip(np.arange(60)/10 - .5, 0, 5); i = t.astype(int).clip(0, 4); part = (t - i)[:, None]; where = run.parent.parent/"faces"; where.mkdir(exist_ok=True)
+    w = natural_faces(5, 31)[said]; w = w[:, i]*(1 - part) + w[:, i + 1]*part; c = np.concatenate([w @ (response().seen @ channel_effect()), np.cumsum(g.normal(size=(n, 60, 6)), 1)/2], -1)
+    x = dict(video=window_features(c - np.median(c, 1, keepdims=True) + .3*g.normal(size=c.shape)).astype(np.float16), prosody=(np.eye(5)[said].reshape(n, -1) @ g.normal(size=(30, 22)) + 50).astype(np.float32))
+    cards = {m: dict(name=k, version="1", modality=m, d_out=d, fingerprint="test") for m, k, d in (("video", "facemesh_landmarks", 523), ("phoneme", "toy", 8), ("prosody", "prosody22", 22))}
+    s = table_schema(cards, WindowConfig()); clip = np.arange(n)//4; cols = {k: pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), type=s.field(k).type) for k, v in x.items()}
+    cols |= dict(clip=[f"c{k}" for k in clip], window=np.arange(n) % 4, start_s=np.arange(n) % 4*1., end_s=np.arange(n) % 4 + 2., split=[("train", "train", "valid", "test")[k % 4] for k in clip], source=[str(run/"clip.mp4")]*n, speaker=[f"s{k % 3}" for k in clip])
+    cols |= dict(phones=[[list(v) for v in (np.eye(8, dtype=np.float16)[r])] for r in said], phone_labels=[["aefmu"[k] for k in r] for r in said], phone_start_s=[[k/3 for k in range(6)]]*n, phone_end_s=[[(k + 1)/3 for k in range(6)]]*n, phone_scores=[[1.]*6]*n, **{f"{m}_mask": [True]*n for m in cards})
+    lance.write_dataset(pa.table([v if isinstance(v := cols.get(f.name, [None if f.name == "vad" else ""]*n), pa.Array) else pa.array(v, f.type) for f in s], schema=s), str(where/"f.lance"))
+    train(where/"f.lance", where/"small", dict(epochs_a=10, epochs_b=25, epochs_c=15, threads=1, d_latent=64, patience=0), progress=False)
+    shutil.copytree(where/"small", where/"untold"); told = json.loads((where/"untold"/"run.json").read_text()); (where/"untold"/"run.json").write_text(json.dumps(told | dict(features=str(where/"gone.lance"))))
+    return where
+
+
+@pytest.fixture(scope="module")
+def url(run, faces):
     with serving("-u", "-c", CODE, str(run)) as u: yield u
 
 
 @pytest.fixture
-def app(page, url): return opened(page, url + "/explorer")
+def app(page, url): return shown(page, url + "/explorer")
 
 
-def opened(page, address):
-    page.set_viewport_size(dict(width=1280, height=760)); page.goto(address)
-    page.locator(".explorer[data-theme]").wait_for(timeout=90000); page.locator("#state").wait_for(timeout=60000); page.wait_for_timeout(300)
-    return page
-
-
-def state(page): return json.loads(page.locator("#state").inner_text())
-
-
-def until(page, what, timeout=60):
-    for _ in range(timeout*10):
-        if what(s := state(page)): return s
-        page.wait_for_timeout(100)
-    raise AssertionError(state(page))
+def shown(page, address): opened(page, address, ".explorer[data-theme]", "#state", size=(1280, 760)).wait_for_timeout(300); return page
 
 
 def box(page, side="right"): return page.locator(f".pane.{side} canvas.map").bounding_box()
@@ -137,8 +148,8 @@ def test_save_and_reopen_a_view_and_its_address(app, url):
     app.get_by_label("Name of this view").fill("mine"); app.get_by_role("button", name="Save view").click(); expect(app.locator(".message")).to_contain_text("saved as 'mine'", timeout=30000)
     app.wait_for_timeout(400); address = app.url; assert "left=B" in address and "colour_by=emotion" in address
     app.get_by_label("Left: stage").select_option("A"); until(app, lambda s: s["left"] == "A"); app.get_by_label("Saved views").select_option("mine"); until(app, lambda s: s["left"] == "B")
-    opened(app, address); s = state(app); assert (s["left"], s["colour_by"]) == ("B", "emotion")
-    opened(app, url + "/explorer?left=never"); expect(app.locator(".message")).to_contain_text("no left 'never'", timeout=30000)
+    shown(app, address); s = state(app); assert (s["left"], s["colour_by"]) == ("B", "emotion")
+    shown(app, url + "/explorer?left=never"); expect(app.locator(".message")).to_contain_text("no left 'never'", timeout=30000)
 
 
 def test_two_runs_facets_lines_and_the_axis(app):
@@ -159,14 +170,65 @@ def test_both_themes_and_the_drawers(app):
 
 
 def test_many_points_are_drawn_by_the_server(page, url):
-    app = opened(page, url + "/many"); until(app, lambda s: s["ready"]); expect(app.locator(".pane.left .say")).to_contain_text("sample of 20,000 of 40,000", timeout=60000)
+    app = shown(page, url + "/many"); until(app, lambda s: s["ready"]); expect(app.locator(".pane.left .say")).to_contain_text("sample of 20,000 of 40,000", timeout=60000)
     app.wait_for_timeout(1500); was = pixels(app, "left"); assert was[0] > 2000; b = box(app, "left")
     app.mouse.move(b["x"] + b["width"]/2, b["y"] + b["height"]/2); app.mouse.wheel(0, -300); app.wait_for_timeout(2000); assert pixels(app, "left") != was
     lasso(app, "left", .5); s = until(app, lambda s: len(s["selection"]) > 20); expect(app.locator(".drawer")).to_contain_text(f"{len(s['selection']):,} of 40,000")
 
 
 def test_a_run_that_is_not_there_yet_says_so_and_opens_later(page, url, run):
-    import shutil
     page.goto(url + "/gone"); expect(page.locator(".wrong")).to_contain_text("no such run", timeout=90000)
     shutil.copytree(run, run.parent/"later"); page.get_by_role("button", name="Try again").click(); expect(page.locator(".pane.left .title")).to_have_text("before stage A (untrained)", timeout=60000)
     shutil.rmtree(run.parent/"later")
+
+
+def errors(page): return [[float(c) for c in r.split("\t")[1:]] for r in page.locator(".face table.err tbody").inner_text().strip().split("\n")]
+
+
+def answered(page, do):
+    "Do something, and wait for what the face drawer says to it."
+    n = int(page.locator(".face").get_attribute("data-n")); do()
+    for _ in range(300):
+        if int(page.locator(".face").get_attribute("data-n")) > n and not page.locator(".face .note").inner_text().startswith("decoding"): page.wait_for_timeout(300); return
+        page.wait_for_timeout(100)
+    raise AssertionError("no answer")
+
+
+def picture(page): return page.locator(".face figure img").last.get_attribute("src")
+
+
+def test_a_click_shows_the_face_behind_the_point_and_its_error(page, url):
+    app = shown(page, url + "/face"); expect(app.get_by_role("tab", name="Face")).to_have_attribute("aria-selected", "true"); expect(app.locator(".face .empty")).to_contain_text("Click a point")
+    x, y = a_point(app); app.mouse.click(x, y); expect(app.locator(".face figure img")).to_have_count(3, timeout=60000); expect(app.locator(".face figcaption")).to_have_text(["recording", "measured, on the avatar", "decoded from video"])
+    assert app.locator(".face figure img").evaluate_all("a => a.every(i => i.naturalWidth > 100)"); e = errors(app); assert len(e) == 3 and all(len(r) == 3 and r[0] > 0 for r in e); assert e[1][0] < e[1][1] < e[1][2]
+    expect(app.locator(".pro")).to_contain_text("f0_mean"); expect(app.locator(".pro")).to_contain_text("Hz"); expect(app.locator(".phones").first).to_contain_text("true"); was = picture(app)
+    answered(app, lambda: app.get_by_label("Through", exact=True).select_option("phoneme")); expect(app.locator(".face figcaption").last).to_have_text("decoded from phoneme"); assert picture(app) != was and errors(app) != e
+    row = state(app)["current"]; app.locator(".explorer").focus(); answered(app, lambda: app.keyboard.press("ArrowLeft" if row else "ArrowRight")); assert state(app)["current"] != row
+    answered(app, lambda: app.get_by_label("Right: stage").select_option("A")); expect(app.locator(".face .note")).to_contain_text("learned from stage B on"); expect(app.locator(".face figure")).to_have_count(0)
+    answered(app, lambda: app.get_by_label("Right: stage").select_option("B")); expect(app.get_by_label("Through", exact=True).locator("option")).to_have_count(1); expect(app.locator(".face figcaption").last).to_have_text("decoded from video")
+
+
+def test_drag_a_point_and_see_the_face_change(page, url):
+    app = shown(page, url + "/face"); app.get_by_label("What is decoded").select_option("line"); expect(app.locator(".face .empty")).to_contain_text("Two ends are needed"); root = app.locator(".explorer")
+    for k, steps in (("A", 1), ("B", 9)):
+        for _ in range(steps): root.focus(); app.keyboard.press("ArrowRight"); app.wait_for_timeout(60)
+        until(app, lambda s, at=steps - 1 if k == "A" else 9: s["current"] == at); app.get_by_role("button", name=f"{k} = this").click(); expect(app.locator(".message")).to_contain_text(f"end {k}", timeout=30000)
+    expect(app.locator(".face figure img")).to_have_count(2, timeout=60000); was, e = picture(app), errors(app); s = app.get_by_label("Along the axis"); b = s.bounding_box(); seen = {was}
+    app.mouse.move(b["x"] + b["width"]/2, b["y"] + b["height"]/2); app.mouse.down()
+    for i in range(20): app.mouse.move(b["x"] + b["width"]*(.5 - .4*i/19), b["y"] + b["height"]/2); app.wait_for_timeout(60); seen.add(picture(app))
+    app.mouse.up(); app.wait_for_timeout(1500); assert len(seen | {picture(app)}) > 3 and errors(app) != e and float(app.locator(".face .line .num").first.inner_text()) < 0
+    app.get_by_label("Map", exact=True).select_option("axis"); expect(app.locator(".pane.right .say")).to_contain_text("from A to B", timeout=30000); app.wait_for_timeout(600); was = picture(app); c = box(app); y = c["y"] + c["height"]/2; canvas = app.locator(".pane.right canvas.map")
+    for x in np.arange(c["x"] + 4, c["x"] + c["width"], 4).tolist():    # the point itself, in the map
+        app.mouse.move(x, y)
+        if canvas.evaluate("c => c.style.cursor") == "ew-resize": break
+    answered(app, lambda: (app.mouse.down(), app.mouse.move(x + 90, y, steps=4), app.mouse.up())); app.wait_for_timeout(800); assert picture(app) != was and float(app.locator(".face .line .num").first.inner_text()) > -.1
+
+
+def test_the_mean_of_a_selection_and_a_run_whose_features_are_gone(page, url):
+    app = shown(page, url + "/untold"); answered(app, lambda: app.get_by_label("What is decoded").select_option("mean")); expect(app.locator(".face .empty")).to_contain_text("draw a lasso")
+    answered(app, lambda: lasso(app)); expect(app.locator(".face figcaption")).to_have_text(["decoded from video"], timeout=60000); expect(app.locator(".face .errors")).to_contain_text("no feature table here"); expect(app.locator(".pro")).to_contain_text("–")
+
+
+def test_features_that_are_no_face_say_so(app):
+    expect(app.get_by_role("tab", name="Selected moments")).to_have_attribute("aria-selected", "true"); app.get_by_role("tab", name="Face").click(); app.locator(".explorer").focus(); app.keyboard.press("ArrowRight")
+    expect(app.locator(".face .pictures")).to_contain_text("'toy_video'", timeout=60000); expect(app.locator(".pro")).to_contain_text("value 1")
