@@ -458,11 +458,12 @@ class SteerCB(ControlCB):
         changes = self.run.info.get("changes", [])
         if not learn.i: changes = self.take(changes, learn.step)
         learn.loss_fn.weights = stage_weights(steered(self.cfg, changes, learn.step), self.fixed["stage"])
+    def wish(self, changes:list, step:int, new:dict): "Raise where a request cannot be."; steer(steered(self.cfg, changes, step), new)
     def take(self, changes:list, step:int)->list:
         "Put new requests into run.json, each with the step it holds from, or with the reason why not."
         done = {c["id"] for c in changes}; new = [r for r in requests(self.folder)[0] if "set" in r and r["id"] not in done]
         for r in new:
-            try: steer(steered(self.cfg, changes, step), r["set"]); row = dict(set=r["set"])
+            try: self.wish(changes, step, r["set"]); row = dict(set=r["set"])
             except CamelsError as e: row = dict(refused=str(e))
             changes = [*changes, dict(id=r["id"], step=step, stage=self.fixed["stage"], at=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **row)]
         if new: write_json(self.run/"run.json", {**self.run.info, "changes": changes})

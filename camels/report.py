@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STAGES', 'STYLE', 'Points', 'load_points', 'toy_run', 'thumbnails', 'jpeg', 'read_report', 'recall_rows',
-           'html_table', 'flat', 'write_report', 'markdown_table', 'write_card']
+           'change_rows', 'html_table', 'flat', 'write_report', 'markdown_table', 'write_card']
 
 # %% ../nbs/54_report.ipynb #3253337c
 import html, json
@@ -94,6 +94,17 @@ def recall_rows(
         rows.append([d.replace("->", " → "), *(f"{s['retrieval'][d][metric]:.2f}" for s in stages.values()), "–" if c is None else f"{c:.2f}", f"{k*r['chance']:.2f}"])
     return rows
 
+# %% ../nbs/54_report.ipynb #5699118a
+def change_rows(
+    info:dict, # run.json
+)->list: # rows of text, the first one the heading; empty where nothing was changed
+    "When, what, from which value and to which."
+    now, rows = dict(info.get("config", {})), []
+    for c in info.get("changes", []):
+        for k, v in c.get("set", {}).items():                                          # a refused one has no `set`
+            rows.append([str(c.get("at", "?"))[:19].replace("T", " "), f"stage {c.get('stage', '?')}, update {c.get('step', '?')}", k, f"{now[k]:g}" if k in now else "?", f"{v:g}"]); now[k] = v
+    return rows and [["changed at", "from", "loss weight", "before", "after"], *rows]
+
 # %% ../nbs/54_report.ipynb #8f792abc
 STYLE = """:root{color-scheme:light dark;--ink:light-dark(#222,#e6e6e6);--paper:light-dark(#fff,#16181b);--soft:light-dark(#667,#9aa);--line:light-dark(#ddd,#333);--accent:%s}
 body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:980px;margin:2.5rem auto;padding:0 1.2rem}
@@ -132,6 +143,7 @@ def write_report(
         "<h2>Before and after</h2>", pic(latent_figure(shown, {"untrained": "before stage A", last: f"after stage {last}"})),
         "<h2>What each stage adds</h2>", html_table(recall_rows(run)), pic(retrieval_figure(rep)), html_table(recall_rows(run, "r5")),
         "<h2>Losses</h2>" + pic(loss_figure(losses)) if losses else "",
+        f"<h2>Changed while it trained</h2>{html_table(changed)}" if (changed := change_rows(info)) else "",
         "<h2>Controls and probes</h2><p class=note>Each figure stands beside its null: chance, a constant mean predictor, shuffled targets.</p>" + html_table([["held out", *rep["stages"], "chance, null or peer"], *([n, *v, null] for n, v, null in stage_rows(rep))]),
         "<h2>Cost and provenance</h2>", html_table([["what", ""], *flat({"seconds": rep.get("seconds", {}), "peak memory in MB": rep.get("peak_rss_mb", "")}), *flat(info.get("versions", {})), *flat({"data": info.get("data", {})})])]
     out = Path(run)/"report.html"
@@ -151,6 +163,7 @@ def write_card(
     info, pts = RunFolder(run).info, load_points(run)
     corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "the user's own recordings"
     encs = [["modality", "encoder", "version", "fingerprint"], *([m, c.get("name"), c.get("version"), c.get("fingerprint")] for m, c in info.get("encoders", {}).items())]
+    changed = "## Changed while it trained\n\n" + markdown_table(rows) + "\n\n" if (rows := change_rows(info)) else ""
     text = f"""# {Path(run).name}: a CAMELS latent space
 
 {', '.join(pts.mask)} in one space of {info.get("config", {}).get("d_latent", "?")} dimensions. Trained by `camels train` through stages A (contrastive alignment),
@@ -166,7 +179,7 @@ B (AVAE reconstruction) and C (flow matching between every ordered pair). Weight
 
 {markdown_table(recall_rows(run))}
 
-## Limits
+{changed}## Limits
 
 A latent space knows the speakers, language and recording conditions of its corpus. It reads faces and voices; it does not read minds, and is no
 ground for decisions about people.

@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from .core import CamelsError, cache_dir, configure, fingerprint, write_json
 from .curriculum import TrainConfig, checked, steer, steered
 from .train.learner import ask
+from .v3.train import WEIGHTS, V3Config, steer_v3, weighed
 from .viz import loss_terms, pca_2d, procrustes
 
 # %% ../nbs/78_runs.ipynb #325350c6
@@ -82,9 +83,9 @@ def complaint(path)->str:
 
 # %% ../nbs/78_runs.ipynb #264e479e
 def start_run(
-    features,           # feature table, .npz or .parquet
+    features,           # feature table, .npz or .parquet; a folder of V3's targets trains V3
     out,                # run folder to make
-    changes:dict=None,  # {key of TrainConfig: value or text}
+    changes:dict=None,  # {key of TrainConfig, or of V3Config: value or text}
 )->int: # process id
     "Train in a process of its own; what is wrong at first sight is an error here."
     if not str(features or "").strip(): raise CamelsError("which features?", "features", "name a table that camels encode made")
@@ -93,14 +94,15 @@ def start_run(
     if not features.exists(): raise CamelsError("no features here", features, "make them with: camels encode INPUT --out " + str(features))
     if (out/"run.json").exists(): raise CamelsError("already holds a run", out, "resume it, or name another folder")
     if is_alive(launched(out)): raise CamelsError("a training is starting there", out)
-    checked(configure(TrainConfig(), changes))
-    return _launch(out, "train", "--features", str(features), "--out", str(out), *(f"{k}={v}" for k, v in (changes or {}).items()))
+    v3 = features.is_dir() and any(features.glob("index-*.json")); words = [f"{k}={json.dumps(v) if isinstance(v, (tuple, list)) else v}" for k, v in (changes or {}).items()]
+    configure(V3Config(), changes) if v3 else checked(configure(TrainConfig(), changes))
+    return _launch(out, *(("train-v3", "--targets") if v3 else ("train", "--features")), str(features), "--out", str(out), *words)
 
 def resume_run(path)->int: # process id
     "Go on with a run that was stopped, in a process of its own."
     v = RunView(path).refresh()
     if "resume" not in v.can: raise CamelsError(f"cannot go on: {v.words}", path)
-    return _launch(v.path, "train", "--resume", str(v.path.resolve()))
+    return _launch(v.path, *(("train-v3", "--resume", "--out") if v.info["kind"] == "v3" else ("train", "--resume")), str(v.path.resolve()))
 
 def stop_run(path, now:bool=False)->None: # now=True: end the process, with what its last checkpoint holds
     "Stop a training between two updates, after a checkpoint."
@@ -143,6 +145,7 @@ class RunView:
         "Stage and epoch, in words; the sign of life knows more than the last row."
         s, r = self.sign, self.last; now = s if s.get("step", -1) >= r.get("step", 0) else r; epoch = now.get("epoch")
         n = s.get("n_epochs") if s.get("stage") == now.get("stage") else None; at = epoch + 1 if isinstance(epoch, int) else None
+        if now.get("stage") == "expression": return f"expression path, update {now.get('batch', 0)} of {now.get('batches', 0)}"
         said = [f"stage {now['stage']}"] if "stage" in now else []
         return ", ".join([*said, f"epoch {min(at, n)} of {n}" if at and n else f"epoch {at}" if at else f"step {now.get('step', '?')}"]) if now else ""
 
@@ -166,11 +169,11 @@ def judge(self:RunView, now:float)->tuple: # (state, words, is it an error?)
 @patch(as_prop=True)
 def can(self:RunView)->set:
     "What may be asked of it now."
-    mine = self.info.get("kind") == "curriculum"
+    mine = self.info.get("kind") in ("curriculum", "v3"); weights = ["weights"]*(mine and self.sign.get("stage") != "expression")
     if self.state == "starting": return {"stop"}
-    if self.state in ("training", "paused"): return {"pause" if self.state == "training" else "go", "stop", *["weights"]*mine}
-    if self.state == "followed": return {"go" if self.sign["state"] == "paused" else "pause", "stop", *["weights"]*mine} if self.sign else set()
-    return {"resume", "weights"} if mine and self.state in ("stopped", "quiet") else set()
+    if self.state in ("training", "paused"): return {"pause" if self.state == "training" else "go", "stop", *weights}
+    if self.state == "followed": return {"go" if self.sign["state"] == "paused" else "pause", "stop", *weights} if self.sign else set()
+    return {"resume", *weights} if mine and self.state in ("stopped", "quiet") else set()
 
 # %% ../nbs/78_runs.ipynb #7d486b5c
 SPEED = {"grad_norm": "gradient norm", "lr": "learning rate", "rows_per_s": "throughput (rows/s)", "rss_mb": "memory (MB)", "gpu_mb": "device memory (MB)"}
@@ -185,7 +188,8 @@ def charts(views:list)->dict: # {"losses" | "retrieval" | "speed": {column: titl
     rows = [r for v in views for r in v.rows]; number = lambda k: any(isinstance(r.get(k), (int, float)) and not isinstance(r.get(k), bool) for r in rows)
     terms = [k for k in dict.fromkeys(["loss", *loss_terms(rows)]) if number(k)]; found = sorted({k for r in rows for k in r if "r1" in k and number(k)}, key=lambda k: (k.startswith("r1"), k))
     has = {k for r in rows for k in r} | {k for v in views for k in v.sign}
-    return dict(losses={k: "total" if k == "loss" else k for k in terms}, retrieval={k: "mean of directions" if k == "valid_r1" else k.removeprefix("r1 ").replace("->", " → ") for k in found}, speed={k: t for k, t in SPEED.items() if k in has})
+    unit = {k: f"{k} (mouth widths)" for k in ("gap", "closed")} if any(v.info.get("kind") == "v3" for v in views) else {}
+    return dict(losses={k: "total" if k == "loss" else unit.get(k, k) for k in terms}, retrieval={k: "mean of directions" if k == "valid_r1" else k.removeprefix("r1 ").replace("->", " → ") for k in found}, speed={k: t for k, t in SPEED.items() if k in has})
 
 def line_of(view, key:str)->tuple: # steps, values
     "A chart's line for a run."
@@ -223,14 +227,19 @@ class LatentFilm:
 # %% ../nbs/78_runs.ipynb #7062f6ba
 def weights_now(view:RunView)->dict: # {"w_…": weight}
     "The loss weights that hold now, the run's own and what was changed."
-    if view.info.get("kind") != "curriculum": return {}
-    cfg = steered(configure(TrainConfig(), {k: v for k, v in view.info["config"].items() if k.startswith("w_")}), view.info.get("changes", []), 10**12)
+    kind, config, changes = (view.info.get(k, o) for k, o in (("kind", ""), ("config", {}), ("changes", [])))
+    if kind == "v3": return {k: v for k, v in vars(_v3_now(view)).items() if k in WEIGHTS}
+    if kind != "curriculum": return {}
+    cfg = steered(configure(TrainConfig(), {k: v for k, v in config.items() if k.startswith("w_")}), changes, 10**12)
     return {k: v for k, v in vars(cfg).items() if k.startswith("w_")}
+
+def _v3_now(view): c = configure(V3Config(), {k: v for k, v in view.info["config"].items() if k in (*WEIGHTS, "polish_closed")}); return weighed(c, view.info.get("changes", []), 10**12, (view.sign or view.last).get("stage", "V2"))
 
 def ask_weight(view:RunView, key:str, value:float)->str: # the request's id
     "Ask a run for another loss weight."
     if "weights" not in view.can: raise CamelsError(f"takes no other weights now ({view.words})", view.path)
-    steer(configure(TrainConfig(), weights_now(view)), {key: value})
+    if view.info["kind"] == "v3": steer_v3(_v3_now(view), {key: value})
+    else: steer(configure(TrainConfig(), weights_now(view)), {key: value})
     return ask(view.path, set={key: value})
 
 def find_runs(folder, most:int=12)->list[Path]:

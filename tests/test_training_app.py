@@ -96,3 +96,49 @@ def test_old_requests_and_a_copied_folder(tmp_path):
     assert "finished" in train(toy_features(80, d=8), run.path, resume=True, progress=False).info, "a wish from before the process began stops nobody"
     info = run.info; write_json(run/"run.json", {k: v for k, v in info.items() if k != "finished"}); write_json(run/".lock", {"pid": os.getpid(), "began": 0., "host": "another-machine"})
     v = RunView(run.path).refresh(); assert v.state == "followed" and v.can >= {"pause", "stop"}
+
+
+TINY = {"v2_epochs": 8, "epochs": 3, "polish": 1, "own_updates": 12, "updates": 2, "batch": 2, "frames": 24, "bf16": False, "slow": (1, 1, 1.), "size.width": 16, "size.embed": 8, "size.trunk": (1, 2), "size.mood": (1,)}
+
+
+def test_v3_obeys_its_folder_and_ends_with_the_same_weights(tmp_path, monkeypatch):
+    from camels.v3.scenarios import scenario_turns
+    from camels.v3.targets import write_targets
+    from camels.v3.train import train_v3
+    monkeypatch.setenv("CAMELS_CACHE", str(tmp_path/"cache")); targets = write_targets(scenario_turns(16, seed=3), tmp_path/"targets", voices=1, shard=8, jobs=1); out = tmp_path/"held"
+    with pytest.raises(CamelsError, match="did you mean 'epochs'"): start_run(targets, out, {"epohcs": 3})
+    try:
+        start_run(targets, out, TINY); v = until(RunView(out), lambda v: v.state == "training" and v.rows); assert v.can == {"pause", "stop", "weights"}
+        ask(out, do="pause"); until(v, lambda v: v.state == "paused"); at = v.sign["step"]
+        with pytest.raises(CamelsError, match="did you mean 'w_gap'"): ask_weight(v, "w_gab", 1.)
+        ask_weight(v, "w_gap", 2.); time.sleep(1.); assert v.refresh().sign["step"] == at and list((out/"checkpoints").glob("step-*"))
+        ask(out, do="go"); until(v, lambda v: v.info.get("changes")); change = v.info["changes"][0]; assert change["set"] == {"w_gap": 2.} and change["step"] >= at
+        stop_run(out); until(v, lambda v: v.state == "stopped"); assert not v.failed and v.can >= {"resume"} and not (out/"model").exists()
+        resume_run(out); until(v, lambda v: v.state == "finished", 240); assert [r["epoch"] for r in v.rows] == [*range(8), *range(3), 0]
+    finally:
+        if is_alive(who := owner(out)): os.kill(who["pid"], signal.SIGKILL)
+    n = change["step"]//2; line = f"V2 epoch {n} of" if n <= 8 else f"V3 epoch {n - 8} of"          # an undisturbed run that is asked for the same in the epoch before
+    def hand(said):
+        if line in said: ask(tmp_path/"whole", set={"w_gap": 2.})
+    model = train_v3(targets, tmp_path/"whole", TINY, tell=hand); plain = train_v3(targets, tmp_path/"plain", TINY, tell=lambda _: None)
+    read = lambda f: (f/"model.safetensors").read_bytes()
+    assert [c["step"] for c in RunView(tmp_path/"whole").refresh().info["changes"]] == [change["step"]]
+    assert read(out/"model") == read(model) != read(plain) and "w_gap = 2.0 from update" in json.loads((model/"config.json").read_text())["about"]
+
+
+def test_v3_may_be_stopped_in_its_last_part(tmp_path):
+    from camels.v3.scenarios import scenario_turns
+    from camels.v3.targets import write_targets
+    from camels.v3.train import train_v3
+    targets = write_targets(scenario_turns(16, seed=3), tmp_path/"targets", voices=1, shard=8, jobs=1); cfg = {**TINY, "v2_epochs": 1, "epochs": 1, "polish": 1}
+    whole = train_v3(targets, tmp_path/"whole", cfg, tell=lambda _: None); out = tmp_path/"cut"
+    import camels.v3.train as module
+    def late(control, c, step):
+        point = points(control, c, step); return lambda i: (ask(out, do="stop") if i == 9 else None, point(i))
+    points, module.own_points = module.own_points, late
+    try:
+        with pytest.raises(KeyboardInterrupt): train_v3(targets, out, cfg, tell=lambda _: None)
+    finally: module.own_points = points
+    v = RunView(out).refresh(); assert v.state == "stopped" and "expression path, update 9 of 12" in v.words and v.can == {"resume"}
+    model = train_v3(None, out, resume=True, tell=lambda _: None); assert (model/"model.safetensors").read_bytes() == (whole/"model.safetensors").read_bytes()
+    assert train_v3(None, out, resume=True, tell=lambda _: pytest.fail("a finished run is left as it is")) == model

@@ -19,7 +19,7 @@ from bokeh.plotting import figure
 from panel.custom import JSComponent
 
 from ..animate import FORMATS, Performance, save_animation, save_mp4
-from .expression import Words, heading, plain
+from .expression import BAD, SOFT, Words, heading, ink, plain
 from .state import AXES, CrossfadeState
 from ..arkit import ARKIT, GROUPS
 from ..core import EMOTIONS, CamelsError
@@ -35,7 +35,7 @@ def at_playhead(p:Performance, t_s:float, most:int=3)->str: # HTML
     best = {}
     for k in np.argsort(-w): best.setdefault(ARKIT[k].removesuffix("Left").removesuffix("Right"), w[k])
     top = ", ".join(f"{n} {x:.2f}" for n, x in list(best.items())[:most] if x > .01)
-    return f'<div style="font-size:13px;line-height:1.5;color:{INK}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says “{html.escape(said)}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
+    return f'<div style="font-size:13px;line-height:1.5;color:{SOFT}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says “{html.escape(said)}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
 
 # %% ../../nbs/84_apps.crossfade.ipynb #1a182cab
 class Film(JSComponent):
@@ -85,12 +85,12 @@ tip.data = k < 0 || k > 51 || i < 0 || i >= n ? {x: [], y: [], text: [], align: 
   : {x: [x], y: [Math.min(y + 2.5, 50)], text: [`${names[k]}  ${d.image[0][k*n + i].toFixed(2)}`], align: [x > w/2 ? "right" : "left"]}"""
     def __init__(self, p:Performance, go, height:int=300, **kw): # go(seconds): called where a hand asks for a time
         super().__init__(**kw); c = curve_columns(p); self.sources = {k: ColumnDataSource(v) for k, v in c.items()}; self.x = Range1d(0, p.duration_s, bounds="auto"); s = self.sources
-        sound, moods, vad = panel_figure(92, "sound", (-1, 2.6), self.x), panel_figure(112, "emotion", (-.06, 1.4), self.x), panel_figure(112, "VAD", (-1.1, 1.8), self.x)
-        self.map = panel_figure(height + 40, "", (0, 52), self.x, True)
-        sound.varea("x", "bottom", "top", source=s["sound"], color=INK, alpha=.8); sound.text("x", "y", "text", source=s["words"], text_font_size="11px", text_color=INK, text_baseline="middle"); sound.yaxis.major_label_text_alpha = 0; sound.yaxis.major_tick_line_alpha = 0
+        sound, moods, vad = panel_figure(92, "sound", (-1, 2.6), self.x), panel_figure(112, "emotion [0, 1]", (-.06, 1.4), self.x), panel_figure(112, "VAD [−1, 1]", (-1.1, 1.8), self.x)
+        self.map = panel_figure(height + 40, "52 channels: weight 0 (dark) to 1 (bright)", (0, 52), self.x, True)
+        sound.varea("x", "bottom", "top", source=s["sound"], color=INK, alpha=.8); sound.text("x", "y", "text", source=s["words"], text_font_size="11px", text_color=ink(), text_baseline="middle"); sound.yaxis.major_label_text_alpha = 0; sound.yaxis.major_tick_line_alpha = 0
         for f, k in ((moods, "moods"), (vad, "vad")):
             f.multi_line("xs", "ys", source=s[k], color="colour", line_width=2.2, legend_field="name"); f.legend.orientation = "horizontal"; f.legend.location = "top_left"; f.legend.padding = f.legend.margin = 2
-            f.legend.label_text_font_size = "11px"; f.legend.label_text_color = INK; f.legend.background_fill_alpha = f.legend.border_line_alpha = 0; f.legend.spacing = 12
+            f.legend.label_text_font_size = "11px"; f.legend.label_text_color = ink(); f.legend.background_fill_alpha = f.legend.border_line_alpha = 0; f.legend.spacing = 12
         self._map(s["map"]); self.figures = [sound, moods, vad, self.map]; self.heads = []
         for f in self.figures:
             self.heads.append(Span(location=0, dimension="height", line_color=ACCENT, line_width=2)); f.add_layout(self.heads[-1])
@@ -123,11 +123,11 @@ class CrossfadeApp(pn.viewable.Viewer):
         if (p := s.speak()) is None: raise CamelsError(s.status)
         self.film = Film(width=330, height=330, margin=(0, 0, 6, 0)); self.film.film = self.film.show(p); self.curves = Curves(p, self.go); self.count = 0
         self.note = Words(html=at_playhead(p, 0), width=330, height=88, margin=(0, 0, 4, 0)); self.line = Words(html=self.status_line(s.status, s.failed), width=330, height=44, margin=(0, 0, 4, 0)); s.param.watch(lambda *_: setattr(self.line, "html", self.status_line(s.status, s.failed)), ["status", "failed"])
-        self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Tagged text: [emotion:intensity] words", width=330, height=104, margin=0, max_length=20000); self.area.description = None
-        self.button = pn.widgets.Button(name="Speak", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(8, 8, 4, 0)); self.button.on_click(self.speak)
-        self.voice = pn.widgets.Select(name="", options=VOICES, value=s.voice, width=208, margin=(8, 0, 4, 0)); self.voice.link(s, value="voice")
+        self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Tagged text: [emotion:intensity] words", width=330, height=86, margin=0, max_length=20000); self.area.description = None
+        self.button = pn.widgets.Button(name="Speak", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(21, 8, 4, 0)); self.button.on_click(self.speak)
+        self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=208, margin=(3, 0, 4, 0)); self.voice.link(s, value="voice")
         self.film.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s"); s.param.watch(self.moved, "time_s")
-    def status_line(self, text, failed): return f'<div role="status" style="font-size:13px;color:{"#c0392b" if failed else INK}">{html.escape(text)}</div>'
+    def status_line(self, text, failed): return f'<div role="status" style="font-size:13px;color:{BAD if failed else SOFT}">{html.escape(text)}</div>'
     async def speak(self, *_):
         "Perform the text and draw its film."
         self.button.disabled = True; self.button.name = "Drawing …"

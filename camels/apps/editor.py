@@ -13,7 +13,7 @@ import numpy as np
 import panel as pn
 import param
 
-from .expression import Pace, Words, face_image, heading, image_url, live_face
+from .expression import BAD, SOFT, TRACK, Pace, Words, face_image, heading, image_url, live_face
 from .state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset
 from ..arkit import ARKIT, DOES
 from ..face.anchors import anchors
@@ -47,7 +47,7 @@ class ChannelSliders(pn.viewable.Viewer):
     def __init__(self, state:PresetState, width:int=484, height:int=600):
         super().__init__(); self.state, self.busy = state, False
         half = (width - 72)//2
-        self.sliders = {n: pn.widgets.FloatSlider(name=n, start=0, end=1, step=.01, value=0, format="0.00", bar_color=ACCENT, width=half, margin=(0, 6, 4, 12)) for n in ARKIT}
+        self.sliders = {n: pn.widgets.FloatSlider(name=n, start=0, end=1, step=.01, value=0, format="0.00", bar_color=ACCENT, width=half, margin=(0, 6, 4, 12), stylesheets=[TRACK]) for n in ARKIT}
         for n, s in self.sliders.items(): s.param.watch(functools.partial(self._moved, n), "value")
         cards = [pn.Card(*(pn.Row(*(self.sliders[n] for n in row if n), margin=0) for row in slider_rows(names)), header=pn.pane.HTML(f"<b>{r}</b> ({len(names)})", margin=0, styles={"font-size": "13px"}),
                          collapsed=r in ("Gaze", "Lips", "Jaw and tongue"), width=width - 20, margin=(0, 0, 8, 0), stylesheets=[CARD]) for r, names in REGIONS.items()]
@@ -74,14 +74,14 @@ def neighbour_table(state:PresetState)->str: # HTML
     "The presets nearest in shape and in VAD, each with its face and its distance."
     place, own = preset_place(state)
     cell = lambda i, d: f'<div title="{i}" style="width:78px;text-align:center;font-size:11px;line-height:1.35"><img src="{thumbnail(i)}" alt="" style="width:60px;height:60px;border-radius:6px;display:block;margin:0 auto 2px">{i.replace("_", "<br>", 1)}{"" if "_" in i else "<br>"} · <b>{d:.2f}</b></div>'
-    row = lambda title, note, space: f'<div style="flex:1"><div style="font-size:13px;margin-bottom:4px"><b>{title}</b> <span style="color:{INK}">{note}</span></div><div style="display:flex;gap:4px">' + "".join(cell(*x) for x in preset_neighbours(state, space)) + "</div></div>"
+    row = lambda title, note, space: f'<div style="flex:1"><div style="font-size:13px;margin-bottom:4px"><b>{title}</b> <span style="color:{SOFT}">{note}</span></div><div style="display:flex;gap:4px">' + "".join(cell(*x) for x in preset_neighbours(state, space)) + "</div></div>"
     where = "{:.2f}, {:.2f}, {:.2f}".format(*place) + ("" if own else " (estimated)")
     return f'<div style="display:flex;gap:12px">{row("Nearest in shape", "distance over 52 weights", "shape")}{row("Nearest in VAD", where, "vad")}</div>'
 
 def change_note(state:PresetState)->str: # HTML
     "How far the face is from what was loaded."
     moved = [ARKIT[i] for i in np.flatnonzero(np.abs(state.weights - state.before) > .005)]
-    return f'<div style="font-size:13px;color:{INK}">' + (f"{len(moved)} channel{'s'*(len(moved) > 1)} moved, distance {np.linalg.norm(state.weights - state.before):.2f}: {', '.join(moved[:4])}{' …'*(len(moved) > 4)}" if moved else "nothing moved yet") + (f"<br>{state.channel}: {DOES[state.channel]}" if state.channel else "<br>&nbsp;") + "</div>"
+    return f'<div style="font-size:13px;color:{SOFT}">' + (f"{len(moved)} channel{'s'*(len(moved) > 1)} moved, distance {np.linalg.norm(state.weights - state.before):.2f}: {', '.join(moved[:4])}{' …'*(len(moved) > 4)}" if moved else "nothing moved yet") + (f"<br>{state.channel}: {DOES[state.channel]}" if state.channel else "<br>&nbsp;") + "</div>"
 
 # %% ../../nbs/85_apps.editor.ipynb #1a5ce68f
 class PresetEditorApp(pn.viewable.Viewer):
@@ -101,7 +101,7 @@ class PresetEditorApp(pn.viewable.Viewer):
     def tell(self):
         "The status line."
         s = self.state; safe = s.status.replace("&", "&amp;").replace("<", "&lt;")
-        self.status.html = f'<div class="status" style="font-size:13px">{"<b>Not done.</b> " if s.failed else ""}{safe}</div>'
+        self.status.html = f'<div class="status" role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{"<b>Not done.</b> " if s.failed else ""}{safe}</div>'
     def loaded(self, *_):
         "Show what was loaded, and offer a name for it."
         self.before.show(self.state.before); name = self.state.preset.rpartition(": ")[2]; self.id.value = name + "_mine"*(name in anchors().ids)
@@ -112,7 +112,7 @@ class PresetEditorApp(pn.viewable.Viewer):
         load = pn.Row(pn.widgets.Select.from_param(p.preset, name="Preset", width=200, margin=(0, 8, 0, 0)), button("Reset", lambda _: self.state.reset(), width=80),
                       pn.widgets.Switch.from_param(p.symmetric, name="Left = right", margin=(26, 0, 0, 12), stylesheets=[SWITCH]), margin=(0, 0, 8, 0))
         keep = pn.Row(self.path, button("Open", self.open, width=75), self.id, button("Save", self.save, width=85, button_type="primary", stylesheets=[BUTTON]), margin=(4, 0, 0, 0))
-        words = lambda t: pn.pane.HTML(f'<span style="font-size:13px;color:{INK}">{t}</span>', margin=(2, 0, 0, 0))
+        words = lambda t: pn.pane.HTML(f'<span style="font-size:13px;color:{SOFT}">{t}</span>', margin=(2, 0, 0, 0))
         faces = pn.Row(pn.Column(self.before, words("before"), margin=(0, 12, 0, 0)), pn.Column(self.after, words("after"), margin=0), margin=0)
         right = pn.Column(faces, self.note, self.near, keep, self.status, margin=(0, 0, 0, 24))
         return pn.Column(pn.pane.HTML(heading("Preset editor", "52 channels, each from 0 to 1; version 1.5 stays as it is"), margin=(0, 0, 6, 0)), pn.Row(pn.Column(load, self.sliders, margin=0), right, margin=0), max_width=1500, margin=(8, 20))

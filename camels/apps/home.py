@@ -13,6 +13,7 @@ from typing import Callable
 
 import panel as pn
 
+from .expression import SOFT
 from ..core import CamelsError, nearest
 from ..viz import ACCENT, INK
 
@@ -51,24 +52,26 @@ def page_of(name:str)->Page:
 
 # %% ../../nbs/89_apps.home.ipynb #988fe58c
 STYLE = f""".home {{font: 15px/1.5 system-ui, sans-serif; max-width: 980px; margin: 32px auto; padding: 0 20px}}
-.home h1 {{font-size: 28px; margin: 0}} .home p {{color: {INK}; margin: 4px 0 20px}}
+.home h1 {{font-size: 28px; margin: 0}} .home p {{color: {SOFT}; margin: 4px 0 20px}}
 .cards {{display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 16px}}
 .cards a, .cards div {{display: block; padding: 16px 18px; border-radius: 12px; border: 1px solid color-mix(in srgb, {INK} 40%, transparent); text-decoration: none; color: inherit}}
 .cards a:hover, .cards a:focus-visible {{border-color: {ACCENT}; box-shadow: 0 0 0 1px {ACCENT}}}
-.cards b {{color: {ACCENT}; font-size: 17px}} .cards span {{display: block; color: {INK}; font-size: 14px}} .cards div {{opacity: .7}}"""
+.cards b {{color: {ACCENT}; font-size: 17px}} .cards span {{display: block; color: {SOFT}; font-size: 14px}} .cards div {{opacity: .7}}
+.home nav {{float: right; font-size: 14px; color: {SOFT}}} .home nav a {{color: inherit}} .home nav b {{font-weight: 600}}"""
 
-def home_html(run=None)->str:
+def home_html(run=None, dark:bool=False)->str: # dark: the theme of this page, which its links keep
     "Cards of all apps; the explorer's says what it needs where there is no run."
-    card = lambda p: (f'<a href="./{p.name}"><b>{p.title}</b><span>{p.answers}</span></a>' if run or not p.needs_run
+    theme = "?theme=dark"*dark; other = '<a href="./">light</a> · <b>dark</b>' if dark else '<b>light</b> · <a href="./?theme=dark">dark</a>'
+    card = lambda p: (f'<a href="./{p.name}{theme}"><b>{p.title}</b><span>{p.answers}</span></a>' if run or not p.needs_run
                       else f'<div><b>{p.title}</b><span>{p.answers} Needs a run: <code>camels demo</code>, then <code>camels serve --run runs/demo</code>.</span></div>')
-    return f'<style>{STYLE}</style><div class="home"><h1>CAMELS</h1><p>Perceive face, phonemes and prosody in one latent; answer with a face.</p><div class="cards">{"".join(map(card, PAGES))}</div></div>'
+    return f'<style>{STYLE}</style><div class="home"><nav aria-label="theme">{other}</nav><h1>CAMELS</h1><p>Perceive face, phonemes and prosody in one latent; answer with a face.</p><div class="cards">{"".join(map(card, PAGES))}</div></div>'
 
 # %% ../../nbs/89_apps.home.ipynb #9ccdc42b
 def routes(
     run=None, # run folder for the explorer
 )->dict: # {address: page}, for `pn.serve`
     "Every app that can be shown, and the home page at the root."
-    def home(): pn.extension(inline=True); return pn.pane.HTML(home_html(run), sizing_mode="stretch_width")
+    def home(): pn.extension(inline=True); return pn.pane.HTML(home_html(run, pn.config.theme == "dark"), sizing_mode="stretch_width")
     return {"/": home} | {p.name: (lambda p=p: p.make(run)) for p in PAGES if run or not p.needs_run}
 
 def free_port()->int:

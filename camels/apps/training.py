@@ -19,7 +19,7 @@ from bokeh.plotting import figure
 from fastcore.basics import patch
 from panel.custom import JSComponent
 
-from .expression import Words, heading, hover_text, plain
+from .expression import BAD, CHOSEN, SOFT, Words, heading, hover_text, ink, plain
 from ..core import CamelsError, parse_overrides
 from ..runs import LatentFilm, RunView, ago, ask_weight, charts, find_runs, line_of, resume_run, start_run, stop_run, weights_now
 from ..train.learner import ask
@@ -114,10 +114,10 @@ export function render({model}) {
     for (const r of model.rows) { const [row, tick, words] = parts[r.path]; tick.checked = model.ticked.includes(r.path); row.dataset.state = r.state; row.setAttribute("aria-current", r.path === model.chosen); words.textContent = r.words; words.className = r.failed ? "bad" : "" } }
   show(); model.on(["rows", "ticked", "chosen"], show); return box
 }"""
-    _stylesheets = [f""".runs {{display: flex; flex-direction: column; gap: 2px; max-height: 196px; overflow-y: auto; font: 13px/1.35 system-ui, sans-serif}} .runs p {{margin: 4px 0; color: {INK}}}
+    _stylesheets = [f""".runs {{display: flex; flex-direction: column; gap: 2px; max-height: 196px; overflow-y: auto; font: 13px/1.35 system-ui, sans-serif}} .runs p {{margin: 4px 0; color: {SOFT}}}
 .runs > div {{display: flex; align-items: center; gap: 7px; border-radius: 7px; padding: 3px 6px; border: 1px solid transparent}} .runs > div[aria-current=true] {{border-color: {ACCENT}}} input {{margin: 0; accent-color: {ACCENT}; flex: none}}
 i {{width: 20px; border-top: 3px solid; flex: none}} button {{all: unset; cursor: pointer; min-width: 0; flex: 1}} button:focus-visible, input:focus-visible {{outline: 2px solid {ACCENT}; outline-offset: 1px; border-radius: 3px}}
-b, span {{display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap}} span {{color: {INK}; font-size: 12px}} span.bad {{color: #d64533; white-space: normal}}"""]
+b, span {{display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap}} span {{color: {SOFT}; font-size: 12px}} span.bad {{color: {BAD}; white-space: normal}}"""]
 
 def run_rows(s:TrainingState)->list: # of `RunList`
     "Every run in a line."
@@ -129,7 +129,7 @@ def number(x, spec:str=".3g")->str: return "–" if not isinstance(x, (int, floa
 def left(v:RunView)->str:
     "Time to the end of the stage, by the last epochs."
     s, took = v.sign, [r["seconds"] for r in v.rows[-5:] if isinstance(r.get("seconds"), (int, float))]
-    return ago((s["n_epochs"] - s["epoch"])*float(np.median(took))) if v.state in ("training", "followed") and took and "n_epochs" in s else "–"
+    return ago((s["n_epochs"] - s["epoch"])*float(np.median(took))) if v.state in ("training", "followed") and took and "n_epochs" in s and s.get("stage") != "expression" else "–"
 
 COLUMNS = ("run", "at", "total loss", "R@1", "gradient norm", "learning rate", "rows/s", "memory MB", "stage ends in")
 
@@ -138,8 +138,8 @@ def summary(s:TrainingState)->str: # HTML
     cells = lambda tag, vs: "".join(f'<{tag} style="padding:2px 10px 2px 0;text-align:{"left" if i < 2 else "right"};font-weight:{500 if tag == "td" and i == 0 else 400};white-space:nowrap">{o}</{tag}>' for i, o in enumerate(vs))
     def row(v):
         r = v.last; return [html.escape(v.name), html.escape(v.place() or v.state), number(r.get("loss")), number(r.get("valid_r1"), ".2f"), number(r.get("grad_norm")), number(r.get("lr"), ".2g"), number(r.get("rows_per_s"), ",.0f"), number(v.sign.get("rss_mb"), ",.0f"), left(v)]
-    if not s.shown: return f'<div style="font-size:13px;color:{INK}">Tick a run to draw it.</div>'
-    return f'<table style="border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;width:100%"><tr style="color:{INK}">{cells("th", COLUMNS)}</tr>' + "".join(f"<tr>{cells('td', row(v))}</tr>" for v in s.shown) + "</table>"
+    if not s.shown: return f'<div style="font-size:13px;color:{SOFT}">Tick a run to draw it.</div>'
+    return f'<table style="border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;width:100%"><tr style="color:{SOFT}">{cells("th", COLUMNS)}</tr>' + "".join(f"<tr>{cells('td', row(v))}</tr>" for v in s.shown) + "</table>"
 
 def empty_words(s:TrainingState)->str:
     "Why there is nothing to draw, or what cannot be read."
@@ -169,7 +169,7 @@ def chart_columns(s:TrainingState, key:str)->tuple: # columns of lines, columns 
 class Chart:
     "A small chart of one column."
     def __init__(self, width:int=176, height:int=118):
-        f = self.figure = plain(figure(width=width, height=height, tools="", x_axis_label="step", title=" ", min_border_left=48, min_border_right=8)); f.title.text_font_size = "12px"; f.title.text_color = INK; f.title.text_font_style = "normal"; f.title.offset = -24
+        f = self.figure = plain(figure(width=width, height=height, tools="", x_axis_label="step", title=" ", min_border_left=48, min_border_right=8)); f.title.text_font_size = "12px"; f.title.text_color = ink(); f.title.text_font_style = "normal"; f.title.offset = -24
         for ax in f.axis: ax.axis_label_text_font_size = ax.major_label_text_font_size = "10px"; ax.ticker.desired_num_ticks = 4; ax.axis_label_standoff = 1
         f.min_border_top = f.min_border_bottom = 2; self.lines, self.points, self.marks, self.changed = (ColumnDataSource(c) for c in (dict(xs=[], ys=[], colour=[], dash=[]), dict(x=[], y=[], name=[], colour=[], alpha=[]), dict(x=[]), dict(x=[])))
         f.vspan("x", source=self.marks, line_color=INK, line_dash="dotted", line_alpha=.7); f.vspan("x", source=self.changed, line_color=ACCENT, line_dash="dashed")
@@ -194,7 +194,7 @@ class Charts(pn.viewable.Viewer):
         for i, c in enumerate(self.charts):
             if c.box.visible != (i < len(found)): c.box.visible = i < len(found)
         said = said or ("" if found or not s.shown else "these runs log no such numbers"); more = len(found) - len(self.charts)
-        self.note.html = f'<div role="note" style="font-size:13px;color:{INK}">{html.escape(said + f" · {more} more columns are not drawn"*(more > 0))}</div>'*bool(said or more > 0)
+        self.note.html = f'<div role="note" style="font-size:13px;color:{SOFT}">{html.escape(said + f" · {more} more columns are not drawn"*(more > 0))}</div>'*bool(said or more > 0)
         pn.io.push_notebook(*(c.pane for c in self.charts[:len(found)]))
     def __panel__(self): return pn.Column(self.note, pn.FlexBox(*(c.box for c in self.charts), align_content="flex-start", margin=0, sizing_mode="stretch_width"), margin=0, sizing_mode="stretch_width", min_width=370)
 
@@ -243,17 +243,19 @@ export function render({model}) {
   box.onkeydown = e => { if (e.key === " " && e.target === range) { e.preventDefault(); toggle() } }
   show(); model.on(["n", "at", "label"], show); model.on("remove", () => clearInterval(timer)); box.append(play, range, live, out); return box
 }"""
-    _stylesheets = [f""".reel {{display: flex; align-items: center; gap: 8px; font: 12px/1.3 system-ui, sans-serif}} input {{flex: 1; min-width: 60px; accent-color: {ACCENT}}} output {{color: {INK}; white-space: nowrap}}
+    _stylesheets = [f""".reel {{display: flex; align-items: center; gap: 8px; font: 12px/1.3 system-ui, sans-serif}} input {{flex: 1; min-width: 60px; accent-color: {ACCENT}}} output {{color: {SOFT}; white-space: nowrap}}
 button {{all: unset; cursor: pointer; padding: 3px 9px; border-radius: 6px; border: 1px solid {ACCENT}; color: {ACCENT}}} button[aria-pressed=true] {{background: {ACCENT}; color: white}} button:focus-visible, input:focus-visible {{outline: 2px solid {ACCENT}; outline-offset: 1px}} button:disabled {{opacity: .4; cursor: default}}"""]
 
 class Maps(pn.viewable.Viewer):
     "The latents of the runs that are drawn, moved by one reel."
     def __init__(self, s:TrainingState, **kw):
         super().__init__(**kw); self.state, self.maps, self.words = s, [Map() for _ in range(4)], {}; self.reel = Reel(width=344, height=30, margin=(2, 0, 0, 0)); self.legend = Words(width=344, height=18, margin=0)
-        self.reel.param.watch(lambda e: setattr(s, "frame", e.new), "at")
+        self.reel.param.watch(lambda e: setattr(s, "frame", e.new), "at"); self.column = pn.Column(self.legend, pn.FlexBox(*(m.box for m in self.maps), margin=0), self.reel, width=348, margin=0)
     def show(self):
         "Draw the snapshots of this moment."
-        s = self.state; paths = [p for p in s.runs if p in s.ticked][:len(self.maps)]; names = {p: s.films[p].names() for p in paths}; n = max(map(len, names.values()), default=0); at = n - 1 if s.frame < 0 else min(s.frame, n - 1); seen = {}
+        s = self.state; drawn = [p for p in s.runs if p in s.ticked]; paths = [p for p in drawn if s.films[p].names() or s.views[p].info.get("kind") == "curriculum"][:len(self.maps)]      # V3 makes faces: it has no latent
+        if self.column.visible != (some := bool(paths) or not drawn): self.column.visible = some
+        names = {p: s.films[p].names() for p in paths}; n = max(map(len, names.values()), default=0); at = n - 1 if s.frame < 0 else min(s.frame, n - 1); seen = {}
         for m, p in zip(self.maps, paths):
             frame = s.films[p](names[p][min(at, len(names[p]) - 1)]) if names[p] else None
             if frame: seen |= frame["xy"]
@@ -262,8 +264,8 @@ class Maps(pn.viewable.Viewer):
         for m in self.maps[len(paths):]:
             if m.box.visible: m.box.visible = False
         self.reel.param.update(n=n, label=f"{at + 1} of {n}" if n else "no snapshot yet"); cm, mk = colour_map(seen), markers(list(seen)); shapes = dict(circle="●", triangle="▲", square="■", diamond="◆", star="★", hex="⬢")
-        self.legend.html = f'<div style="font-size:12px;color:{INK}">' + " ".join(f'<span style="margin-right:12px"><span style="color:{cm[k]}">{shapes[mk[k]]}</span> {html.escape(k)}</span>' for k in seen) + "</div>"; pn.io.push_notebook(*(m.pane for m in self.maps[:len(paths)]))
-    def __panel__(self): return pn.Column(self.legend, pn.FlexBox(*(m.box for m in self.maps), margin=0), self.reel, width=348, margin=0)
+        self.legend.html = f'<div style="font-size:12px;color:{SOFT}">' + " ".join(f'<span style="margin-right:12px"><span style="color:{cm[k]}">{shapes[mk[k]]}</span> {html.escape(k)}</span>' for k in seen) + "</div>"; pn.io.push_notebook(*(m.pane for m in self.maps[:len(paths)]))
+    def __panel__(self): return self.column
 
 # %% ../../nbs/87_apps.training.ipynb #c39ba0d5
 class Desk(pn.viewable.Viewer):
@@ -276,7 +278,7 @@ class Desk(pn.viewable.Viewer):
         self.buttons = {k: button(n, lambda _, k=k: s.do(k)) for k, n in dict(pause="Pause", go="Go on", stop="Stop", resume="Resume").items()}
         self.term = pn.widgets.Select(name="Loss weight", options=[], width=136, margin=(0, 6, 0, 0)); self.value = pn.widgets.FloatInput(name="value", value=1., start=0., step=.05, width=84, margin=(0, 6, 0, 0)); self.term.param.watch(self.fill, "value")
         self.set = button("Set", lambda _: s.set_weight(f"w_{self.term.value}", self.value.value or 0.), 56); self.set.margin = (18, 0, 0, 0); self.record = Words(width=W, margin=(2, 0, 4, 0))
-        self.form = [text("features", "Features", "table of camels encode, .npz or .parquet"), text("out", "Run folder", "runs/mine"), text("changes", "Settings: key=value …", "lr=3e-4 epochs_a=10")]
+        self.form = [text("features", "Features", "of camels encode, or targets of V3"), text("out", "Run folder", "runs/mine"), text("changes", "Settings: key=value …", "lr=3e-4 epochs_a=10")]
         self.start = button("Start", lambda _: s.start(), W, button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"]); self.line = Words(width=W, min_height=34, margin=(6, 0, 0, 0))
         s.param.watch(lambda *_: self.say(), ["status", "failed"]); s.param.watch(lambda *_: self.fill(), "chosen"); self.show()
     def followed(self, e):
@@ -284,7 +286,7 @@ class Desk(pn.viewable.Viewer):
     def fill(self, *_):
         "Put the weight that holds now beside its name."
         if (v := self.state.view) is not None: self.value.value = float(weights_now(v).get(f"w_{self.term.value}", 0.))
-    def say(self): s = self.state; self.line.html = f'<div role="status" style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:{"#d64533" if s.failed else INK}">{html.escape(s.status)}</div>'
+    def say(self): s = self.state; self.line.html = f'<div role="status" style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:{BAD if s.failed else SOFT}">{html.escape(s.status)}</div>'
     def show(self):
         "Bring list, buttons and weights up to the state."
         s, v = self.state, self.state.view; rows, can = run_rows(s), v.can if v else set()
@@ -296,7 +298,7 @@ class Desk(pn.viewable.Viewer):
         terms = [k[2:] for k in weights_now(v)] if v and "weights" in can else []
         if terms != self.term.options: self.term.param.update(options=terms, value=terms[0] if terms else None); self.fill()
         self.term.disabled = self.value.disabled = self.set.disabled = not terms; done = (v.info.get("changes", []) if v else [])[-3:]
-        said = [f"step {c['step']}: " + (", ".join(f"{k[2:]} = {x:g}" for k, x in c["set"].items()) if "set" in c else f"refused, {c.get('refused', '')}") for c in done]; self.record.html = f'<div style="font-size:12px;color:{INK}">{"<br>".join(map(html.escape, said))}</div>'*bool(said)
+        said = [f"step {c['step']}: " + (", ".join(f"{k[2:]} = {x:g}" for k, x in c["set"].items()) if "set" in c else f"refused, {c.get('refused', '')}") for c in done]; self.record.html = f'<div style="font-size:12px;color:{SOFT}">{"<br>".join(map(html.escape, said))}</div>'*bool(said)
     def __panel__(self):
         head = lambda t: pn.pane.HTML(f'<b style="font-size:13px;font-weight:600">{t}</b>', margin=(6, 0, 3, 0))
         return pn.Column(head("Runs"), self.list, self.follow, pn.Row(*self.buttons.values(), margin=(0, 0, 6, 0)), pn.Row(self.term, self.value, self.set, margin=0), self.record, head("A new training"), *self.form, self.start, self.line, width=312, margin=(0, 18, 0, 0))
@@ -307,7 +309,7 @@ class TrainingApp(pn.viewable.Viewer):
     def __init__(self, features=None, out=None, run=None, period_s:float=1.5, **kw): # run: a run folder, or a list of them; period_s: seconds between looks
         pn.extension(inline=True); super().__init__(**kw); s = self.state = TrainingState(features, out, run); self.period_s, self.beats, self.seen, self.free_at = period_s, {}, {}, 0.
         self.charts, self.maps, self.numbers = Charts(), Maps(s), Words(sizing_mode="stretch_width", margin=(0, 0, 6, 0)); self.panel = Desk(s)
-        self.show = pn.widgets.RadioButtonGroup(options={t: k for k, t in SHOWS.items()}, value=s.show, margin=(0, 0, 6, 0), button_type="default", width=360); self.show.link(s, value="show")
+        self.show = pn.widgets.RadioButtonGroup(options={t: k for k, t in SHOWS.items()}, value=s.show, margin=(0, 0, 6, 0), button_type="default", width=360, stylesheets=[CHOSEN]); self.show.link(s, value="show")
         s.param.watch(lambda *_: self.soon(), ["ticked", "chosen", "show", "runs", "frame"]); self.draw()
     def soon(self):
         "Draw; in a served page a moment later, when the page may be changed."

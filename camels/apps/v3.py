@@ -20,7 +20,7 @@ from panel.custom import Children, JSComponent
 from ..animate import Performance, hear, perform, quiet_around, speak_segments
 from .avatar import Avatar
 from .crossfade import VOICES, panel_figure
-from .expression import Words, heading, slider
+from .expression import BAD, CHOSEN, SOFT, Words, heading, ink, slider
 from .state import AXES, MOST_WORDS, TEXT
 from ..arkit import index
 from ..core import EMOTIONS, CamelsError
@@ -136,7 +136,7 @@ export function render({model}) {
 }"""
     _stylesheets = [f""".box {{width: 100%}} .row {{display: flex; gap: 12px}} figure {{margin: 0; flex: 1; min-width: 0; transition: opacity .2s}} .busy figure {{opacity: .4}}
 figcaption {{display: flex; align-items: baseline; gap: 6px; font-size: 13px; height: 22px; white-space: nowrap; overflow: hidden}} figcaption b {{font-size: 15px; font-weight: 600}} figcaption i {{width: 14px; height: 4px; border-radius: 2px; align-self: center; flex: none}}
-figcaption span {{color: {INK}; overflow: hidden; text-overflow: ellipsis}} figcaption .note {{color: #c0392b}} audio {{width: 100%; height: 36px; margin-top: 8px; display: block}}"""]
+figcaption span {{color: {SOFT}; overflow: hidden; text-overflow: ellipsis}} figcaption .note {{color: {BAD}}} audio {{width: 100%; height: 36px; margin-top: 8px; display: block}}"""]
 
 # %% ../../nbs/88_apps.v3.ipynb #758e8d45
 _COLOURS = dict(zip(WAYS, OKABE_ITO)); _JAW = index("jawOpen")
@@ -152,10 +152,10 @@ class Strips(pn.viewable.Viewer):
     "Jaw and lips of the three over time, with a playhead."
     def __init__(self, performances:dict, go, height:int=128, **kw): # go(seconds): called where a hand asks for a time
         super().__init__(**kw); c = strip_columns(performances); self.sources = {k: ColumnDataSource(v) for k, v in c.items()}; self.x = Range1d(0, 1, bounds="auto"); self.heads = []
-        jaw, gap = panel_figure(height + 14, "jawOpen", (-.03, 1.08), self.x), panel_figure(height + 30, "lip gap", (-.02, .62), self.x, True)
-        jaw.text("x", "y", "text", source=self.sources["words"], text_font_size="11px", text_color=INK, text_baseline="top"); jaw.yaxis.ticker = [0, .5, 1]; gap.yaxis.ticker = [0, .2, .4, .6]
+        jaw, gap = panel_figure(height + 14, "jaw open [0, 1]", (-.03, 1.08), self.x), panel_figure(height + 30, "lip gap, mouth widths", (-.02, .62), self.x, True)
+        jaw.text("x", "y", "text", source=self.sources["words"], text_font_size="11px", text_color=ink(), text_baseline="top"); jaw.yaxis.ticker = [0, .5, 1]; gap.yaxis.ticker = [0, .2, .4, .6]
         for f, k in ((jaw, "jaw"), (gap, "gap")): f.multi_line("xs", "ys", source=self.sources[k], color="colour", line_width="width", line_alpha=.9, **(dict(legend_field="name") if k == "gap" else {}))
-        l = gap.legend; l.orientation = "horizontal"; l.location = "top_right"; l.padding = l.margin = 2; l.label_text_font_size = "11px"; l.label_text_color = INK; l.background_fill_alpha = l.border_line_alpha = 0; l.spacing = 12
+        l = gap.legend; l.orientation = "horizontal"; l.location = "top_right"; l.padding = l.margin = 2; l.label_text_font_size = "11px"; l.label_text_color = ink(); l.background_fill_alpha = l.border_line_alpha = 0; l.spacing = 12
         gap.add_layout(Span(location=CLOSED, dimension="width", line_color=INK, line_dash="dotted", line_width=1))
         self.figures = [jaw, gap]
         for f in self.figures:
@@ -172,7 +172,7 @@ class Strips(pn.viewable.Viewer):
     def __panel__(self): return pn.Column(*self.panes, sizing_mode="stretch_width", margin=0)
 
 # %% ../../nbs/88_apps.v3.ipynb #baa4507a
-def status_html(text:str, failed:bool)->str: "What was done last, or what went wrong."; return f'<div role="status" style="font-size:13px;line-height:1.45;overflow-wrap:anywhere;max-height:150px;overflow:auto;color:{"#c0392b" if failed else INK}">{html.escape(text)}</div>'
+def status_html(text:str, failed:bool)->str: "What was done last, or what went wrong."; return f'<div role="status" style="font-size:13px;line-height:1.45;overflow-wrap:anywhere;max-height:150px;overflow:auto;color:{BAD if failed else SOFT}">{html.escape(text)}</div>'
 
 def made_by(state:V3State): # what `make` gives, or the error in its place
     "Perform, whatever happens."
@@ -197,7 +197,7 @@ class V3App(pn.viewable.Viewer):
         self.avatars = {w: Avatar(sizing_mode="stretch_width", height=262, margin=0) for w in WAYS}
         self.stage = Stage(heads=list(self.avatars.values()), labels=self.labels(), sizing_mode="stretch_width", height=330, margin=(0, 0, 4, 0)); self.strips = Strips({}, self.go)
         self.line = Words(width=286, min_height=60, margin=(8, 0, 0, 0)); s.param.watch(lambda *_: setattr(self.line, "html", status_html(s.status, s.failed)), ["status", "failed"])
-        self.source = pn.widgets.RadioButtonGroup.from_param(s.param.source, width=286, margin=(0, 0, 8, 0), button_type="default")
+        self.source = pn.widgets.RadioButtonGroup.from_param(s.param.source, width=286, margin=(0, 0, 8, 0), button_type="default", stylesheets=[CHOSEN])
         self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Text, with tags or without", width=286, height=190, margin=0, max_length=20000); self.area.description = None
         self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=286, margin=(8, 0, 0, 0)); self.voice.link(s, value="voice")
         self.file = pn.widgets.FileInput(accept=".wav,.flac,.mp3,.ogg,.m4a", width=286, margin=(4, 0, 8, 0)); self.file.param.watch(lambda e: s.param.update(recording=e.new or b"", file=str(self.file.filename or "")), "value")

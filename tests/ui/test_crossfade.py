@@ -1,7 +1,5 @@
-import json
-
 import pytest
-from conftest import serving  # noqa: F401  (this folder's)
+from conftest import opened, serving, state, until  # this folder's
 from playwright.sync_api import expect
 
 CODE = """
@@ -22,20 +20,7 @@ def url():
 
 
 @pytest.fixture
-def app(page, url):
-    page.set_viewport_size(dict(width=1280, height=720)); page.goto(url)
-    page.locator("video[data-ready=yes]").wait_for(timeout=30000); page.locator("#state").wait_for(timeout=10000)
-    return page
-
-
-def state(page): return json.loads(page.locator("#state").inner_text())
-
-
-def until(page, what, timeout=15):
-    for _ in range(timeout*20):
-        if what(s := state(page)): return s
-        page.wait_for_timeout(50)
-    raise AssertionError(state(page))
+def app(page, url): return opened(page, url, "video[data-ready=yes]", "#state")
 
 
 def test_the_film_plays_with_sound_and_the_playhead_follows(app):
@@ -59,7 +44,7 @@ def test_another_text_another_film_and_a_mistake_changes_nothing(app):
     s = until(app, lambda s: s["failed"]); assert "did you mean" in s["status"] and "column 1" in s["status"]
     expect(app.get_by_role("status").first).to_contain_text("joi"); assert app.locator("video").get_attribute("src") == before
     box.fill("[anger:90] Where is my umbrella?"); box.blur(); button.click()
-    until(app, lambda s: not s["failed"] and "4 words" in s["status"]); expect(app.locator("video")).not_to_have_attribute("src", before, timeout=20000)
+    until(app, lambda s: not s["failed"] and "4 words" in s["status"]); expect(app.locator("video")).not_to_have_attribute("src", before, timeout=60000)
 
 
 def test_files_come_down(app, tmp_path):

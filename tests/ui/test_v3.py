@@ -1,9 +1,8 @@
-import json
 import wave
 
 import numpy as np
 import pytest
-from conftest import serving  # noqa: F401  (this folder's)
+from conftest import opened, serving, state, until  # this folder's
 from playwright.sync_api import expect
 
 CODE = """
@@ -32,20 +31,8 @@ def url():
 
 @pytest.fixture
 def app(page, url):
-    page.set_default_timeout(180_000)     # three heads drawn without a graphics card
-    page.set_viewport_size(dict(width=1280, height=720)); page.goto(url, wait_until="commit")
-    page.locator("[data-ready=yes] canvas").nth(2).wait_for(); page.locator("audio[data-ready=yes]").wait_for(); page.locator("#state").wait_for(state="attached")
+    opened(page, url, "audio[data-ready=yes]", "#state", timeout_s=180); page.locator("[data-ready=yes] canvas").nth(2).wait_for()     # three heads drawn without a graphics card
     return page
-
-
-def state(page): return json.loads(page.locator("#state").inner_text() or page.locator("#state").text_content())
-
-
-def until(page, what, timeout=120):
-    for _ in range(timeout*10):
-        if what(s := state(page)): return s
-        page.wait_for_timeout(100)
-    raise AssertionError({k: v for k, v in state(page).items() if k != "jaws"})
 
 
 def calm(page): "Wait until everything is drawn: without a graphics card that takes its time."; page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r, 200))))")
