@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .core import CamelsError, WindowConfig, n_cores, nearest, parse_overrides
+from .core import CamelsError, WindowConfig, cache_dir, n_cores, nearest, parse_overrides, write_json
 
 # %% ../nbs/90_cli.ipynb #49759ac3
 app = typer.Typer(name="camels", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -427,13 +427,23 @@ def serve(
     serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show)
 
 @app.command()
-def lab(notebooks:Annotated[Path, typer.Argument(help="Folder to open.")]=Path("nbs"), browser:Annotated[bool, typer.Option("--browser/--no-browser")]=True, as_json:Json=False):
-    "JupyterLab on the notebooks, with this environment registered as a kernel."
+def lab(
+    notebooks:Annotated[Path, typer.Argument(help="Folder to open.")]=Path("nbs"),
+    port:Annotated[int, typer.Option(help="Port; 0 takes a free one.")]=0,
+    browser:Annotated[bool, typer.Option("--browser/--no-browser")]=True,
+    as_json:Json=False,
+):
+    "JupyterLab on the notebooks, at the page of the tutorials, with this environment registered as a kernel."
     if not notebooks.is_dir(): raise CamelsError("no such folder", notebooks, "run it from the checkout, or name a folder")
     import ipykernel, jupyterlab  # noqa: E401, F401
+    from camels.apps.home import free_port
     subprocess.run([sys.executable, "-m", "ipykernel", "install", "--sys-prefix", "--name", "camels", "--display-name", "CAMELS"], check=True, stdout=subprocess.DEVNULL)
-    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    raise typer.Exit(subprocess.run([sys.executable, "-m", "jupyter", "lab", str(notebooks), *root, *([] if browser else ["--no-browser"])]).returncode)
+    start = next((p for p in ("tutorials/start.ipynb", "start.ipynb") if (notebooks/p).exists()), "")
+    said = [f"--ServerApp.port={port or free_port()}", *["--allow-root"]*(hasattr(os, "geteuid") and os.geteuid() == 0), *["--no-browser"]*(not browser), *[f"--LabApp.default_url=/lab/tree/{start}"]*bool(start)]
+    alone = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly"]   # it asks nobody outside, and asks you nothing
+    write_json(cache_dir()/"jupyter"/"labconfig"/"default_setting_overrides.json", {"@jupyterlab/apputils-extension:notification": dict(fetchNews="false", checkForUpdates=False)})
+    env = os.environ | dict(JUPYTER_CONFIG_PATH=os.pathsep.join(filter(None, [str(cache_dir()/"jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")])))
+    sys.stdout.flush(); os.execve(sys.executable, [sys.executable, "-m", "jupyter", "lab", str(notebooks), *said, *alone], env)   # in place of this process: who ends it ends the server and its kernels
 
 # %% ../nbs/90_cli.ipynb #62202008
 if __name__ == "__main__" and "__file__" in globals(): main()

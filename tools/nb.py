@@ -15,9 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def sh(*a, **kw): return subprocess.run([str(x) for x in a], check=True, cwd=root, **kw)
 
 def shrink(nb, width=900):
-    "Stored PNG figures as palette images, at most `width` pixels wide: a page of figures stays small in the history."
+    "Stored PNG figures as palette images, at most `width` pixels wide, and no live apps: a page of figures stays small in the history."
     from PIL import Image
-    d = json.loads(nb.read_text(encoding="utf-8"))
+    d = json.loads(nb.read_text(encoding="utf-8")); live = {"application/vnd.holoviews_exec.v0+json", "application/vnd.jupyter.widget-view+json", "application/vnd.holoviews_load.v0+json"}
+    for c in d["cells"]:
+        if "outputs" in c: c["outputs"] = [o for o in c["outputs"] if not live & set(o.get("data", {}))]
     for o in (o for c in d["cells"] for o in c.get("outputs", []) if "image/png" in o.get("data", {})):
         raw = base64.b64decode("".join(o["data"]["image/png"])); best = raw
         while len(best) > 30_000 or best is raw:   # 40 KB as text
