@@ -119,7 +119,7 @@ class MiniNet(nn.Module):
         self.pair, self.pair_norm, self.split = nn.Linear(2*c.d, c.deep), nn.LayerNorm(c.deep), nn.Linear(c.deep, 2*c.d)
         self.blocks = nn.ModuleList(Block(c.deep, c.kernel, int(i < c.ahead), c.expand, drop) for i in range(c.layers))
         self.norm, self.head = nn.LayerNorm(c.d), nn.Linear(c.d, n_labels)
-        self.register_buffer("bigram", torch.zeros(n_labels, n_labels)) # log P(phone | phone before); for `beam`
+        self.register_buffer("trigram", torch.zeros(n_labels, n_labels, n_labels)) # log P(phone | the two before); for `beam`
     def embed(self, mel:Float[Tensor, "b t m"])->Float[Tensor, "b t2 d"]:
         n = -(-mel.shape[1]//2); mel = F.pad(mel, (0, 0, 0, -mel.shape[1] % 4))
         h = self.first(self.stem_norm(self.stem(mel.transpose(1, 2)).transpose(1, 2))); b, t, d = h.shape
@@ -157,40 +157,45 @@ def load_mini(
 
 # %% ../../nbs/14_encoders.espeak_mini.ipynb #ba98e5d6
 class Decoder:
-    "Posteriors, a piece at a time, to the label of each frame: Viterbi's best path (1967), settled with a fixed lag."
+    "Posteriors, a piece at a time, to the label of each frame: Viterbi's best path (1967) over pairs of labels, settled with a fixed lag."
     def __init__(self,
-        bigram:Float[np.ndarray, "v v"], # log P(label | label before)
+        trigram:Float[np.ndarray, "v v v"], # log P(label | the two before)
         groups=None,        # class of each label: labels of a class share their probability
         share:float=.5,     # weight of a label's own share of its class
-        lm:float=.5,        # weight of the bigram
+        lm:float=.5,        # weight of the trigram
         switch:float=1.,    # nats that every change costs
         silence:float=0.,   # nats that silence is held back by
-        lag:int=10,         # frames
-        greedy:bool=False,  # no path: each frame for itself
+        lag:int=10, greedy:bool=False, # frames until a path is settled; no path, each frame for itself
+        beam:float=6., least:float=.005, # nats below the best within which a pair is gone on from; probability below which no label begins
     ):
-        v = len(bigram); g = np.arange(v) if groups is None else np.asarray(groups)
+        self.v = v = len(trigram); same = np.arange(v); g = same if groups is None else np.asarray(groups)
         self.together = (g[:, None] == g[None]).astype(np.float32); self.share, self.silence, self.lag, self.greedy = share, silence, lag, greedy
-        self.step = (lm*bigram - switch).astype(np.float32); np.fill_diagonal(self.step, 0)
-        self.score, self.back, self.best = None, np.zeros((0, v), np.int64), np.zeros(0, np.int64)
+        self.beam, self.least, self.score = beam, math.log(least), None
+        self.step = np.ascontiguousarray(np.float32(lm)*trigram.transpose(2, 0, 1) - np.float32(switch)); self.step[same, :, same] = -1e9 # [next, before, now]
+        self.back, self.best = np.zeros((0, v, v), np.int8), np.zeros(0, np.int64)
     def push(self,
         p:Float[np.ndarray, "t v"], # posteriors of the next frames
         last:bool=False,            # nothing follows
     )->Int[np.ndarray, " n"]: # labels of the frames that are settled by now and were not before
         whole = np.log(p@self.together + 1e-8); e = whole + self.share*(np.log(p + 1e-8) - whole); e[:, :1] -= self.silence
         if self.greedy: return e.argmax(1)
-        back, best = np.zeros(p.shape, np.int64), np.zeros(len(p), np.int64)
-        for t, row in enumerate(e):
-            if self.score is None: self.score = row; continue
-            path = self.score[:, None] + self.step; back[t] = path.argmax(0)
-            self.score = path[back[t], np.arange(len(row))] + row; self.score -= self.score.max(); best[t] = self.score.argmax()
-        if len(p) and not len(self.best): best[0] = e[0].argmax()
+        back, best = np.full((len(p), self.v, self.v), -1, np.int8), np.zeros(len(p), np.int64)
+        for t, row in enumerate(e): best[t] = self._go(row, np.flatnonzero(whole[t] > self.least), back[t])
         self.back, self.best = np.concatenate([self.back, back]), np.concatenate([self.best, best])
         n = len(self.best) if last else max(0, len(self.best)-self.lag)
-        end = np.minimum(np.arange(n) + self.lag, len(self.best)-1); ids = self.best[end]
+        end = np.minimum(np.arange(n) + self.lag, len(self.best)-1); at = self.best[end]
         for k in range(self.lag):
-            at = end-k; go = at > np.arange(n); ids[go] = self.back[at[go], ids[go]]
+            go = end-k > np.arange(n); a, b = np.divmod(at[go], self.v); o = self.back[(end-k)[go], a, b].astype(int)
+            at[go] = np.where(o < 0, at[go], o*self.v + a)
         self.back, self.best = self.back[n:], self.best[n:]
-        return ids
+        return at % self.v
+    def _go(self, row, c, back)->int: # the best pair; `back` gets the label before it where it has just begun
+        if self.score is None: self.score = np.full((self.v,)*2, -1e9, np.float32); self.score[0] = row; return int(row.argmax())
+        s = self.score; top = s.max(0); b = np.flatnonzero(top > top.max()-self.beam)
+        path = self.step[c][:, :, b] + s[:, b]; a = path.argmax(1); new = np.take_along_axis(path, a[:, None], 1)[:, 0].T
+        at = np.ix_(b, c); old = s[at]; better = new > old; s[at] = np.where(better, new, old); back[at] = np.where(better, a.T, -1)
+        s += row; k = s.argmax(); s -= s.flat[k]
+        return int(k)
 
 # %% ../../nbs/14_encoders.espeak_mini.ipynb #9b899048
 def spans(
@@ -212,7 +217,7 @@ class EspeakMini(PhoneEncoder):
     def __init__(self,
         folder=None,              # with `model.safetensors` and `config.json`; the shipped one by default
         window:WindowConfig=None, # how recordings are cut
-        decode:str="beam",        # "beam": the best path with the phone bigram; "greedy": each frame's likeliest phone
+        decode:str="beam",        # "beam": the best path with the phone trigram; "greedy": each frame's likeliest phone
     ):
         super().__init__(window)
         self.net, self.config = load_mini(folder or asset("espeak_mini"))
@@ -222,7 +227,7 @@ class EspeakMini(PhoneEncoder):
         self.decode, self.grid_s = decode, c.grid/c.sr
         self.context_s = max(self.context_s, math.ceil((max(c.behind_s, c.ahead_s) + self.grid_s)/self.grid_s)*self.grid_s)
     def state(self): return [self.config["labels"], self.config["network"], self.config.get("decoder", {}), self.decode, self.net.state_dict()]
-    def decoder(self): return Decoder(self.net.bigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
+    def decoder(self): return Decoder(self.net.trigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
     def frames(self, audio):
         with torch.inference_mode(): h, logits = self.net(torch.from_numpy(np.ascontiguousarray(audio))[None])
         return logits[0].softmax(1).numpy(), h[0].numpy()

@@ -7,10 +7,11 @@ __all__ = ['FOLD', 'ARPA', 'IGNORE', 'LABELS', 'FOLD39', 'GRAMMAR', 'ONSET', 'NU
            'SPOILT', 'TRIED', 'CARD', 'fold39', 'arpa_states', 'sentence', 'written_sentences', 'say', 'noise', 'room',
            'music', 'augment', 'telephone', 'PhonesConfig', 'Utterance', 'Sources', 'grid_utterances', 'read_sources',
            'Track', 'log_power', 'level', 'synthetic', 'no_speech', 'spoken', 'keep', 'Corpus', 'read_corpus', 'crop',
-           'warps', 'hear', 'hide', 'make_batch', 'align', 'shortest', 'loud_frames', 'align_corpus', 'phones_loss',
-           'train_phones', 'bigram', 'edits', 'error_rate', 'measure_synthetic', 'measure_real', 'quiet_sounds',
-           'measure_silence', 'measure_speed', 'measure_chunks', 'classes39', 'calibrate', 'measure', 'reference_sized',
-           'bench_phones', 'write_card', 'spent', 'machine_words', 'main']
+           'warps', 'hear', 'hide', 'make_batch', 'align', 'shortest', 'loud_frames', 'align_corpus', 'classes39',
+           'said_posterior', 'any_posterior', 'PathLoss', 'phones_loss', 'train_phones', 'ngrams', 'edits',
+           'error_rate', 'measure_synthetic', 'measure_real', 'quiet_sounds', 'measure_silence', 'measure_speed',
+           'measure_chunks', 'calibrate', 'measure', 'reference_sized', 'bench_phones', 'write_card', 'spent',
+           'machine_words', 'main']
 
 # %% ../../nbs/58_train.phones.ipynb #719ebd2c
 import argparse, hashlib, json, math, os, platform, time
@@ -205,7 +206,7 @@ def telephone(x:np.ndarray, sr:int=16000)->np.ndarray:
 @dataclass(frozen=True)
 class PhonesConfig:
     "The recipe; every value is a `key=value` on the command line."
-    steps: int = 6000          # updates
+    steps: int = 10000         # updates
     batch: int = 16            # items a batch
     item_s: float = 7.         # seconds an item; a multiple of 0.04
     hours: float = 10.         # synthetic speech in the cache
@@ -216,7 +217,8 @@ class PhonesConfig:
     calm: float = .7           # share of the updates after which rooms, noise, throats and hiding become rarer
     lr: float = 2e-3           # highest learning rate
     weight_decay: float = .02
-    ctc: float = 0.            # weight of CTC beside the frame cross-entropy
+    paths: float = .6          # share of the updates after which whole sequences are learnt beside single frames
+    frames: float = .3         # weight of the single frames from then on
     smooth: float = .05        # label smoothing
     drop: float = .1           # dropout of channels
     ema: float = .995          # decay of the averaged weights, which are the ones kept
@@ -553,19 +555,71 @@ def align_corpus(
     return out
 
 # %% ../../nbs/58_train.phones.ipynb #a945949a
+def classes39()->list[int]:
+    "The class of each label in the 39-phone set, for the decoder; silence is one of its own."
+    keys = [("",), *(tuple(fold39([l])) for l in LABELS[1:])]
+    return [keys.index(k) for k in keys]
+
+# %% ../../nbs/58_train.phones.ipynb #95bb6d14
+def said_posterior(
+    e:Float[torch.Tensor, "t b c"],   # log posteriors of the classes
+    y:Int[torch.Tensor, "b t"],       # classes of frames; only their order counts
+    step:Float[torch.Tensor, "c c"],  # what a change costs, log; 0 for staying
+): # (log score of the sequence over all its timings [b], posterior of the classes [t b c])
+    "Forward and backward along what was said."
+    (T, b, c), first = e.shape, F.pad(y[:, 1:] != y[:, :-1], (1, 0), value=True); n, at = first.sum(1), first.cumsum(1)-1; S = int(n.max())
+    seq = torch.zeros(b, S, dtype=torch.long); seq[torch.arange(b)[:, None].expand_as(y)[first], at[first]] = y[first]
+    hop = torch.full((b, S), -1e30); hop[:, 1:] = step[seq[:, :-1], seq[:, 1:]]; back = F.pad(hop[:, 1:], (0, 1), value=-1e30)
+    em = e.gather(2, seq[None].expand(T, b, S)); fw, bw = torch.empty(T, b, S), torch.empty(T, b, S)
+    x = torch.full((b, S), -1e30); x[:, 0] = em[0, :, 0]; fw[0] = x
+    for i in range(1, T): x = fw[i] = torch.logaddexp(x, F.pad(x[:, :-1], (1, 0), value=-1e30) + hop) + em[i]
+    score = fw[-1].gather(1, n[:, None]-1)[:, 0]; x = torch.full((b, S), -1e30).scatter_(1, n[:, None]-1, 0.); bw[-1] = x
+    for i in range(T-2, -1, -1): q = x + em[i+1]; x = bw[i] = torch.logaddexp(q, F.pad(q[:, 1:], (0, 1), value=-1e30) + back)
+    return score, torch.zeros(T, b, c).scatter_add_(2, seq[None].expand(T, b, S), (fw + bw - score[:, None]).exp())
+
+# %% ../../nbs/58_train.phones.ipynb #4f231387
+def any_posterior(
+    e:Float[torch.Tensor, "t b c"],   # log posteriors of the classes
+    step:Float[torch.Tensor, "c c"],  # what a change costs, log
+): # (log score of all paths [b], posterior of the classes [t b c])
+    "Forward and backward over all paths, scaled frame by frame."
+    top = e.max(2, keepdim=True).values; p, a, T = (e-top).exp(), step.exp(), len(e); fw, bw, size = torch.empty_like(e), torch.empty_like(e), torch.empty(T, e.shape[1], 1)
+    for i in range(T):
+        x = (x@a)*p[i] if i else p[0]
+        size[i] = x.sum(1, keepdim=True); x = fw[i] = x/size[i]
+    x = bw[-1] = torch.ones_like(x)
+    for i in range(T-2, -1, -1): x = bw[i] = ((x*p[i+1])@a.T)/size[i+1]
+    both = fw*bw
+    return (size.log() + top).sum((0, 2)), both/both.sum(2, keepdim=True)
+
+# %% ../../nbs/58_train.phones.ipynb #5738fa38
+class PathLoss(torch.autograd.Function):
+    "−log P(what was said | sound) a frame: its timings against all paths. The gradient is the difference of the two posteriors."
+    @staticmethod
+    def forward(ctx,
+        e:Float[torch.Tensor, "b t c"],  # log posteriors of the classes
+        y:Int[torch.Tensor, "b t"],      # classes of frames
+        step:Float[torch.Tensor, "c c"], # what a change costs, log; 0 for staying
+        ok:Float[torch.Tensor, " b"],    # weight of each item
+    )->torch.Tensor: # scalar
+        e = e.transpose(0, 1).contiguous(); (said, p), (every, q) = said_posterior(e, y, step), any_posterior(e, step); n = len(e)*ok.sum().clamp_min(1)
+        ctx.save_for_backward(((q-p)*ok[:, None]).transpose(0, 1)/n); return ((every-said)*ok).sum()/n
+    @staticmethod
+    def backward(ctx, g): return g*ctx.saved_tensors[0], None, None, None
+
+# %% ../../nbs/58_train.phones.ipynb #bf13644d
 def phones_loss(
     logits:Float[torch.Tensor, "b t v"],
     y:Int[torch.Tensor, "b t"], # labels of frames
-    ctc:float=.2,               # weight of CTC
     smooth:float=0.,            # label smoothing
+    step=None,                  # of the classes [c c]; `None`: frames alone
+    frames:float=.3,            # weight of the frames beside the paths
 )->torch.Tensor: # scalar
-    "Frame cross-entropy, and CTC on the labels that the frames spell."
+    "Cross-entropy of frames, or of whole sequences with some of it; an item with an unknown phone has no sequence."
     frame = F.cross_entropy(logits.flatten(0, 1), y.flatten(), ignore_index=IGNORE, label_smoothing=smooth)
-    if not ctc: return frame
-    first = F.pad(y[:, 1:] != y[:, :-1], (1, 0), value=True) & (y > 0)
-    sizes = first.sum(1)
-    spelled = F.ctc_loss(logits.log_softmax(2).transpose(0, 1), y[first], torch.full_like(sizes, y.shape[1]), sizes, zero_infinity=True)
-    return frame + ctc*spelled
+    if step is None: return frame
+    c = torch.tensor(classes39()); e = (logits.softmax(2)@F.one_hot(c, len(LABELS)).float() + 1e-8).log()
+    return frames*frame + PathLoss.apply(e, c[y.clamp_min(0)], step, (y >= 0).all(1).float())
 
 # %% ../../nbs/58_train.phones.ipynb #ee0a83ea
 def _save(run, step, net, ema, opt):
@@ -606,16 +660,18 @@ def train_phones(
     else:
         used = dict(real=len(src.real), test=len(src.test), dev=len(src.dev), grid_test=len(src.grid), sentences=len(src.written))
         run = RunFolder.create(out, dict(recipe=asdict(c), network=asdict(mini)), c.seed, used)
-    t0, when = time.time(), [round(float(w)*c.steps) for w in c.realign.split(",")]
-    for step in range(at, c.steps if stop_at is None else min(stop_at, c.steps)):
+    t0, when, rule = time.time(), [round(float(w)*c.steps) for w in c.realign.split(",")], None
+    end = c.steps if stop_at is None else min(stop_at, c.steps)
+    for step in range(at, end):
         labels = _labels(run, data, src, mini, ema, when, step, c.prior)
-        loss = _update(net, opt, make_batch(data, c, step, warp, labels), c, step)
+        if step >= c.paths*c.steps and (rule is None or step in when): rule = .5*ngrams(data, labels, classes39())[0]
+        loss = _update(net, opt, make_batch(data, c, step, warp, labels), c, step, rule)
         for k, v in net.state_dict().items(): ema[k].lerp_(v, 1-min(c.ema, (1+step)/(10+step)))
         if step % 20 == 0:
             run.log(step=step, loss=loss, lr=opt.param_groups[0]["lr"], seconds=round(time.time()-t0, 1))
             print(f"step {step} of {c.steps}, loss {loss:.3f}, {time.time()-t0:.0f} s", flush=True)
         if (step+1) % c.save_every == 0 or step+1 in (c.steps, stop_at): _save(run, step+1, net, ema, opt)
-    save_mini(run.path, {**ema, "bigram": bigram(data, _labels(run, data, src, mini, ema, when, at, c.prior))}, LABELS, mini)
+    save_mini(run.path, {**ema, "trigram": ngrams(data, _labels(run, data, src, mini, ema, when, end-1, c.prior))[1]}, LABELS, mini)
     return run.path
 
 # %% ../../nbs/58_train.phones.ipynb #6e136a1e
@@ -631,27 +687,29 @@ def _labels(run, data, src, mini, ema, when, step, prior): # int16 [t]; `None` b
         print(f"step {step}: real speech aligned", flush=True)
     return np.load(f)
 
-def bigram(
+def ngrams(
     data:Corpus,
-    labels=None, # aligned labels of the real speech
-)->Float[torch.Tensor, "v v"]: # log P(label | label before); a label never follows itself
-    "How labels follow one another, counted in synthetic and real speech alike, smoothed by the labels' own frequencies."
-    n = np.zeros((len(LABELS), len(LABELS)))
+    labels=None,  # aligned labels of the real speech
+    classes=None, # class of each label, to take its place
+)->tuple: # log P(label | label before) [v v], log P(label | the two before) [v v v]; a label never follows itself
+    "How labels follow one another, counted in synthetic and real speech alike; triples are smoothed by pairs, and these by the labels' own frequencies."
+    v = len(LABELS); n = np.zeros((v,)*3); same = np.arange(v); out = []
     for y, w in [(np.asarray(t.y), 1.) for t in data.synthetic] + [(labels, 4.)]*(labels is not None):
-        y = y[y >= 0]; a, b = y[:-1], y[1:]; np.add.at(n, (a[a != b], b[a != b]), w)
-    own = (n.sum(0) + 1)/(n.sum() + len(n)); n = n + 20*own
-    np.fill_diagonal(n, 0)
-    return torch.from_numpy(np.log(np.maximum(n/n.sum(1, keepdims=True), 1e-6)).astype(np.float32))
+        y = y[y >= 0]; y = y if classes is None else np.asarray(classes)[y]; y = y[np.r_[True, y[1:] != y[:-1]]]; np.add.at(n, (y[:-2], y[1:-1], y[2:]), w)
+    p = (n.sum((0, 1)) + 1)/(n.sum() + v)
+    for k, m in ((20, n.sum(0)), (10, n)):
+        m = m + k*p; m[..., same, same] = 0; p = m/m.sum(-1, keepdims=True); out.append(torch.from_numpy(np.log(np.maximum(p, 1e-6)).astype(np.float32)))
+    return tuple(out)
 
 # %% ../../nbs/58_train.phones.ipynb #4d79e686
-def _update(net, opt, batch, c, step)->float:
+def _update(net, opt, batch, c, step, rule=None)->float:
     "One update, a function of the weights, the batch and `step` alone."
     torch.manual_seed(c.seed*1_000_003 + step)
     warm = max(1, c.steps//20); lr = c.lr*min((step+1)/warm, .02 + .98*(1+math.cos(math.pi*step/c.steps))/2)
     for g in opt.param_groups: g["lr"] = lr
     power, y = batch; x = hide(np.random.default_rng([c.seed, 5, step]), net.front.scale(power), _much(c, step)); net.train()
     with torch.autocast("cpu", torch.bfloat16, enabled=c.bf16): logits = net.head(net.embed(x))
-    loss = phones_loss(logits.float(), y, c.ctc, c.smooth)
+    loss = phones_loss(logits.float(), y, c.smooth, None if rule is None else rule.clone().fill_diagonal_(0), c.frames)
     opt.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(net.parameters(), 1.); opt.step()
     return loss.item()
 
@@ -757,11 +815,6 @@ def measure_chunks(
 # %% ../../nbs/58_train.phones.ipynb #032f8124
 TRIED = dict(switch=(0., .5, 1., 1.5, 2., 3., 4., 5.), lm=(0., .25, .5, .75, 1., 1.25), share=(0., .25, .5, .75, 1.), silence=(-1., 0., .5, 1., 1.5, 2., 3.))
 
-def classes39()->list[int]:
-    "The class of each label in the 39-phone set, for the decoder; silence is one of its own."
-    keys = [("",), *(tuple(fold39([l])) for l in LABELS[1:])]
-    return [keys.index(k) for k in keys]
-
 # %% ../../nbs/58_train.phones.ipynb #f93f3261
 def calibrate(
     folder,                  # with `model.safetensors` and `config.json`; rewritten
@@ -775,11 +828,11 @@ def calibrate(
     sets = [[(fold39([LABELS[int(k)] for k in rows[:, 0] if k > 0]), enc.frames(x)[0]) for x, rows in talk],
             [(fold39([LABELS[k[0]] for k in u.units if k]), enc.frames(u.audio.astype(np.float32)/32767)[0]) for u in src.dev[:n]]]
     quiet = [enc.frames(x)[0] for x in quiet_sounds().values()]
-    def heard(p, numbers): ids = Decoder(net.bigram.numpy(), **numbers).push(p, last=True); return [LABELS[k] for k in ids[runs(ids)[0]] if k]
+    def heard(p, numbers): ids = Decoder(net.trigram.numpy(), **numbers).push(p, last=True); return [LABELS[k] for k in ids[runs(ids)[0]] if k]
     def errors(numbers):
         rates = [error_rate([(ref, fold39(heard(p, numbers))) for ref, p in s])["per"] for s in sets if s]
         return sum(rates)/len(rates) + .05*sum(max(0, len(heard(p, numbers))-1) for p in quiet)
-    best = dict(groups=classes39(), switch=2., lm=.5, share=.5, silence=0.); low = errors(best)
+    best = dict(groups=classes39(), switch=0., lm=.5, share=.75, silence=0.); low = errors(best)
     for name, values in [*TRIED.items()]*rounds:
         for v in values:
             if v != best[name] and (e := errors({**best, name: v})) < low: low, best = e, {**best, name: v}
@@ -876,7 +929,7 @@ def write_card(
                 synthetic_telephone="the same by way of 8 kHz", synthetic_clipped="the same, clipped",
                 real_held_out="speechocean762, held-out speakers (reference: dictionary)",
                 grid_s1="GRID talker 1, clips never trained on, *the same talker* (reference: espeak's reading of the words)")
-    words = dict(version=version, weights=sum(v.numel() for k, v in load_file(folder/"model.safetensors").items() if k != "bigram"), note=note,
+    words = dict(version=version, weights=sum(v.numel() for k, v in load_file(folder/"model.safetensors").items() if k != "trigram"), note=note,
                  table="\n".join(f"| {what} | {rate(f.get(k))} |" for k, what in sets.items()), bound=f["synthetic"], noisy=f["synthetic_noisy"],
                  quiet=", ".join(f"{k}: {v}" for k, v in f["silence_per_10s"].items()), speed=f["times_real_time"], chunk=f.get("ms_per_100_ms"),
                  recipe=json.dumps(recipe), n=len(cfg["labels"])-1, machine=machine or cfg.get("machine") or "not noted",
