@@ -206,7 +206,7 @@ def telephone(x:np.ndarray, sr:int=16000)->np.ndarray:
 @dataclass(frozen=True)
 class PhonesConfig:
     "The recipe; every value is a `key=value` on the command line."
-    steps: int = 10000         # updates
+    steps: int = 9000          # updates
     batch: int = 16            # items a batch
     item_s: float = 7.         # seconds an item; a multiple of 0.04
     hours: float = 10.         # synthetic speech in the cache
