@@ -171,7 +171,7 @@ class Decoder:
         self.v = v = len(trigram); same = np.arange(v); g = same if groups is None else np.asarray(groups)
         self.together = (g[:, None] == g[None]).astype(np.float32); self.share, self.silence, self.lag, self.greedy = share, silence, lag, greedy
         self.beam, self.least, self.score = beam, math.log(least), None
-        self.step = np.ascontiguousarray(np.float32(lm)*trigram.transpose(2, 0, 1) - np.float32(switch)); self.step[same, :, same] = -1e9 # [next, before, now]
+        self.step = np.ascontiguousarray(np.float32(lm)*trigram.transpose(2, 1, 0) - np.float32(switch)); self.step[same, same] = -1e9 # [next, now, before]
         self.back, self.best = np.zeros((0, v, v), np.int8), np.zeros(0, np.int64)
     def push(self,
         p:Float[np.ndarray, "t v"], # posteriors of the next frames
@@ -192,8 +192,9 @@ class Decoder:
     def _go(self, row, c, back)->int: # the best pair; `back` gets the label before it where it has just begun
         if self.score is None: self.score = np.full((self.v,)*2, -1e9, np.float32); self.score[0] = row; return int(row.argmax())
         s = self.score; top = s.max(0); b = np.flatnonzero(top > top.max()-self.beam)
-        path = self.step[c][:, :, b] + s[:, b]; a = path.argmax(1); new = np.take_along_axis(path, a[:, None], 1)[:, 0].T
-        at = np.ix_(b, c); old = s[at]; better = new > old; s[at] = np.where(better, new, old); back[at] = np.where(better, a.T, -1)
+        if len(c) != 1 or len(b) != 1 or c[0] != b[0]:  # else nothing can begin
+            path = self.step[c[:, None], b] + s.T[b]; at = b[:, None], c; new, old = path.max(2).T, s[at]; better = new > old
+            s[at] = np.where(better, new, old); back[at] = np.where(better, path.argmax(2).T, -1)
         s += row; k = s.argmax(); s -= s.flat[k]
         return int(k)
 
