@@ -37,7 +37,7 @@ def emit(obj, as_json:bool, text=None)->None:
     "Print `obj` as JSON, or `text` (a rich renderable) for people."
     if as_json: print(json.dumps(finite(obj), ensure_ascii=False, default=str))
     elif isinstance(text, str): print(text)
-    else: Console(highlight=False).print(obj if text is None else text)
+    else: Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120).print(obj if text is None else text)
 
 def complain(e:CamelsError)->None: "One line on stderr."; err.print(f"camels: {e}", style="bold red", markup=False, soft_wrap=True)
 
