@@ -163,8 +163,7 @@ class Decoder:
         groups=None,        # class of each label: labels of a class share their probability
         share:float=.5,     # weight of a label's own share of its class
         lm:float=.5,        # weight of the trigram
-        switch:float=1.,    # nats that every change costs
-        silence:float=0.,   # nats that silence is held back by
+        switch:float=1., silence:float=0., # nats that every change costs; nats that silence is held back by
         lag:int=10, greedy:bool=False, # frames until a path is settled; no path, each frame for itself
         beam:float=6., least:float=.005, # nats below the best within which a pair is gone on from; probability below which no label begins
     ):
