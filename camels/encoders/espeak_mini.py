@@ -171,7 +171,7 @@ class Decoder:
         self.together = (g[:, None] == g[None]).astype(np.float32); self.share, self.silence, self.lag, self.greedy = share, silence, lag, greedy
         self.beam, self.least, self.score = beam, math.log(least), None
         self.step = np.ascontiguousarray(np.float32(lm)*trigram.transpose(2, 1, 0) - np.float32(switch)); self.step[same, same] = -1e9 # [next, now, before]
-        self.back, self.best = np.zeros((0, v, v), np.int8), np.zeros(0, np.int64)
+        self.back, self.best, self.age = np.zeros((0, v, v), np.int8), np.zeros(0, np.int64), np.zeros((v, v), np.int64) # age: frames since a pair began
     def push(self,
         p:Float[np.ndarray, "t v"], # posteriors of the next frames
         last:bool=False,            # nothing follows
@@ -190,12 +190,12 @@ class Decoder:
         return at % self.v
     def _go(self, row, c, back)->int: # the best pair; `back` gets the label before it where it has just begun
         if self.score is None: self.score = np.full((self.v,)*2, -1e9, np.float32); self.score[0] = row; return int(row.argmax())
-        s = self.score; top = s.max(0); b = np.flatnonzero(top > top.max()-self.beam)
+        s = self.score; self.age += 1; top = s.max(0); b = np.flatnonzero(top > top.max()-self.beam)
         if len(c) != 1 or len(b) != 1 or c[0] != b[0]:  # else nothing can begin
-            path = self.step[c[:, None], b] + s.T[b]; at = b[:, None], c; new, old = path.max(2).T, s[at]; better = new > old
-            s[at] = np.where(better, new, old); back[at] = np.where(better, path.argmax(2).T, -1)
-        s += row; k = s.argmax(); s -= s.flat[k]
-        return int(k)
+            path = self.step[c[:, None], b]; path = np.where(self.age.T[b] > 25, path[..., :1], path) + s.T[b]
+            at = b[:, None], c; new, old = path.max(2).T, s[at]; better = new > old
+            s[at] = np.where(better, new, old); back[at] = np.where(better, path.argmax(2).T, -1); self.age[at] *= ~better
+        s += row; k = int(s.argmax()); s -= s.flat[k]; return k
 
 # %% ../../nbs/14_encoders.espeak_mini.ipynb #9b899048
 def spans(

@@ -9,7 +9,7 @@ __all__ = ['FACE', 'ROUND', 'PARTS', 'BEYOND', 'channel_effect', 'channel_solver
 
 # %% ../../nbs/49_explore.decode.ipynb #759eb5df
 import json
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import numpy as np

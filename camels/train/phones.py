@@ -584,8 +584,9 @@ def any_posterior(
 ): # (log score of all paths [b], posterior of the classes [t b c])
     "Forward and backward over all paths, scaled frame by frame."
     top = e.max(2, keepdim=True).values; p, a, T = (e-top).exp(), step.exp(), len(e); fw, bw, size = torch.empty_like(e), torch.empty_like(e), torch.empty(T, e.shape[1], 1)
+    x = p[0]
     for i in range(T):
-        x = (x@a)*p[i] if i else p[0]
+        x = (x@a)*p[i] if i else x
         size[i] = x.sum(1, keepdim=True); x = fw[i] = x/size[i]
     x = bw[-1] = torch.ones_like(x)
     for i in range(T-2, -1, -1): x = bw[i] = ((x*p[i+1])@a.T)/size[i+1]
