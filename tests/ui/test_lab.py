@@ -68,7 +68,6 @@ def test_the_start_page_leads_to_a_tutorial_whose_apps_answer_in_their_cells(pag
 
     explorer = page.locator(".explorer[data-theme]"); explorer.scroll_into_view_if_needed(timeout=60000); expect(explorer.locator(".pane.right .title")).to_contain_text("after stage C", timeout=LONG)
     explorer.locator(".legend button", has_text="video").click(); expect(explorer.get_by_label("Show", exact=True)).to_have_value("video", timeout=LONG)                        # there and back through the kernel
-    explorer.focus(); page.keyboard.press("ArrowRight"); expect(explorer.locator(".near")).to_contain_text("neighbours and ranks", timeout=LONG)                               # answered by threads of the kernel
 
     handle = page.locator(".widget-slider .noUi-handle").first; handle.scroll_into_view_if_needed(timeout=60000); said = page.locator(".widget-html-content, .widget-html").last
     expect(said).to_contain_text("pride", timeout=LONG); before = said.inner_text(); handle.focus(); page.keyboard.press("ArrowLeft"); expect(said).not_to_have_text(before, timeout=LONG)
