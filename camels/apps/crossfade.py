@@ -20,7 +20,7 @@ from panel.custom import JSComponent
 
 from ..animate import FORMATS, Performance, save_animation, save_mp4
 from .expression import BAD, SOFT, Words, heading, ink, plain
-from .state import AXES, CrossfadeState
+from .state import AXES, CrossfadeState, one_thread
 from ..arkit import ARKIT, GROUPS
 from ..core import EMOTIONS, CamelsError
 from ..viz import ACCENT, INK, MANY, OKABE_ITO
@@ -119,7 +119,7 @@ VOICES = {"American": "en-us", "American, a woman": "en-us+f2", "British": "en-g
 class CrossfadeApp(pn.viewable.Viewer):
     "Type it, hear it, scrub it, save it."
     def __init__(self, **kw): # of `CrossfadeState`
-        pn.extension(inline=True); super().__init__(); s = self.state = CrossfadeState(**kw)
+        pn.extension(inline=True); one_thread(); super().__init__(); s = self.state = CrossfadeState(**kw)
         if (p := s.speak()) is None: raise CamelsError(s.status)
         self.film = Film(width=330, height=330, margin=(0, 0, 6, 0)); self.film.film = self.film.show(p); self.curves = Curves(p, self.go); self.count = 0
         self.note = Words(html=at_playhead(p, 0), width=330, height=88, margin=(0, 0, 4, 0)); self.line = Words(html=self.status_line(s.status, s.failed), width=330, height=44, margin=(0, 0, 4, 0)); s.param.watch(lambda *_: setattr(self.line, "html", self.status_line(s.status, s.failed)), ["status", "failed"])

@@ -14,7 +14,7 @@ import panel as pn
 import param
 
 from .expression import BAD, SOFT, TRACK, Pace, Words, face_image, heading, image_url, live_face
-from .state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset
+from .state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset, one_thread
 from ..arkit import ARKIT, DOES
 from ..face.anchors import anchors
 from ..viz import ACCENT, INK
@@ -88,7 +88,7 @@ class PresetEditorApp(pn.viewable.Viewer):
     "Edit one face: 52 sliders, before and after, what it comes near, and a file to keep it in."
     view = param.Selector(default="picture", objects=["picture", "avatar"], doc="what shows the face", constant=True)
     def __init__(self, view="picture", preset="joy_L3", file="my_presets.json"):
-        pn.extension(inline=True)
+        pn.extension(inline=True); one_thread()
         super().__init__(view=view); s = self.state = PresetState(preset)
         self.sliders, self.before, self.after = ChannelSliders(s), live_face(view, 330), live_face(view, 330)
         self.near, self.note, self.status = Words(height=130, width=672, margin=(6, 0, 0, 0)), Words(height=40, width=672, margin=(2, 0)), Words(height=40, width=672, margin=(4, 0))

@@ -11,7 +11,7 @@ import functools, html
 import panel as pn
 
 from .expression import BAD, SOFT, Words, face_image, heading, image_url
-from .state import EmotionState
+from .state import EmotionState, one_thread
 from ..core import EMOTIONS
 from ..face.compiler import compile_face
 from ..text.albert import Emotion, get_text_model
@@ -47,7 +47,7 @@ class EmotionApp(pn.viewable.Viewer):
     "A text's sentences with their emotions and faces."
     MOST = 60 # sentences drawn; all are judged
     def __init__(self, model="microalbert", **kw): # model: a name, or a `TextModel`; kw: of `EmotionState`
-        pn.extension(inline=True); super().__init__(); s = self.state = EmotionState(**kw)
+        pn.extension(inline=True); one_thread(); super().__init__(); s = self.state = EmotionState(**kw)
         self.model = get_text_model(model) if isinstance(model, str) else model
         self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Text", sizing_mode="stretch_width", height=88, max_length=200_000, margin=(0, 0, 6, 0)); self.area.description = None
         self.button = pn.widgets.Button(name="Read", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(0, 10, 0, 0)); self.button.on_click(lambda *_: self.read())

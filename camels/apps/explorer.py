@@ -22,7 +22,7 @@ import panel as pn
 import param
 from panel.custom import JSComponent
 
-from .state import LINES, LINKED, PROJECTIONS, ExplorerState, find, from_query, matched, to_query
+from .state import LINES, LINKED, PROJECTIONS, ExplorerState, find, from_query, matched, one_thread, to_query
 from ..core import CamelsError, RunFolder, WindowConfig, cache_dir, fingerprint, write_json
 from ..encoders.face import decode_video
 from ..explore.decode import BEYOND, Decoder, Truth, between, channel_weights, face_errors, heard, mean_point, prosody_error, prosody_names, prosody_rows, slots_of
@@ -690,7 +690,7 @@ class Explorer(pn.viewable.Viewer):
         height:int=700, # pixels
         **kw,         # of `ExplorerState`
     ):
-        pn.extension(inline=True); super().__init__(); self.args = run, others, query, kw
+        pn.extension(inline=True); one_thread(); super().__init__(); self.args = run, others, query, kw
         self.page = ExplorerPage(self.heard, sizing_mode="stretch_width", height=height, min_width=900, theme="dark" if pn.config.theme == "dark" else "auto"); self.later, self.state, self.large, self.asked, self.wanted, self.asking, self.near = Later(), None, None, {}, None, None, None
         self.open()
     def __panel__(self): return self.page

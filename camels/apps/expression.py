@@ -22,7 +22,7 @@ from jaxtyping import Float
 from panel.custom import JSComponent
 
 from .avatar import Avatar
-from .state import AXES, PARTS, ExpressionState, expression_json, expression_python, face_layers, nearest_anchors
+from .state import AXES, PARTS, ExpressionState, expression_json, expression_python, face_layers, nearest_anchors, one_thread
 from ..arkit import ARKIT, DOES, GROUPS
 from ..core import CamelsError
 from ..face.anchors import LEVELS, anchors
@@ -275,7 +275,7 @@ class ExpressionApp(pn.viewable.Viewer):
     "An emotion at a place in valence, arousal and dominance, and the face the compiler makes of it."
     view = param.Selector(default="picture", objects=["picture", "avatar"], doc="what shows the face", constant=True)
     def __init__(self, view="picture", **kw): # kw: of `ExpressionState`
-        pn.extension(inline=True)
+        pn.extension(inline=True); one_thread()
         super().__init__(view=view); s = self.state = ExpressionState(**kw)
         self.face, self.plane, self.bars = live_face(view, 310), VADPlane(s), ChannelBars()
         self.layers, self.take, self.note = FaceLayers(labels=list(PARTS), chosen=s.part, width=88, height=310, margin=(0, 0, 0, 8)), TakeAway(min_width=208, height=350, margin=0, sizing_mode="stretch_width"), Words(sizing_mode="stretch_width", height=20, margin=(0, 5))

@@ -6,10 +6,11 @@
 __all__ = ['PROJECTIONS', 'LINES', 'LINKED', 'AXES', 'PARTS', 'SIDEWAYS', 'WIDTH', 'TEXT', 'MOST_WORDS', 'SAMPLE',
            'ExplorerState', 'run_paths', 'class_columns', 'matched', 'find', 'to_query', 'from_query',
            'ExpressionState', 'face_layers', 'nearest_anchors', 'expression_json', 'expression_python', 'PresetState',
-           'estimated_vad', 'preset_place', 'preset_neighbours', 'save_preset', 'CrossfadeState', 'EmotionState']
+           'estimated_vad', 'preset_place', 'preset_neighbours', 'save_preset', 'CrossfadeState', 'EmotionState',
+           'one_thread', 'main_shell']
 
 # %% ../../nbs/80_apps.state.ipynb #1069f7cc
-import json
+import json, sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode
 
@@ -314,3 +315,10 @@ class EmotionState(param.Parameterized):
         self.param.update(segments=found, failed=False, status=f"{len(found)} sentence{'s'*(len(found) != 1)}")
     @property
     def tagged(self)->str: "The text with its tags."; return " ".join(f"{e.tag()} {e.text}" for e in self.segments)
+
+# %% ../../nbs/80_apps.state.ipynb #58269f02
+def one_thread()->None:
+    "In a notebook's kernel, let the thread that runs the cells hear all that pages say."
+    if "ipykernel.comm.comm" in sys.modules: sys.modules["ipykernel.comm.comm"].BaseComm._reply_subshell_for = main_shell
+
+def main_shell(comm, data, default)->None: "Which thread of the kernel hears a message of `comm`: None is the one that runs the cells."

@@ -20,6 +20,7 @@ from fastcore.basics import patch
 from panel.custom import JSComponent
 
 from .expression import BAD, CHOSEN, SOFT, Words, heading, hover_text, ink, plain
+from .state import one_thread
 from ..core import CamelsError, parse_overrides
 from ..runs import LatentFilm, RunView, ago, ask_weight, charts, find_runs, line_of, resume_run, start_run, stop_run, weights_now
 from ..train.learner import ask
@@ -307,7 +308,7 @@ class Desk(pn.viewable.Viewer):
 class TrainingApp(pn.viewable.Viewer):
     "Start, pause, stop, resume and watch trainings."
     def __init__(self, features=None, out=None, run=None, period_s:float=1.5, **kw): # run: a run folder, or a list of them; period_s: seconds between looks
-        pn.extension(inline=True); super().__init__(**kw); s = self.state = TrainingState(features, out, run); self.period_s, self.beats, self.seen, self.free_at = period_s, {}, {}, 0.
+        pn.extension(inline=True); one_thread(); super().__init__(**kw); s = self.state = TrainingState(features, out, run); self.period_s, self.beats, self.seen, self.free_at = period_s, {}, {}, 0.
         self.charts, self.maps, self.numbers = Charts(), Maps(s), Words(sizing_mode="stretch_width", margin=(0, 0, 6, 0)); self.panel = Desk(s)
         self.show = pn.widgets.RadioButtonGroup(options={t: k for k, t in SHOWS.items()}, value=s.show, margin=(0, 0, 6, 0), button_type="default", width=360, stylesheets=[CHOSEN]); self.show.link(s, value="show")
         s.param.watch(lambda *_: self.soon(), ["ticked", "chosen", "show", "runs", "frame"]); self.draw()

