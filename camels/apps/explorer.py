@@ -8,8 +8,9 @@ __all__ = ['JS_TOOLS', 'JS_PANE', 'JS_DRAW', 'JS_HAND', 'JS_CARD', 'JS_FACE', 'J
            'LatentFace', 'on', 'face', 'frame', 'voice', 'phones', 'ExplorerPage', 'classes', 'legend_of',
            'selection_frame', 'table_of', 'views_file', 'saved_views', 'save_view', 'run_figures', 'Later', 'Panes',
            'LargeMap', 'Explorer', 'page_query', 'about', 'changed', 'moved', 'recolour', 'redraw', 'request',
-           'stretched', 'stage_title', 'describe', 'decode', 'has_face', 'large_detail', 'take', 'hover', 'play',
-           'choose_class', 'end', 'spread', 'draw', 'overlay', 'lasso', 'pick', 'export', 'save', 'follow']
+           'stretched', 'stage_title', 'describe', 'decode', 'recall', 'face_words', 'has_face', 'large_detail', 'take',
+           'hover', 'play', 'choose_class', 'end', 'spread', 'draw', 'overlay', 'lasso', 'pick', 'export', 'save',
+           'follow']
 
 # %% ../../nbs/81_apps.explorer.ipynb #30af2b89
 import asyncio, io, json, tempfile, threading
@@ -359,6 +360,8 @@ const facePanel = page => {
   const ends = ["a", "b"].map(k => el("button", {type: "button", onclick: () => { page.post({axis: k}); ask({of: "line"}) }})), line = el("label", {className: "line"}, el("span", {textContent: "A"}), alpha, el("span", {textContent: "B"}), at)
   const pictures = el("div", {className: "pictures"}), errors = el("div", {className: "errors"}), voice = el("div", {className: "voice", tabIndex: 0, "aria-label": "prosody"}), note = el("div", {className: "note", role: "status"})
   const box = el("div", {className: "face"}, el("div", {className: "asks"}, of, from, ...ends, line, el("label", {className: "line"}, el("span", {textContent: "frame at"}), t, when), note), el("div", {className: "shown"}, pictures, errors, voice))
+  const recall = w => { const [of, from, seconds, place] = w.split(","); Object.assign(want, {of, from, t: +seconds, alpha: +place}); t.value = want.t; alpha.value = want.alpha }
+  if (model.face.want) recall(model.face.want)
   const fill = (s, list, value) => { const key = JSON.stringify(list); if (s.dataset.list !== key) { s.dataset.list = key; s.replaceChildren(...list.map(([v, text]) => el("option", {value: v, textContent: text}))) } s.value = value }
   page.slide = (v, done) => { alpha.value = v; ask({alpha: clamp(v, -.25, 1.25), quick: !done}); page.panes.forEach(p => p.draw()) }
   const marks = () => {
@@ -371,7 +374,8 @@ const facePanel = page => {
   const grid = (head, rows, cls) => el("table", {className: cls}, el("thead", {}, el("tr", {}, ...head.map(h => el("th", {textContent: h, scope: "col"})))), el("tbody", {}, ...rows.map(r => el("tr", {title: r.title || ""}, ...r.cells.map(c => el("td", {textContent: c}))))))
   const phone = x => el("span", {textContent: x.label, title: `${x.start_s.toFixed(2)}–${x.end_s.toFixed(2)} s, probability ${x.p.toFixed(2)}`, style: `opacity:${(.4 + .6*x.p).toFixed(2)}`})
   page.face = () => {
-    const f = model.face; sent = 0; if (f.from) want.from = f.from; note.textContent = f.trouble || ""; marks(); if (page.axis) page.panes.forEach(p => p.draw())
+    const f = model.face; if (f.want) { recall(f.want); return ask({quick: false}) }
+    sent = 0; if (f.from) want.from = f.from; note.textContent = f.trouble || ""; marks(); if (page.axis) page.panes.forEach(p => p.draw())
     box.dataset.of = f.of || ""; box.dataset.n = (+box.dataset.n || 0) + 1
     if (f.empty || f.trouble) { pictures.replaceChildren(el("div", {className: "empty", textContent: f.empty || f.hint || ""})); errors.replaceChildren(); voice.replaceChildren() } else if (f.of) { shown(f) }
     if (again) { again = false; ask({}) }
@@ -702,6 +706,7 @@ class Explorer(pn.viewable.Viewer):
         try: self.state = s = ExplorerState(run, others, **kw); wrong = from_query(s, query or page_query()); self.start()
         except CamelsError as e: self.page.param.update(error=dict(what=e.what, where=str(e.where or ""), hint=e.hint), meta=name); return
         self.page.error = {}
+        if s.face: self.recall()
         if wrong: self.say("This link could not be followed wholly: " + "; ".join(wrong))
     def say(self, text:str): self.page.message = [text, self.page.message[1] + 1]
     def start(self):
@@ -821,6 +826,7 @@ def decode(self, m:dict|None):
     "What the face drawer wants to see: of, from, alpha, t; None where it is closed."
     self.wanted = m; s = self.state
     if not m or self.large: return
+    if not m.get("quick"): s.face = face_words(m)
     of = m.get("of", "moment"); rows = s.selection if of == "mean" else [s.current]*(s.current >= 0) if of == "moment" else []; ends = [len(s.axis_a), len(s.axis_b)]
     ask = dict(of=of, rows=list(rows), a=list(s.axis_a) if of == "line" else [], b=list(s.axis_b) if of == "line" else [], alpha=float(m.get("alpha", .5)), t=round(max(0., float(m.get("t", 1.)))*WindowConfig().fps)/WindowConfig().fps, quick=bool(m.get("quick")), stage=s.right if self.panes.same_run("right") else s.left) | {"from": m.get("from", "video")}
     empty = {"moment": "" if rows else EMPTY_FACE[0], "mean": "" if rows else EMPTY_FACE[1], "line": "" if all(ends) else EMPTY_FACE[2]}[of]; self.asking = ask
@@ -832,6 +838,11 @@ def decode(self, m:dict|None):
 
 EMPTY_FACE = ("Click a point: the face that it stands for appears here, beside the true one.", "Nothing is selected: draw a lasso, and the mean of its moments is decoded here.",
               "Two ends are needed: click a moment, or draw a lasso, and press A; then another, and press B. The slider leads from one to the other.")
+
+@on(Explorer)
+def recall(self): "Have the page ask for the face of a saved view."; self.page.face = dict(want=self.state.face or "moment,video,1.00,0.50", count=self.page.face.get("count", 0) + 1)
+
+def face_words(m:dict)->str: "What the drawer wants, as a view's address keeps it; nothing where it is as at the start."; w = f"{m.get('of', 'moment')},{m.get('from', 'video')},{m.get('t', 1):.2f},{m.get('alpha', .5):.2f}"; return w*(w != "moment,video,1.00,0.50")
 
 def has_face(v:View)->bool:
     "Whether the last checkpoint of a view can be decoded to a face."
@@ -928,7 +939,8 @@ def follow(self, name:str):
     "Open a saved view."
     q = saved_views(self.state.view()).get(name)
     if q is None: raise CamelsError(f"no saved view {name!r}", "views")
-    self.state.take(dict(selection=[], current=-1, axis_a=[], axis_b=[], facet_by="none", colour_by="modality", projection="pca", lines="current", query="", modality=self.state.view().modalities[0] if self.large else "all"))
+    self.state.take(dict(selection=[], current=-1, axis_a=[], axis_b=[], facet_by="none", colour_by="modality", projection="pca", lines="current", query="", face="", modality=self.state.view().modalities[0] if self.large else "all"))
     if wrong := from_query(self.state, q): self.say("; ".join(wrong))
+    self.recall()
 
 ExplorerApp = Explorer # the name that the home page knows

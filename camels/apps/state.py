@@ -28,7 +28,7 @@ from ..face.compiler import frozen_compiler
 # %% ../../nbs/80_apps.state.ipynb #77a612d9
 PROJECTIONS = ("pca", "umap", "tsne", "axis")
 LINES = ("current", "selection", "all", "none")
-LINKED = ("left_run", "left", "right_run", "right", "projection", "modality", "colour_by", "facet_by", "lines", "query", "current", "selection", "axis_a", "axis_b")
+LINKED = ("left_run", "left", "right_run", "right", "projection", "modality", "colour_by", "facet_by", "lines", "query", "current", "selection", "axis_a", "axis_b", "face")
 
 # %% ../../nbs/80_apps.state.ipynb #3412b52c
 class ExplorerState(param.Parameterized):
@@ -45,6 +45,7 @@ class ExplorerState(param.Parameterized):
     selection = param.List([], item_type=int, doc="selected moments: rows of the left view")
     current = param.Integer(-1, doc="the moment that is looked at; -1 for none")
     axis_a = param.List([], item_type=int, doc="moments at 0 of the linear axis"); axis_b = param.List([], item_type=int, doc="moments at 1")
+    face = param.String("", regex=r"^$|^(moment|mean|line),\w+,\d+(\.\d+)?,-?\d+(\.\d+)?$", doc="what the face drawer decodes: of, through which modality, seconds into the window, place on the axis")
     def __init__(self, run, others=(), **kw):
         super().__init__(run=str(run)); self.paths, self._views = run_paths(run, others), {}
         names = list(self.paths); self.param.left_run.objects = self.param.right_run.objects = names

@@ -14,7 +14,7 @@ import numpy as np
 import panel as pn
 import param
 from bokeh.events import Pan, Tap
-from bokeh.models import ColumnDataSource, Range1d, Span
+from bokeh.models import ColumnDataSource, Label, Range1d, Span
 from panel.custom import Children, JSComponent
 
 from ..animate import Performance, hear, perform, quiet_around, speak_segments
@@ -156,7 +156,7 @@ class Strips(pn.viewable.Viewer):
         jaw.text("x", "y", "text", source=self.sources["words"], text_font_size="11px", text_color=ink(), text_baseline="top"); jaw.yaxis.ticker = [0, .5, 1]; gap.yaxis.ticker = [0, .2, .4, .6]
         for f, k in ((jaw, "jaw"), (gap, "gap")): f.multi_line("xs", "ys", source=self.sources[k], color="colour", line_width="width", line_alpha=.9, **(dict(legend_field="name") if k == "gap" else {}))
         l = gap.legend; l.orientation = "horizontal"; l.location = "top_right"; l.padding = l.margin = 2; l.label_text_font_size = "11px"; l.label_text_color = ink(); l.background_fill_alpha = l.border_line_alpha = 0; l.spacing = 12
-        gap.add_layout(Span(location=CLOSED, dimension="width", line_color=INK, line_dash="dotted", line_width=1))
+        gap.add_layout(Span(location=CLOSED, dimension="width", line_color=INK, line_dash="dotted", line_width=1)); gap.add_layout(Label(x=0, y=CLOSED, x_offset=3, y_offset=1, text="closed", text_font_size="10px", text_color=INK))
         self.figures = [jaw, gap]
         for f in self.figures:
             self.heads.append(Span(location=0, dimension="height", line_color=ACCENT, line_width=2)); f.add_layout(self.heads[-1])

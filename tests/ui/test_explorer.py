@@ -222,6 +222,8 @@ def test_drag_a_point_and_see_the_face_change(page, url):
         app.mouse.move(x, y)
         if canvas.evaluate("c => c.style.cursor") == "ew-resize": break
     answered(app, lambda: (app.mouse.down(), app.mouse.move(x + 90, y, steps=4), app.mouse.up())); app.wait_for_timeout(800); assert picture(app) != was and float(app.locator(".face .line .num").first.inner_text()) > -.1
+    address, at = app.url, app.locator(".face .line .num").first.inner_text(); assert "face=line%2Cvideo%2C1.00%2C" + at in address      # the drawer is part of the view
+    app = shown(page, address); expect(app.get_by_label("What is decoded")).to_have_value("line", timeout=30000); expect(app.locator(".face .line .num").first).to_have_text(at); expect(app.locator(".face figure img")).to_have_count(2, timeout=60000)
 
 
 def test_the_mean_of_a_selection_and_a_run_whose_features_are_gone(page, url):
