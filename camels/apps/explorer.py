@@ -673,6 +673,8 @@ class LargeMap:
         xy = self.xy if xy is None else xy; names, group = classes(self.view, by, [self.modality]); self.raster = Raster(xy, group, [colour_map(names)[k] for k in names])
     def choose(self, rows): self.chosen = Raster(self.xy[rows], self.raster_groups(rows), [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in self.raster.palette.astype(int)]) if len(rows) and np.isfinite(self.xy[rows]).any() else None
     def raster_groups(self, rows): g = np.zeros(len(self.xy), np.uint8); g[self.raster.rows] = self.raster.group; return g[rows]
+    @property
+    def home(self)->list: "x0, x1, y0, y1 around all points, with room for the words above and below."; b = self.raster.box; x, y = .04*(b[1] - b[0]), .1*(b[3] - b[2]); return [b[0] - x, b[1] + x, b[2] - y, b[3] + y]
     def picture(self, box, w:int, h:int)->dict: # {"url", "box"}
         "What is in the box, as a picture."
         import cv2
@@ -907,7 +909,7 @@ def spread(self):
 def draw(self, m:dict):
     "A part of a large map; remembered, to be drawn again when something changes."
     self.seen = m
-    if self.large and self.large.raster is not None and m["side"] == "left": self.page.param.update(image_left=self.large.picture(m["box"], m["w"], m["h"]), home_left=[float(x) for x in self.large.raster.box])
+    if self.large and self.large.raster is not None and m["side"] == "left": self.page.param.update(image_left=self.large.picture(m["box"], m["w"], m["h"]), home_left=self.large.home)
 
 @on(Explorer)
 def overlay(self):

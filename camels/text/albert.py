@@ -27,7 +27,7 @@ class AlbertSize:
     pairs: int = 16384     # vectors that pairs of pieces share
     embed: int = 128       # width of the tables
     hidden: int = 384      # width of a layer
-    ffn: int = 512         # width inside its two-layer net
+    ffn: int = 384         # width inside its two-layer net
     heads: int = 12        # attention heads
     layers: int = 3        # layers …
     groups: int = 2        # … made of so many sets of weights

@@ -196,7 +196,7 @@ def train_teacher(run, c:TextConfig, x:Texts, resume:bool=False, tell=print, k:i
     if resume and done.exists(): return read_teacher(done, c, x.labels.shape[1])
     torch.manual_seed(c.seed+k); t = Teacher(c.teacher, x.labels.shape[1], c.teacher_len); _start_heads(t, x); ids = t.read(x.texts); rows = np.setdiff1d(np.arange(len(ids)), x.kept)
     if c.teacher_start: t.load_state_dict(load_file(c.teacher_start))
-    opt = torch.optim.AdamW(layer_rates(t, c.teacher_lr, c.teacher_decay), weight_decay=.01); var = torch.tensor(np.nanvar(x.vad[rows], 0))
+    opt = torch.optim.AdamW(layer_rates(t, c.teacher_lr, c.teacher_decay), weight_decay=.01, fused=True); var = torch.tensor(np.nanvar(x.vad[rows], 0))
     rows = np.concatenate([rows, *[rows[np.isnan(x.emotions[rows, 0])]]*(c.teacher_bank-1)])
     def loss_of(b, rng):
         at = rows[b]; e, l, v = t(padded([ids[i] for i in at], t.tokenizer.pad_token_id)); go = torch.tensor(~np.isnan(x.emotions[at, 0])); loss = 0
@@ -388,7 +388,7 @@ def train_student(run, c:TextConfig, lessons:Lessons, tok, t:Teacher, resume:boo
     kept = borrow_words(st.net, tok, t, some); lost = borrow_layers(st.net, t, some[:1000], c.borrow) if c.borrow else []; tell(dict(table_kept=round(kept, 3), layers_lost=[round(o, 3) for o in lost]))
     with torch.no_grad(): st.net.head.bias[:len(EMOTIONS)] = torch.logit(torch.tensor(lessons.emotions.mean(0)).clamp(1e-3, .99)); st.more.weight.mul_(.1)
     deep = lambda n: "albert_layer_groups" in n; groups = [[p for n, p in st.named_parameters() if deep(n) == d] for d in (True, False)]
-    opt = torch.optim.AdamW([dict(params=g, lr=r) for g, r in zip(groups, (c.layer_lr, c.lr))], weight_decay=c.weight_decay, betas=(.9, .98)); var = torch.tensor(lessons.vad[lessons.weight > 1].var(0) if c.rating > 1 else lessons.vad.var(0))
+    opt = torch.optim.AdamW([dict(params=g, lr=r) for g, r in zip(groups, (c.layer_lr, c.lr))], weight_decay=c.weight_decay, betas=(.9, .98), fused=True); var = torch.tensor(lessons.vad[lessons.weight > 1].var(0) if c.rating > 1 else lessons.vad.var(0))
     T = lambda a, b: torch.tensor(a[b].astype(np.float32)); bce = F.binary_cross_entropy_with_logits
     def loss_of(b, rng):
         context = rng.random() < c.context   # a whole batch with earlier turns: one long text would pad all the others
