@@ -12,7 +12,7 @@ __all__ = ['KEYS', 'EMOJI', 'SMALL', 'CARD', 'TextConfig', 'Texts', 'read_texts'
 
 # %% ../../nbs/62_text.train.ipynb #5a1c8bce
 import argparse, json, platform, time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Callable
 
@@ -43,7 +43,7 @@ class TextConfig:
     teacher_start: str = ""    # file of weights that it goes on from
     teacher_len: int = 48      # word pieces read
     extra: int = 24_000        # unlabelled texts made for the student, half out of comments, half out of rated sentences
-    epochs: int = 6            # student's passes over all texts
+    epochs: int = 5            # student's passes over all texts
     batch: int = 96 
     lr: float = 1e-3           # of tables and heads
     layer_lr: float = 4e-4     # of the layers, which come from the teacher
@@ -52,6 +52,7 @@ class TextConfig:
     drop: float = .1
     trust: float = .6          # weight of the teacher's opinion beside the label
     rating: float = 2.         # weight of a rated VAD beside the teacher's opinion of other texts
+    balance: float = .5        # how much more a rare emotion weighs: its frequency to this power, turned over
     ngrams: float = .4         # weight of n-grams in the opinion of VAD, beside the teacher
     noise: float = .2          # share of texts that are misspelt
     context: float = .1        # share of batches that get someone else's words as turns before them
@@ -62,25 +63,26 @@ class TextConfig:
     threads: int = 1
     seed: int = 7
     data: str = "../shared/data" # folder with `goemotions` and `emobank`
+    more: tuple = ()           # files of JSON lines to learn from too: text, emotion, vad, dialogue, speaker
     net: AlbertSize = AlbertSize()
 
 # %% ../../nbs/62_text.train.ipynb #0ceaf042
 @dataclass
 class Texts:
-    "All that is learnt from: comments, then rated sentences."
+    "All that is learnt from: comments, rated sentences, then whatever else was given."
     texts: list        # normalised [n]
     emotions: np.ndarray # [n, 16], NaN where unlabelled
     labels: np.ndarray # [n, 28], NaN where unlabelled
     vad: np.ndarray    # [n, 3], NaN where unlabelled
     kept: np.ndarray   # rows set aside
+    turns: list        # [n] of what was said before: ("self" or "other", text), oldest first
 
 def read_texts(c:TextConfig, split:str="train")->Texts:
-    "GoEmotions and EmoBank in one table."
-    go, bank = get_sentences("goemotions", split, Path(c.data)/"goemotions"), get_sentences("emobank", split, Path(c.data)/"emobank")
-    nan = lambda k: np.full((len(bank), k), np.nan, np.float32)
-    kept = np.random.default_rng(0).permutation(len(go))[:round(c.part*len(go))]
-    return Texts([normalise(t) for t in go.texts + bank.texts], np.concatenate([go.emotions, bank.emotions]), np.concatenate([go.labels, nan(go.labels.shape[1])]),
-                 np.concatenate([go.vad, bank.vad]), kept)
+    "GoEmotions, EmoBank and, for training, the files of `more` in one table."
+    found = [get_sentences(k, split, Path(c.data)/k) for k in ("goemotions", "emobank")] + [get_sentences(f, split) for f in c.more if split == "train"]; n = found[0].labels.shape[1]
+    kept = np.random.default_rng(0).permutation(len(found[0]))[:round(c.part*len(found[0]))]; join = lambda f: np.concatenate([f(o) for o in found])
+    turns = [[("self" if who and who == me else "other", normalise(said)) for who, said in before] for o in found for me, before in zip(o.speakers, o.turns)]
+    return Texts([normalise(t) for o in found for t in o.texts], join(lambda o: o.emotions), join(lambda o: np.full((len(o), n), np.nan, np.float32) if o.labels is None else o.labels), join(lambda o: o.vad), kept, turns)
 
 # %% ../../nbs/62_text.train.ipynb #994fa841
 def epoch_batches(
@@ -160,7 +162,9 @@ class Teacher(nn.Module):
         d = 2*self.encoder.config.hidden_size
         self.drop, self.emotions, self.labels, self.vad = nn.Dropout(.1), nn.Linear(d, len(EMOTIONS)), nn.Linear(d, n_labels), nn.Linear(d, 3)
         self.encoder.get_input_embeddings().weight.requires_grad_(False)
-    def read(self, texts)->list: return self.tokenizer(list(texts), truncation=True, max_length=self.most)["input_ids"]
+    def read(self, texts, turns=())->list: # the text first, then what was said before it, newest first
+        sep = f" {self.tokenizer.sep_token} "; heard = [sep.join([t, *(said for _, said in reversed(before))]) for t, before in zip(texts, turns)] if turns else list(texts)
+        return self.tokenizer(heard, truncation=True, max_length=self.most)["input_ids"]
     def features(self, ids):
         mask = (ids != self.tokenizer.pad_token_id).long(); m = mask[..., None]
         h = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
@@ -194,15 +198,14 @@ def train_teacher(run, c:TextConfig, x:Texts, resume:bool=False, tell=print, k:i
     "Fine-tune the `k`-th teacher; its file is in the run folder when it is done."
     done = Path(run)/f"teacher{k+1 if k else ''}.safetensors"
     if resume and done.exists(): return read_teacher(done, c, x.labels.shape[1])
-    torch.manual_seed(c.seed+k); t = Teacher(c.teacher, x.labels.shape[1], c.teacher_len); _start_heads(t, x); ids = t.read(x.texts); rows = np.setdiff1d(np.arange(len(ids)), x.kept)
+    torch.manual_seed(c.seed+k); t = Teacher(c.teacher, x.labels.shape[1], c.teacher_len); _start_heads(t, x); ids = t.read(x.texts, x.turns); rows = np.setdiff1d(np.arange(len(ids)), x.kept)
     if c.teacher_start: t.load_state_dict(load_file(c.teacher_start))
-    opt = torch.optim.AdamW(layer_rates(t, c.teacher_lr, c.teacher_decay), weight_decay=.01, fused=True); var = torch.tensor(np.nanvar(x.vad[rows], 0))
-    rows = np.concatenate([rows, *[rows[np.isnan(x.emotions[rows, 0])]]*(c.teacher_bank-1)])
+    opt = torch.optim.AdamW(layer_rates(t, c.teacher_lr, c.teacher_decay), weight_decay=.01, fused=True); var = torch.tensor(np.nanvar(x.vad[rows], 0)).clamp(1e-3)
+    rows = np.concatenate([rows, *[rows[~np.isnan(x.vad[rows, 0])]]*(c.teacher_bank-1)])
     def loss_of(b, rng):
-        at = rows[b]; e, l, v = t(padded([ids[i] for i in at], t.tokenizer.pad_token_id)); go = torch.tensor(~np.isnan(x.emotions[at, 0])); loss = 0
-        y = lambda a: torch.tensor(a[at])
-        if go.any(): loss = loss + 16*F.binary_cross_entropy_with_logits(e[go], y(x.emotions)[go]) + 14*F.binary_cross_entropy_with_logits(l[go], y(x.labels)[go])
-        if not go.all(): loss = loss + 4*(~go).float().mean()*((v[~go] - y(x.vad)[~go]).square()/var).mean()
+        at = rows[b]; e, l, v = t(padded([ids[i] for i in at], t.tokenizer.pad_token_id)); loss = 0
+        for said, y, weigh in ((e, x.emotions[at], lambda a, b: 16*F.binary_cross_entropy_with_logits(a, b)), (l, x.labels[at], lambda a, b: 14*F.binary_cross_entropy_with_logits(a, b)), (v, x.vad[at], lambda a, b: 4*len(b)/len(at)*((a - b).square()/var).mean())):
+            if (known := ~np.isnan(y[:, 0])).any(): loss = loss + weigh(said[torch.tensor(known)], torch.tensor(y[known]))
         return loss
     fit(t, opt, loss_of, np.array([len(ids[i]) for i in rows]), c.teacher_epochs, c.teacher_batch, c.seed+k, Path(run)/"checkpoints"/done.name, resume, c.save_every, tell, bf16=c.bf16)
     with atomic_path(done) as p: save_file({k: v.contiguous() for k, v in t.state_dict().items()}, p)
@@ -211,14 +214,14 @@ def train_teacher(run, c:TextConfig, x:Texts, resume:bool=False, tell=print, k:i
 # %% ../../nbs/62_text.train.ipynb #4f6b828a
 def ask_teacher(
     t, # a Teacher, or a list of them
-    texts,
+    texts, turns=(),
     batch:int=64,
     bf16:bool=True,
     tell:Callable=None,
 ): # emotion logits [n 16], label logits [n 28], VAD [n 3], features [n d] float16
     "The teacher's opinion of texts; of several teachers the mean, and the first one's features."
-    if not isinstance(t, Teacher): said = [ask_teacher(o, texts, batch, bf16, tell) for o in t]; return [*(np.mean(o, 0) for o in list(zip(*said))[:3]), said[0][3]]
-    ids = t.eval().read(texts); order = np.argsort([len(i) for i in ids], kind="stable"); out = None
+    if not isinstance(t, Teacher): said = [ask_teacher(o, texts, turns, batch, bf16, tell) for o in t]; return [*(np.mean(o, 0) for o in list(zip(*said))[:3]), said[0][3]]
+    ids = t.eval().read(texts, turns); order = np.argsort([len(i) for i in ids], kind="stable"); out = None
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         for i in range(0, len(order), batch):
             k = order[i:i+batch]; z = t.features(padded([ids[j] for j in k], t.tokenizer.pad_token_id)); got = [*t.heads(z), z.half()]
@@ -328,6 +331,7 @@ class Lessons:
     thoughts: np.ndarray   # [n, k] target, unit variance
     says: np.ndarray       # [n] the one emotion that may be underlined by an emoji, or -1
     weight: np.ndarray     # [n] of the VAD target: a rating counts more than an opinion
+    turns: list = field(default_factory=list) # [n] of what was said before, where a dialogue is known
 
 def rated_ngrams(
     rated, vad:Float[np.ndarray, "n 3"], # sentences and their ratings
@@ -345,7 +349,7 @@ def make_lessons(c:TextConfig, x:Texts, t, tell=None, k:int=96)->Lessons:
     "Ask the teacher about the training texts and about invented ones."
     rows = np.setdiff1d(np.arange(len(x.texts)), x.kept); texts = [x.texts[i] for i in rows]; bank = np.isnan(x.emotions[rows, 0])
     for some, n in ((~bank, c.extra - c.extra//2), (bank, c.extra//2)): texts = texts + (invent([x.texts[i] for i in rows[some]], n, c.seed) if some.any() else [])
-    e, l, v, z = ask_teacher(t, texts, bf16=c.bf16, tell=tell); s = lambda o: 1/(1 + np.exp(-o))
+    turns = [x.turns[i] for i in rows] + [()]*(len(texts) - len(rows)); e, l, v, z = ask_teacher(t, texts, turns, bf16=c.bf16, tell=tell); s = lambda o: 1/(1 + np.exp(-o))
     def mix(own, opinion, trust): own = np.concatenate([own[rows], np.full((len(texts)-len(rows), own.shape[1]), np.nan, np.float32)]); return np.where(np.isnan(own), opinion, trust*opinion + (1-trust)*np.nan_to_num(own)).astype(np.float32)
     some = z[::max(1, len(z)//20_000)].astype(np.float32); mean = some.mean(0); axes = np.linalg.svd(some - mean, full_matrices=False)[2][:k].T
     thoughts = (z.astype(np.float32) - mean)@axes; thoughts /= thoughts[:, :1].std()
@@ -354,7 +358,7 @@ def make_lessons(c:TextConfig, x:Texts, t, tell=None, k:int=96)->Lessons:
     weight = np.ones(len(texts), np.float32); rated = np.zeros(len(texts), bool); rated[:len(rows)] = ~np.isnan(x.vad[rows, 0]); weight[rated] = c.rating
     n, m = rated_ngrams([texts[i] for i in np.flatnonzero(rated)], x.vad[rows][rated[:len(rows)]], [texts[i] for i in np.flatnonzero(~rated)])
     v = (1-c.ngrams)*v; v[rated] += c.ngrams*n; v[~rated] += c.ngrams*m
-    return Lessons(texts, mix(x.emotions, s(e), c.trust), mix(x.labels, s(l), c.trust), mix(x.vad, v, .5), thoughts.astype(np.float16), says, weight)
+    return Lessons(texts, mix(x.emotions, s(e), c.trust), mix(x.labels, s(l), c.trust), mix(x.vad, v, .5), thoughts.astype(np.float16), says, weight, turns)
 
 # %% ../../nbs/62_text.train.ipynb #c8bfd9eb
 def disguise(c:TextConfig, lessons:Lessons, k:int, rng, context:bool=False)->str:
@@ -362,6 +366,7 @@ def disguise(c:TextConfig, lessons:Lessons, k:int, rng, context:bool=False)->str
     t, emotion = lessons.texts[k], lessons.says[k]
     if rng.random() < c.noise: t = misspell(t, rng)
     if emotion >= 0 and rng.random() < c.emoji: o = EMOJI[EMOTIONS[emotion]]; t = normalise(t + " " + o[rng.integers(len(o))])
+    if lessons.turns and lessons.turns[k] and rng.random() < .75: return with_context(t, lessons.turns[k])
     if not context: return f"{SELF} {t}"
     turns = [(("self", "other")[rng.integers(2)], lessons.texts[rng.integers(len(lessons.texts))][:80]) for _ in range(rng.integers(1, 3))]
     return with_context(t, turns)
@@ -388,12 +393,13 @@ def train_student(run, c:TextConfig, lessons:Lessons, tok, t:Teacher, resume:boo
     kept = borrow_words(st.net, tok, t, some); lost = borrow_layers(st.net, t, some[:1000], c.borrow) if c.borrow else []; tell(dict(table_kept=round(kept, 3), layers_lost=[round(o, 3) for o in lost]))
     with torch.no_grad(): st.net.head.bias[:len(EMOTIONS)] = torch.logit(torch.tensor(lessons.emotions.mean(0)).clamp(1e-3, .99)); st.more.weight.mul_(.1)
     deep = lambda n: "albert_layer_groups" in n; groups = [[p for n, p in st.named_parameters() if deep(n) == d] for d in (True, False)]
-    opt = torch.optim.AdamW([dict(params=g, lr=r) for g, r in zip(groups, (c.layer_lr, c.lr))], weight_decay=c.weight_decay, betas=(.9, .98), fused=True); var = torch.tensor(lessons.vad[lessons.weight > 1].var(0) if c.rating > 1 else lessons.vad.var(0))
+    opt = torch.optim.AdamW([dict(params=g, lr=r) for g, r in zip(groups, (c.layer_lr, c.lr))], weight_decay=c.weight_decay, betas=(.9, .98), fused=True); var = torch.tensor(lessons.vad[lessons.weight > 1].var(0) if c.rating > 1 else lessons.vad.var(0)).clamp(1e-3)
     T = lambda a, b: torch.tensor(a[b].astype(np.float32)); bce = F.binary_cross_entropy_with_logits
+    weigh = lambda y: (lambda w: w/w.mean())(torch.tensor(y.mean(0)).clamp(1e-3).float()**-c.balance); rare, rarer = weigh(lessons.emotions), weigh(lessons.labels)
     def loss_of(b, rng):
         context = rng.random() < c.context   # a whole batch with earlier turns: one long text would pad all the others
         ids, types = encode_marked(tok, [disguise(c, lessons, k, rng, context) for k in b], c.net.max_len); e, v, l, z = st(ids, types)
-        return 16*bce(e, T(lessons.emotions, b)) + 7*bce(l, T(lessons.labels, b)) + 2*(((v - T(lessons.vad, b)).square()/var).mean(1)*T(lessons.weight, b)).mean() + 10*F.mse_loss(z, T(lessons.thoughts, b))
+        return 16*bce(e, T(lessons.emotions, b), rare) + 7*bce(l, T(lessons.labels, b), rarer) + 2*(((v - T(lessons.vad, b)).square()/var).mean(1)*T(lessons.weight, b)).mean() + 10*F.mse_loss(z, T(lessons.thoughts, b))
     lengths = np.array([len(o.ids) for o in tok.encode_batch(lessons.texts)])
     fit(st, opt, loss_of, lengths, c.epochs, c.batch, c.seed, Path(run)/"checkpoints/student.safetensors", resume, c.save_every, tell, bf16=c.bf16, stop=stop)
     return st.net.eval()
@@ -492,8 +498,8 @@ def ngram_baseline(x:Texts, dev:Texts, tell=None):
     from sklearn.linear_model import Ridge
     go, dgo = ~np.isnan(x.emotions[:, 0]), ~np.isnan(dev.emotions[:, 0]); rows = np.setdiff1d(np.flatnonzero(go), x.kept); pick = lambda t, k: [t[i] for i in k]
     peer = fit_ngrams(pick(x.texts, rows), x.emotions[rows], tell)
-    a, d = ngram_features(pick(x.texts, np.flatnonzero(~go)), pick(dev.texts, np.flatnonzero(~dgo)))
-    return peer(pick(x.texts, x.kept)), peer(pick(dev.texts, np.flatnonzero(dgo))), Ridge(alpha=2.).fit(a, x.vad[~go]).predict(d), peer
+    rated = ~np.isnan(x.vad[:, 0]); a, d = ngram_features(pick(x.texts, np.flatnonzero(rated)), pick(dev.texts, np.flatnonzero(~dgo)))
+    return peer(pick(x.texts, x.kept)), peer(pick(dev.texts, np.flatnonzero(dgo))), Ridge(alpha=2.).fit(a, x.vad[rated]).predict(d), peer
 
 # %% ../../nbs/62_text.train.ipynb #7c3b7fe1
 def speed(folder, texts, threads:int=1)->dict:
@@ -549,7 +555,7 @@ def write_card(
     note:str="",       # anything that a reader of the card should know
 )->None:
     "Write `card.md` from the figures."
-    folder = Path(folder); cfg = json.loads((folder/"config.json").read_text(encoding="utf-8")); recipe = {k: v for k, v in recipe.items() if k not in ("data", "net")}
+    folder = Path(folder); cfg = json.loads((folder/"config.json").read_text(encoding="utf-8")); recipe = {k: [Path(f).name for f in v] if k == "more" else v for k, v in recipe.items() if k not in ("data", "net")}
     old = cfg.get("figures", {}); figures = {**{k: old[k] for k in ("teacher", "ngrams") if k in old}, **figures}
     write_json(folder/"config.json", {**cfg, "version": version, "recipe": recipe, "note": note, "figures": figures})
     keys = dict(macro_f1="macro-F1, 16 emotions", ekman_f1="macro-F1, Ekman's groups of the 16", ekman_own_f1="macro-F1, Ekman's groups as GoEmotions' authors drew them",
@@ -584,7 +590,7 @@ Null: says the training frequencies whatever it reads. n-grams: TF-IDF of words,
 Probabilities sum to 1; what no emotion claims goes to neutral.
 
 Known limits: English; Reddit and news prose; labels are raters' impressions of writing, not what a writer felt; rare emotions (embarrassment, apology, fear) rest on few hundred examples.
-Neither corpus has dialogues, so earlier turns were only seen as someone else's unrelated words: the model learns to set them apart, not to draw on them. Words of other scripts are unknown words.
+Neither corpus has dialogues, so earlier turns were only seen as someone else's unrelated words: the model learns to set them apart, not to draw on them. Words of other scripts are unknown words. An emoji alone is often called neutral.
 Not for judging people.
 """
 
@@ -611,9 +617,9 @@ def _kept_lessons(path:Path, make)->Lessons:
     "The teacher's opinions, asked once."
     names = ("emotions", "labels", "vad", "thoughts", "says", "weight")
     if path.exists():
-        with np.load(path) as d: return Lessons(d["texts"].tobytes().decode().split("\n"), *(d[n] for n in names))
-    o = make()
-    with atomic_path(path) as p: np.savez(p, texts=np.frombuffer("\n".join(o.texts).encode(), np.uint8), **{n: getattr(o, n) for n in names})
+        with np.load(path) as d: words = [d[k].tobytes().decode() for k in ("texts", "turns")]; return Lessons(words[0].split("\n"), *(d[n] for n in names), json.loads(words[1]))
+    o = make(); written = lambda t: np.frombuffer(t.encode(), np.uint8)
+    with atomic_path(path) as p: np.savez(p, texts=written("\n".join(o.texts)), turns=written(json.dumps(o.turns)), **{n: getattr(o, n) for n in names})
     return o
 
 # %% ../../nbs/62_text.train.ipynb #2cf94329
