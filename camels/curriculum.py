@@ -505,7 +505,7 @@ def open_run(features, out, changes, resume): # (RunFolder, TrainConfig, Feature
     fs = as_features(features); cfg = checked(configure(configure(TrainConfig(), old["config"] if old else {}), changes))
     data = dict(fingerprint=fs.fingerprint, rows=len(fs), splits={s: len(fs.where(s)) for s in SPLITS}, widths=fs.widths)
     if not old: return RunFolder.create(out, cfg, cfg.seed, data, kind="curriculum", features=str(Path(features).resolve()) if isinstance(features, (str, Path)) else None, encoders=fs.encoders, threads=cfg.threads or torch.get_num_threads()), cfg, fs
-    if old["data"]["fingerprint"] != data["fingerprint"]: raise CamelsError(f"the run began with other features ({old['data']['rows']} rows, {old['data']['fingerprint']}), not these ({len(fs)} rows, {data['fingerprint']})", out, "start a new run")
+    if old["data"]["fingerprint"] != data["fingerprint"]: raise CamelsError(f"the run began with other features ({old['data']['rows']} rows, {old['data']['fingerprint']}), not these ({len(fs)} rows, {data['fingerprint']})", out, "give a new run folder (--out), or remove this one")
     if cfg != configure(TrainConfig(), old["config"]): raise CamelsError(f"the run began with other settings: {', '.join(changes)}", out, "resume without changes, or start a new run")
     return run, cfg, fs
 
