@@ -52,11 +52,13 @@ def missing_part(e:ModuleNotFoundError)->CamelsError:
 
 def main():
     "Entry point of `camels`: a `CamelsError` is one line and exit code 2."
-    try: sys.exit(app(standalone_mode=False) or 0)
+    try:
+        if (code := app(standalone_mode=False)) != 130: sys.exit(code or 0)
+        raise KeyboardInterrupt # Typer's word for Ctrl-C
     except CamelsError as e: complain(e); sys.exit(2)
     except ModuleNotFoundError as e: complain(missing_part(e)); sys.exit(2)
     except OSError as e: complain(CamelsError(e.strerror or str(e), e.filename)); sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort): err.print("stopped; the same command goes on from here"); sys.exit(130)
+    except (KeyboardInterrupt, typer.Abort): err.print("stopped; what is already written stays"); sys.exit(130)
     except Exception as e:
         if not hasattr(e, "format_message"): raise
         err.print(f"camels: {e.format_message()}", style="bold red", markup=False, soft_wrap=True); sys.exit(2)  # typer's own usage errors
@@ -424,7 +426,8 @@ def serve(
     "Serve the apps on this machine."
     from camels.apps.home import PAGES, serve_apps
     if what and what not in [p.name for p in PAGES] and (os.sep in what or Path(what).exists()): run, what = Path(what), "explorer"
-    serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show)
+    serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show,
+               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None)
 
 @app.command()
 def lab(

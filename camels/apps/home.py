@@ -83,6 +83,7 @@ def serve_apps(
     app:str="",     # open this app; the home page where none is named
     port:int=0,     # 0: a free port
     show:bool=True, # open the browser
+    tell=None,      # is told the address; it is printed by default
     **kw,           # passed on to `pn.serve`; address="0.0.0.0" opens it to the network
 ):
     "Serve all apps on this machine until stopped."
@@ -91,6 +92,6 @@ def serve_apps(
         from camels.explore.views import open_view
         open_view(run)  # a wrong folder is an error here, not a blank page
     port = port or free_port(); url = f"http://localhost:{port}/{app}"
-    print(f"open {url} and stop with Ctrl-C", flush=True)
+    (tell or (lambda url: print(f"open {url} and stop with Ctrl-C", flush=True)))(url)
     if show: threading.Timer(1., webbrowser.open, [url]).start()
-    return pn.serve(routes(run), port=port, show=False, title=f"CAMELS · {Path(run).name}" if run else "CAMELS", **{"address": "localhost", **kw})
+    return pn.serve(routes(run), port=port, show=False, verbose=False, title=f"CAMELS · {Path(run).name}" if run else "CAMELS", **{"address": "localhost", **kw})
