@@ -51,3 +51,16 @@ def test_another_process_is_kept_out(tmp_path):
     from camels.core import CamelsError
     from camels.curriculum import run_lock
     with run_lock(tmp_path), pytest.raises(CamelsError, match="another process"), run_lock(tmp_path): pass
+
+
+def test_kills_hit_a_job_that_has_become_quicker(tmp_path, monkeypatch):
+    import time
+    import camels.bench as bench
+    takes = [.6]                        # the first run fills caches, or shares the machine
+    def job(args, kill_after=None):
+        args.mkdir(exist_ok=True); t, takes[0] = takes[0], .05; late = kill_after is not None and kill_after < t
+        time.sleep(kill_after if late else t); return late
+    monkeypatch.setattr(bench, "_camels", job)
+    for seed in range(3):
+        takes[0] = .6; hits, equal, whole = bench.survive(lambda f: (f, f), lambda f: f.exists(), moments=3, seed=seed)
+        assert hits == equal == 3 and whole > .5
