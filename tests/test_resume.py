@@ -54,7 +54,6 @@ def test_another_process_is_kept_out(tmp_path):
 
 
 def test_kills_hit_a_job_that_has_become_quicker(tmp_path, monkeypatch):
-    import time
     import camels.bench as bench
     takes = [.6]                        # the first run fills caches, or shares the machine
     def job(args, kill_after=None):
