@@ -367,11 +367,13 @@ def make_lessons(c:TextConfig, x:Texts, t, tell=None, k:int=96)->Lessons:
 # %% ../../nbs/62_text.train.ipynb #a6b3816e
 def add_emoji(lessons:Lessons, copies:int)->Lessons: # with `copies` more lessons for each emoji
     "Emoji alone, each with the mean answer of its emotion's texts, the emotion itself nearly certain."
-    o, rows = lessons, {e: np.flatnonzero(lessons.says == EMOTIONS.index(e)) for e in EMOJI}; made = [(normalise(c*(1 + i%3)), e) for e, cs in EMOJI.items() if len(rows[e]) for c in cs for i in range(copies)]
-    if not made: return o
-    n, at = len(made), [EMOTIONS.index(e) for _, e in made]; mean = lambda a: (lambda m: np.stack([m[e] for _, e in made]).astype(a.dtype))({e: a[r].mean(0, dtype=np.float64) for e, r in rows.items() if len(r)})
-    emotions = .15*mean(o.emotions); emotions[np.arange(n), at] += .85; join = lambda a, b: np.concatenate([a, b.astype(a.dtype)])
-    return Lessons(o.texts + [t for t, _ in made], join(o.emotions, emotions), *(join(a, mean(a)) for a in (o.labels, o.vad, o.thoughts)), join(o.says, np.full(n, -1)), join(o.weight, np.ones(n)), o.turns and o.turns + [()]*n)
+    numbers = {EMOTIONS.index(e): cs for e, cs in EMOJI.items()}; made = [(normalise(c*(1 + i%3)), k) for k, cs in numbers.items() if (lessons.says == k).any() for c in cs for i in range(copies)]
+    if not made: return lessons
+    texts, at = zip(*made); at = np.array(at)
+    def mean(name): a = getattr(lessons, name); m = {k: a[lessons.says == k].mean(0, dtype=np.float64) for k in set(at)}; return np.stack([m[k] for k in at])
+    more = {n: mean(n) for n in ("emotions", "labels", "vad", "thoughts")} | dict(says=np.full(len(at), -1), weight=np.ones(len(at))); more["emotions"] = .15*more["emotions"] + .85*np.eye(len(EMOTIONS))[at]
+    joined = {n: np.concatenate([a := getattr(lessons, n), o.astype(a.dtype)]) for n, o in more.items()}
+    return Lessons([*lessons.texts, *texts], **joined, turns=lessons.turns and [*lessons.turns, *[()]*len(at)])
 
 # %% ../../nbs/62_text.train.ipynb #c8bfd9eb
 def disguise(c:TextConfig, lessons:Lessons, k:int, rng, context:bool=False)->str:
@@ -405,11 +407,13 @@ def train_student(run, c:TextConfig, lessons:Lessons, tok, t:Teacher, resume:boo
     torch.manual_seed(c.seed); st = Student(c, lessons.labels.shape[1], lessons.thoughts.shape[1]); some = lessons.texts[::20]
     kept = borrow_words(st.net, tok, t, some); lost = borrow_layers(st.net, t, some[:1000], c.borrow) if c.borrow else []; tell(dict(table_kept=round(kept, 3), layers_lost=[round(o, 3) for o in lost]))
     with torch.no_grad(): st.net.head.bias[:len(EMOTIONS)] = torch.logit(torch.tensor(lessons.emotions.mean(0)).clamp(1e-3, .99)); st.more.weight.mul_(.1)
-    for o, epochs, rate, name in ((lessons, c.epochs, 1., "student"), *[(add_emoji(lessons, c.alone), 1, c.last, "student_last")]*(c.alone > 0)):
-        _study(st, run, c, o, tok, epochs, rate, name, resume, tell)
+    learn = lambda name, *a: _study(st, c, tok, Path(run)/f"checkpoints/{name}.safetensors", resume, tell, *a)
+    learn("student", lessons, c.epochs, 1., c.seed)
+    if c.alone: learn("student_last", add_emoji(lessons, c.alone), 1, c.last, c.seed + 10)
     return st.net.eval()
 
-def _study(st, run, c, lessons, tok, epochs, rate, name, resume, tell):
+def _study(st, c, tok, checkpoint, resume, tell, lessons, epochs, rate, seed):
+    "`epochs` passes over the lessons, at so much of the recipe's learning rates."
     deep = lambda n: "albert_layer_groups" in n; groups = [[p for n, p in st.named_parameters() if deep(n) == d] for d in (True, False)]
     opt = torch.optim.AdamW([dict(params=g, lr=rate*r) for g, r in zip(groups, (c.layer_lr, c.lr))], weight_decay=c.weight_decay, betas=(.9, .98), fused=True); var = torch.tensor(lessons.vad[lessons.weight > 1].var(0) if c.rating > 1 else lessons.vad.var(0)).clamp(1e-3)
     T = lambda a, b: torch.tensor(a[b].astype(np.float32)); bce = F.binary_cross_entropy_with_logits
@@ -419,7 +423,7 @@ def _study(st, run, c, lessons, tok, epochs, rate, name, resume, tell):
         ids, types = encode_marked(tok, [disguise(c, lessons, k, rng, context) for k in b], c.net.max_len); e, v, l, z = st(ids, types)
         return 16*bce(e, T(lessons.emotions, b), rare) + 7*bce(l, T(lessons.labels, b), rarer) + 2*(((v - T(lessons.vad, b)).square()/var).mean(1)*T(lessons.weight, b)).mean() + 10*F.mse_loss(z, T(lessons.thoughts, b))
     lengths = np.array([len(o.ids) for o in tok.encode_batch(lessons.texts)])
-    fit(st, opt, loss_of, lengths, epochs, c.batch, c.seed + 10*(rate < 1), Path(run)/f"checkpoints/{name}.safetensors", resume, c.save_every, tell, bf16=c.bf16)
+    fit(st, opt, loss_of, lengths, epochs, c.batch, seed, checkpoint, resume, c.save_every, tell, bf16=c.bf16)
 
 # %% ../../nbs/62_text.train.ipynb #33010495
 def platt(
