@@ -87,6 +87,7 @@ class Sizes(NamedTuple):
     here: int = 0      # bytes of sound or picture that are there
     declared: int = 0  # bytes that the header states; 0 where it states none
     again: int = 0     # where a second recording begins; 0 where there is none
+    rate: int = 0      # bytes a second, where the header states them
 
 _CHUNKS = { # first bytes: (bytes of a name, of a size, byte order, bytes that a size counts itself, alignment, first chunk)
     b"RIFF": (4, 4, "little", 0, 2, 12), b"RF64": (4, 4, "little", 0, 2, 12), b"BW64": (4, 4, "little", 0, 2, 12),
@@ -111,11 +112,12 @@ def _chunk_sizes(f, size:int)->Sizes:
         name, length = head[:4], int.from_bytes(head[name_bytes:], order) - own
         body = at + len(head)
         if name == magic: return out._replace(again=at)
+        if name == b"fmt ": out = out._replace(rate=int.from_bytes(f.read(12)[8:], order))
         if name == b"ds64": long = int.from_bytes(f.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
             length = long if long and _unknown(length, width) else length
             if _unknown(length, width): return out
-            out = Sizes(max(0, min(length, size - body)), length)
+            out = out._replace(here=max(0, min(length, size - body)), declared=length)
         at = body + length + -length % align
     return out
 
@@ -429,6 +431,7 @@ def _stated_s(path:Path, c)->float:
     sizes = _sizes(path, _stamp(path))
     length = max(0., c.duration/av.time_base - _zero(c)) # Matroska's counts from 0, not from the first moment
     if not sizes.declared or _is(c, ("aiff", "au")): return length
+    if sizes.rate: return sizes.declared/sizes.rate
     return length*max(1., sizes.declared/max(sizes.here, 1)) # libav cuts the others' to what is there
 
 def _cut_off(path:Path, stated_s:float, end_s:float)->CamelsError:
