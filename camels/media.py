@@ -312,6 +312,7 @@ class Survey(NamedTuple):
     shifts_s: list # what is added to the times of each part
     starts: dict   # stream index: numbers of the packets that the second part and later ones begin with
     packets: dict  # stream index: how many packets
+    kinds: int = 1 # how many rates and layouts the heads of raw AAC packets name
 
 class _Parts:
     "Finds the places where the times of a file's streams start again."
@@ -357,14 +358,15 @@ class _Parts:
 @functools.lru_cache(64)
 def _surveyed(path:Path, stamp:tuple)->Survey:
     "Read through a file without decoding; `stamp` changes with the file."
-    parts = _Parts()
+    parts, kinds = _Parts(), set()
     with open_media(path) as c:
-        zero = _zero(c)
+        zero, raw = _zero(c), _is(c, ("aac",))
         known = {s.index for kind in ("audio", "video") for s in _real(c, kind)}
         with contextlib.suppress(av.error.FFmpegError):
             for p in c.demux():
                 if not p.size or p.stream_index not in known: continue
                 parts.packets[p.stream_index] = parts.packets.get(p.stream_index, 0) + 1
+                if raw and p.size > 7: kinds.add((memoryview(p)[2] & 0x3d, memoryview(p)[3] >> 6)) # rate and channels
                 t = p.dts if p.dts is not None else p.pts
                 if t is None: continue
                 shown = p.pts if p.pts is not None else t
@@ -373,7 +375,7 @@ def _surveyed(path:Path, stamp:tuple)->Survey:
         shifts, end = parts.shifts_s(zero)
         if not end and (v := _real(c, "video")): # a raw stream without times
             end = float(parts.packets.get(v[0].index, 0)/(v[0].average_rate or 25))
-    return Survey(end, shifts, parts.starts, parts.packets)
+    return Survey(end, shifts, parts.starts, parts.packets, max(1, len(kinds)))
 
 def _survey(path:Path)->Survey: return _surveyed(Path(path), _stamp(path))
 
@@ -574,6 +576,7 @@ def _odd(path:Path, c)->list[str]:
         if (n := len(_real(c, kind))) > 1:
             out.append(f"{n} streams of {noun}: number {_choice(path, kind, _stamp(path)) + 1} is read")
     if survey := _joins(path, c): out.append(f"{len(survey.shifts_s)} recordings joined: their times go on one after the other")
+    if _is(c, ("aac",)) and _survey(path).kinds > 1: out.append("the rate or the channels change within the sound: each part is read with its own")
     if _is(c, ("ogg",)) and not _ogg_ends(path): out.append("no end-of-stream page: it may have been cut off")
     return out
 
@@ -750,7 +753,9 @@ class _Mixer:
     def __call__(self, f)->np.ndarray: # float32 or float64 [n]
         x = _channels(f)
         if len(x) == 1: return x[0]
-        if len(x) == 2 and not self.asked: self._doubt(x)
+        if len(x) == 2:
+            if not self.asked: self._doubt(x)
+            if not self.weights: return (x[0] + x[1])*np.float32(.5) # nearly always, and three times as fast
         if f.layout.name not in self.weights: self.weights[f.layout.name] = np.array(channel_weights(_names(f)))
         return self.weights[f.layout.name] @ x
 
@@ -765,7 +770,7 @@ class _Levels:
     def __init__(self, path:Path, exact:bool): # `exact`: stored as they are, not through a lossy codec
         self.path, self.patience, self.loud = path, 0 if exact else 5, 0
     def __call__(self, x:np.ndarray, t_s:float)->np.ndarray: # float32 [n]
-        top = float(np.abs(x).max(initial=0.))
+        top = max(float(x.max(initial=0.)), -float(x.min(initial=0.))) # NaN comes through
         if top <= FULL_SCALE:
             self.loud = 0
             return x.astype(np.float32, copy=False)

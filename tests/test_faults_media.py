@@ -463,7 +463,8 @@ def test_rate_and_layout_may_change_within_a_stream(tmp_path, first, second):
     data = b"".join(adts(tmp_path/f"{sr}.aac", .5*np.sin(2*np.pi*440*np.arange(2*sr)/sr).astype(np.float32), sr, layout).read_bytes() for sr, layout in (first, second))
     (tmp_path/"a.aac").write_bytes(data)
     x = read_audio(tmp_path/"a.aac")
-    assert abs(len(x)/16000 - 4.1) < .15
+    assert abs(len(x)/16000 - 4.1) < .15 and any("change" in w for w in probe(tmp_path/"a.aac").warnings)
+    assert not probe(tmp_path/f"{first[0]}.aac").warnings
     for a in (8000, 40000):   # both halves are the tone, without holes
         part = x[a:a+16000]
         assert np.abs(np.fft.rfft(part*np.hanning(16000))).argmax() == 440 and level(part[:1600]) > .3
