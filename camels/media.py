@@ -142,6 +142,7 @@ def _au_sizes(f, size:int)->Sizes:
     f.seek(start + length)
     return Sizes(max(0, min(length, size - start)), length, start + length if f.read(4) == b".snd" else 0)
 
+# %% ../nbs/02_media.ipynb #233af8a4
 def _mp4_sizes(f, size:int)->Sizes:
     "Where a second index stands in an mp4; libav passes over it, and over the recording that it belongs to."
     at = start = seen = 0
@@ -314,6 +315,7 @@ class Survey(NamedTuple):
     packets: dict  # stream index: how many packets
     kinds: int = 1 # how many rates and layouts the heads of raw AAC packets name
 
+# %% ../nbs/02_media.ipynb #14fb7ada
 class _Parts:
     "Finds the places where the times of a file's streams start again."
     def __init__(self):
@@ -569,6 +571,7 @@ def _describe_picture(path:Path, c, info:MediaInfo)->None:
     info.fps = float(s.average_rate or s.guessed_rate or 0)
     info.rotation = round(math.degrees(math.atan2(-m[0, 1], m[0, 0])))
 
+# %% ../nbs/02_media.ipynb #5b3ce52b
 def _odd(path:Path, c)->list[str]:
     "What is odd about a file as a whole."
     out = []
@@ -704,6 +707,7 @@ def _names(f)->tuple:
     "Names of a frame's channels."
     return tuple(o.name for o in f.layout.channels)
 
+# %% ../nbs/02_media.ipynb #643f9b67
 class Mix(NamedTuple):
     "How the channels of one recording become one."
     layout: str = ""    # that the weights are for; others take `channel_weights`
@@ -737,6 +741,7 @@ def _mix(path:Path, stamp:tuple, heard_s:float=1., most_s:float=60.)->Mix:
             if heard >= heard_s or t > most_s: break
     return _decide(layout, names, gram) if heard else Mix()
 
+# %% ../nbs/02_media.ipynb #1d236e3c
 class _Mixer:
     "Makes one channel of a recording's frames; asks `_mix` where two channels seem to cancel, or there are more."
     def __init__(self, path:Path, channels:int):
@@ -753,9 +758,7 @@ class _Mixer:
     def __call__(self, f)->np.ndarray: # float32 or float64 [n]
         x = _channels(f)
         if len(x) == 1: return x[0]
-        if len(x) == 2:
-            if not self.asked: self._doubt(x)
-            if not self.weights: return (x[0] + x[1])*np.float32(.5) # nearly always, and three times as fast
+        if len(x) == 2 and not self.asked: self._doubt(x)
         if f.layout.name not in self.weights: self.weights[f.layout.name] = np.array(channel_weights(_names(f)))
         return self.weights[f.layout.name] @ x
 
@@ -770,7 +773,7 @@ class _Levels:
     def __init__(self, path:Path, exact:bool): # `exact`: stored as they are, not through a lossy codec
         self.path, self.patience, self.loud = path, 0 if exact else 5, 0
     def __call__(self, x:np.ndarray, t_s:float)->np.ndarray: # float32 [n]
-        top = max(float(x.max(initial=0.)), -float(x.min(initial=0.))) # NaN comes through
+        top = float(np.abs(x).max(initial=0.))
         if top <= FULL_SCALE:
             self.loud = 0
             return x.astype(np.float32, copy=False)
