@@ -385,6 +385,7 @@ def test_an_offset_changes_nothing_that_is_measured(speech, offset):
     from camels.encoders.core import create_encoder
     import camels.encoders.espeak_mini, camels.encoders.prosody  # noqa: F401
     from camels.encoders.prosody import PROSODY_NAMES
+    from camels.v3.features import audio_features
     x, y = speech, speech + np.float32(offset)
     for name in ("prosody22", "prosody_contour"):
         enc = create_encoder(name)
@@ -395,6 +396,7 @@ def test_an_offset_changes_nothing_that_is_measured(speech, offset):
     enc = create_encoder("espeak_mini")
     a, b = enc.phones(x), enc.phones(y)
     assert a.labels == b.labels and len(a) > 30 and np.abs(a.end_s - b.end_s).max() < 1e-3
+    np.testing.assert_allclose(audio_features(y), audio_features(x), atol=.02)
 
 def test_offset_case():
     from camels.encoders.prosody import PROSODY_NAMES, Prosody22
@@ -402,14 +404,16 @@ def test_offset_case():
     a, b = (Prosody22().encode(read_audio(f), [0.]).x[0] for f in (plain, dc))
     for n in ("zcr", "shimmer", "jitter", "rms"): assert alike(b[PROSODY_NAMES.index(n)], a[PROSODY_NAMES.index(n)]) < .02, n
 
-def test_phones_of_a_stream_with_an_offset_are_those_of_the_whole(speech):
+def test_phones_and_v3_of_a_stream_with_an_offset_are_those_of_the_whole(speech):
     from camels.encoders.core import create_encoder
     from camels.encoders.espeak_mini import PhoneStream
+    from camels.v3.features import FeatureStream, audio_features
     y, enc = speech + np.float32(.05), create_encoder("espeak_mini")
-    s = PhoneStream(enc)
+    s, v = PhoneStream(enc), FeatureStream()
     parts = np.array_split(y, 37)
     got = [s.push(p, last=i == 36) for i, p in enumerate(parts)]
     assert [l for o in got for l in o.labels] == enc.phones(y).labels
+    np.testing.assert_allclose(np.concatenate([v.push(p) for p in parts] + [v.flush()]), audio_features(y), atol=1e-4)
 
 def test_the_filter_forgets_and_keeps_a_voice():
     x = voice(3.)
