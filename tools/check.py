@@ -12,7 +12,7 @@ from pathlib import Path
 
 # The floors of the house. Arrows point down: a module imports from its own floor or a lower one, wherever in the file the import stands.
 FLOORS = {
-    1: "core arkit media voice",
+    1: "core files arkit media voice",
     2: "encoders nn face lipsync metrics",
     3: "latent train data store viz",
     4: "curriculum evaluate report bench demo agent v3 text animate facebench explore runs",
@@ -21,7 +21,7 @@ FLOORS = {
     7: "cli",
 }
 FLOOR = {name: n for n, names in FLOORS.items() for name in names.split()}
-SEES = {"arkit": "core", "face": "core arkit face", "nn": "core nn"}        # rooms that know only these
+SEES = {"files": "core", "arkit": "core files", "face": "core files arkit face", "nn": "core nn"} # rooms that know only these
 NUMPY_ONLY = "arkit face"                                                   # and of packages numpy and its types alone; cv2 inside functions
 ONLY_IN = {"panel": "apps", "bokeh": "apps", "holoviews": "viz apps", "matplotlib": "viz apps"}
 STATE_ONLY = {"apps.state": "panel bokeh holoviews matplotlib"}             # param classes, no views
