@@ -9,7 +9,8 @@ __all__ = ['MODALITIES', 'EMOTIONS', 'SPLITS', 'CamelsError', 'nearest', 'Window
            'peak_rss_mb', 'one_thread', 'shaped', 'Bool', 'Float', 'Int', 'UInt8']
 
 # %% ../nbs/00_core.ipynb #99a66c20
-import contextlib, difflib, errno, hashlib, importlib.metadata, importlib.util, json, os, platform, random, re, resource, sys, tempfile, time
+import contextlib, difflib, errno, functools, hashlib, importlib, importlib.metadata, importlib.util, json, os
+import platform, random, re, resource, sys, tempfile, time
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -118,15 +119,27 @@ def set_seed(
 # %% ../nbs/00_core.ipynb #7a0f208c
 class Registry:
     "Names to objects of one `kind`; unknown names raise with the nearest known one."
-    def __init__(self, kind:str): self.kind, self.items = kind, {}
+    def __init__(self,
+        kind:str,         # what the objects are, for messages
+        places:dict=None, # {name: "module:object"} of objects that are imported when they are first asked for
+    ):
+        self.kind, self.items, self.places = kind, {}, places or {}
     def register(self, name:str):
         "Decorator: keep the decorated object under `name`."
-        def _reg(o): self.items[name] = o; return o
+        def _reg(o):
+            self.items[name] = o
+            return o
         return _reg
-    def list(self, pattern:str="*")->list[str]: return sorted(n for n in self.items if fnmatch(n, pattern))
-    def __contains__(self, name): return name in self.items
+    def list(self, pattern:str="*")->list[str]:
+        "Names that match `pattern`, sorted; nothing is imported."
+        return sorted(n for n in {*self.items, *self.places} if fnmatch(n, pattern))
+    def __contains__(self, name): return name in self.items or name in self.places
     def __getitem__(self, name:str):
-        if name not in self.items: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
+        if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
+        if name not in self.items:
+            module, _, path = self.places[name].partition(":")
+            found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+            self.items.setdefault(name, found)
         return self.items[name]
 
 # %% ../nbs/00_core.ipynb #62dc694d
