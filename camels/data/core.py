@@ -155,7 +155,11 @@ class Corpus:
     def check(self, root:Path)->list[str]: "What is missing under `root`, a line each."; return [] if self.found(Path(root)) else [f"{root} does not look like {self.name}"]
     def clips(self, root:Path)->list[Clip]: raise NotImplementedError
 
-corpora = Registry("corpus")
+corpora = Registry("corpus", {
+    "grid": "camels.data.grid:Grid",
+    "mead": "camels.data.mead:Mead",
+    "studio": "camels.data.studio:Studio",
+})
 register_corpus = corpora.register
 def get_corpus(name:str)->Corpus: "A corpus reader by name."; return corpora[name]()
 def list_corpora(pattern:str="*")->list[str]: "Names of the known corpora."; return corpora.list(pattern)

@@ -32,7 +32,6 @@ def load_encoders(
     window:WindowConfig=None, # how clips are cut
 )->dict: # {modality: encoder}
     "Ready encoders, one for each modality."
-    import camels.encoders.face, camels.encoders.phoneme, camels.encoders.espeak_mini, camels.encoders.prosody  # noqa: F401, E401  fills the registry
     if bad := {*(names or {})} - {*DEFAULT_ENCODERS}: raise CamelsError(f"unknown modality {sorted(bad)[0]!r}", None, f"known: {', '.join(DEFAULT_ENCODERS)}")
     out = {m: create_encoder(n, window=window or WindowConfig()) for m, n in (DEFAULT_ENCODERS | (names or {})).items() if n and n != "none"}
     if wrong := {m: e for m, e in out.items() if e.modality != m}: raise CamelsError(f"{next(iter(wrong.values())).name} is no {next(iter(wrong))} encoder", None, f"known: {', '.join(list_encoders())}")
