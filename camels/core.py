@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['MODALITIES', 'EMOTIONS', 'SPLITS', 'SHARE', 'PART', 'WIDTH', 'COUNT', 'WEIGHT', 'ANY', 'RANGES', 'RECORD',
            'CamelsError', 'nearest', 'WindowConfig', 'Range', 'in_range', 'configure', 'parse_overrides', 'set_seed',
-           'Registry', 'fingerprint', 'naming', 'atomic_path', 'write_text', 'write_json', 'append_jsonl', 'read_jsonl',
-           'versions', 'read_record', 'odd_record', 'RunFolder', 'asset', 'cache_dir', 'n_cores', 'peak_rss_mb',
-           'one_thread', 'shaped', 'Bool', 'Float', 'Int', 'UInt8']
+           'Registry', 'fingerprint', 'atomic_path', 'temporary_name', 'leftovers', 'utf8', 'write_text', 'write_json',
+           'append_jsonl', 'read_jsonl', 'versions', 'read_record', 'odd_record', 'RunFolder', 'asset', 'cache_dir',
+           'n_cores', 'peak_rss_mb', 'one_thread', 'shaped', 'Bool', 'Float', 'Int', 'UInt8']
 
 # %% ../nbs/00_core.ipynb #99a66c20
-import contextlib, difflib, hashlib, importlib.metadata, importlib.util, json, os, platform, random, re, resource, sys, tempfile, time
+import contextlib, difflib, errno, functools, hashlib, importlib, importlib.metadata, importlib.util, json, os
+import platform, random, re, resource, sys, tempfile, time
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -161,15 +162,27 @@ def set_seed(
 # %% ../nbs/00_core.ipynb #7a0f208c
 class Registry:
     "Names to objects of one `kind`; unknown names raise with the nearest known one."
-    def __init__(self, kind:str): self.kind, self.items = kind, {}
+    def __init__(self,
+        kind:str,         # what the objects are, for messages
+        places:dict=None, # {name: "module:object"} of objects that are imported when they are first asked for
+    ):
+        self.kind, self.items, self.places = kind, {}, places or {}
     def register(self, name:str):
         "Decorator: keep the decorated object under `name`."
-        def _reg(o): self.items[name] = o; return o
+        def _reg(o):
+            self.items[name] = o
+            return o
         return _reg
-    def list(self, pattern:str="*")->list[str]: return sorted(n for n in self.items if fnmatch(n, pattern))
-    def __contains__(self, name): return name in self.items
+    def list(self, pattern:str="*")->list[str]:
+        "Names that match `pattern`, sorted; nothing is imported."
+        return sorted(n for n in {*self.items, *self.places} if fnmatch(n, pattern))
+    def __contains__(self, name): return name in self.items or name in self.places
     def __getitem__(self, name:str):
-        if name not in self.items: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
+        if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
+        if name not in self.items:
+            module, _, path = self.places[name].partition(":")
+            found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+            self.items.setdefault(name, found)
         return self.items[name]
 
 # %% ../nbs/00_core.ipynb #62dc694d
@@ -191,31 +204,22 @@ def fingerprint(
     add(parts)
     return h.hexdigest()[:16]
 
-# %% ../nbs/00_core.ipynb #45b3fee5
-@contextlib.contextmanager
-def naming(
-    path, # what is written
-):
-    "An error of the disk names `path`, also where a library hides it in text (\"os error 28\")."
-    try: yield
-    except OSError as e:
-        if e.filename is None and e.errno: e.filename = str(path)
-        raise
-    except Exception as e:
-        code = re.search(r"os error (\d+)", str(e)) if type(e).__name__ == "SafetensorError" else None
-        if not code: raise
-        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from None
-
 # %% ../nbs/00_core.ipynb #c7dfd2e5
 @contextlib.contextmanager
 def atomic_path(
     path, # final place
 ):
     "A temporary path in the same folder, moved to `path` when the block ends well, removed when it does not."
-    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}"); os.close(fd); tmp = Path(tmp)
+    path = Path(path)
+    if "\0" in str(path): raise CamelsError("a NUL in its name", repr(str(path)[:80]), "choose another name")
+    with _named(path):
+        if path.exists() and not path.is_file(): raise OSError(*_unfit(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, tmp = tempfile.mkstemp(dir=path.parent, **temporary_name(path))
+    os.close(fd)
+    tmp = Path(tmp)
     try:
-        with naming(path):
+        with _named(path, tmp):
             yield tmp
             os.chmod(tmp, 0o666 & ~_umask())
             with tmp.open("rb+") as f: os.fsync(f.fileno())
@@ -224,13 +228,82 @@ def atomic_path(
 
 def _umask(): old = os.umask(0); os.umask(old); return old
 
+def _unfit(path)->tuple: # errno, what it is, path
+    "Why what is at `path` cannot be replaced."
+    if path.is_dir(): return errno.EISDIR, "Is a folder, not a file", str(path)
+    return errno.EINVAL, "Not a plain file", str(path)
+
+@contextlib.contextmanager
+def _named(
+    path,      # final place
+    tmp=None,  # temporary place
+):
+    "A failed write names the final place, also where a library in Rust reports it in words."
+    try: yield
+    except OSError as e:
+        own = e.filename is None or tmp is None or os.fspath(e.filename) == str(tmp)
+        if not (own and e.errno): raise
+        if e.errno in (errno.EEXIST, errno.ENOTDIR): raise NotADirectoryError(errno.ENOTDIR, "Lies in a file, not in a folder", str(path)) from None
+        raise OSError(e.errno, e.strerror or os.strerror(e.errno), str(path)) from None
+    except Exception as e:
+        code = re.search(r"os error (\d+)|code: (\d+), kind", str(e)) if type(e).__name__ == "SafetensorError" else None
+        if not code: raise
+        raise OSError(code := int(code[1] or code[2]), os.strerror(code), str(path)) from None
+
+# %% ../nbs/00_core.ipynb #516eec13
+_LONGEST = 255 # bytes of a file's name
+_LEFT = re.compile(r"\..*\.(\d+)-[a-z0-9_]{8}\.tmp(\.[^.]*)?", re.S)
+
+def temporary_name(
+    path, # final place
+)->dict: # prefix and suffix, as `tempfile.mkstemp` takes them
+    "How the temporary file of `path` is called: hidden, no longer than legal, with this process in it."
+    path = Path(path)
+    suffix = path.suffix if len(path.suffix.encode(errors="ignore")) <= 32 else ""
+    suffix, mark = ".tmp" + suffix.encode(errors="ignore").decode(), f".{os.getpid()}-"
+    room = _LONGEST - 8 - len((mark + suffix).encode()) - 1
+    return dict(prefix="." + path.stem.encode(errors="ignore")[:room].decode(errors="ignore") + mark, suffix=suffix)
+
+def leftovers(
+    folder,               # where `atomic_path` wrote
+    older_s:float=3600.,  # only those untouched for so long, in seconds: another machine may be writing there
+)->list[Path]:
+    "Temporary files of processes that are gone."
+    found = [(f, m) for f in Path(folder).iterdir() if (m := _LEFT.fullmatch(f.name))] if Path(folder).is_dir() else []
+    return sorted(f for f, m in found if not _lives(int(m[1])) and _age_s(f) > older_s)
+
+def _lives(pid:int)->bool:
+    "Is there a process of this number?"
+    try: os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError): return False
+    except PermissionError: return True
+    return True
+
+def _age_s(f)->float:
+    "Seconds since a file was written; negative where it is gone."
+    try: return time.time() - f.stat().st_mtime
+    except FileNotFoundError: return -1.
+
+# %% ../nbs/00_core.ipynb #b571c668
+def utf8(
+    text:str,          # perhaps with lone surrogates
+    escape:str="\\",   # what stands before `xNN`; two backslashes inside of JSON
+)->bytes:
+    r"`text` in UTF-8, odd bytes as `\xNN`, lone halves of a pair as `\uNNNN`."
+    try: return text.encode()
+    except UnicodeEncodeError: return re.sub("[\ud800-\udfff]", lambda m: escape + _code(ord(m[0])), text).encode()
+
+def _code(c:int)->str: return f"x{c - 0xdc00:02x}" if 0xdc80 <= c <= 0xdcff else f"u{c:04x}"
+
 def write_text(path, text:str)->None:
     "Write `text` to `path` atomically."
-    with atomic_path(path) as p: p.write_text(text, encoding="utf-8")
+    data = utf8(text)
+    with atomic_path(path) as p: p.write_bytes(data)
 
 def write_json(path, obj)->None:
     "Write `obj` to `path` as indented JSON, atomically."
-    write_text(path, json.dumps(obj, indent=1, default=_jsonable, ensure_ascii=False) + "\n")
+    data = utf8(json.dumps(obj, indent=1, default=_jsonable, ensure_ascii=False) + "\n", "\\\\")
+    with atomic_path(path) as p: p.write_bytes(data)
 
 def _jsonable(o):
     if is_dataclass(o): return asdict(o)
@@ -241,13 +314,15 @@ def _jsonable(o):
 # %% ../nbs/00_core.ipynb #6f437719
 def append_jsonl(path, *rows:dict)->None:
     "Add `rows` to a JSON-lines file in one write; a half line left by a crash is cut off first."
-    path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    data = "".join(json.dumps(r, default=_jsonable, ensure_ascii=False) + "\n" for r in rows).encode()
-    with naming(path), path.open("ab+") as f:
-        if (end := f.tell()):
-            f.seek(0); whole = f.read().rfind(b"\n") + 1 if _cut(f, end) else end
-            if whole != end: f.truncate(whole)
-        f.write(data); f.flush(); os.fsync(f.fileno())
+    path = Path(path)
+    data = utf8("".join(json.dumps(r, default=_jsonable, ensure_ascii=False) + "\n" for r in rows), "\\\\")
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as f:
+            if (end := f.tell()):
+                f.seek(0); whole = f.read().rfind(b"\n") + 1 if _cut(f, end) else end
+                if whole != end: f.truncate(whole)
+            f.write(data); f.flush(); os.fsync(f.fileno())
 
 def _cut(f, end): f.seek(end-1); c = f.read(1); f.seek(0); return c != b"\n"
 
