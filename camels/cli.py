@@ -356,19 +356,19 @@ BENCHES = tuple(benches.list())
 @app.command()
 def bench(
     names:Annotated[list[str], typer.Argument(metavar="NAME... [INPUT]...", help=f"One or more of: {', '.join(BENCHES)}, all. Behind encode: media; behind latent: a feature table; the development data's GRID clips where not given.", show_default=False)],
-    out:Annotated[Optional[Path], typer.Option(help="latent: run folder to keep.", show_default=False)]=None, as_json:Json=False,
+    out:Annotated[Optional[Path], typer.Option(help="latent: run folder to keep; faults: folder for the list of failures.", show_default=False)]=None, as_json:Json=False,
 ):
     "Speed, memory, truth and survival, beside a named peer measured in the same run."
     inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]; chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
     if not chosen or inputs and not {"encode", "latent"} & set(chosen): raise CamelsError(f"unknown benchmark {str((inputs or names)[0])!r}", "bench", nearest(str((inputs or names)[0]), (*BENCHES, "all")))
-    given = dict(encode=lambda f: f(inputs or None), latent=lambda f: f(inputs[0] if inputs else None, out=out), phones=lambda f: [Row(*r) for r in f()])
+    given = dict(encode=lambda f: f(inputs or None), latent=lambda f: f(inputs[0] if inputs else None, out=out), phones=lambda f: [Row(*r) for r in f()], faults=lambda f: f(out=out))
     from camels.bench import Row
     rows = []
     for n in chosen:
         err.print(f"bench {n} …"); measure = benches[n]
         rows += given[n](measure) if n in given else measure()
     t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal"); show = lambda x: "" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.2f}" if abs(x) >= 1 or x == 0 else f"{x:.3g}"
-    for r in rows: t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, r.goal)
+    for r in rows: t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, str(r.goal))
     emit([{**vars(r), "ratio": r.ratio} for r in rows], as_json, t)
 
 # %% ../nbs/90_cli.ipynb #30bb7282
