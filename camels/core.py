@@ -9,9 +9,10 @@ __all__ = ['MODALITIES', 'EMOTIONS', 'SPLITS', 'CamelsError', 'nearest', 'Window
            'shaped', 'Bool', 'Float', 'Int', 'UInt8']
 
 # %% ../nbs/00_core.ipynb #99a66c20
-import contextlib, difflib, functools, hashlib, importlib, importlib.metadata, importlib.util, json, os, platform, random, resource, sys, tempfile, time
+import contextlib, difflib, hashlib, importlib.metadata, importlib.util, json, os, platform, random, resource, sys, tempfile, time
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
+from functools import reduce
 from pathlib import Path
 from typing import Callable, Iterable
 
@@ -137,7 +138,7 @@ class Registry:
         if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
         if name not in self.items:
             module, _, path = self.places[name].partition(":")
-            found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+            found = reduce(getattr, path.split("."), importlib.import_module(module))
             self.items.setdefault(name, found)
         return self.items[name]
 
