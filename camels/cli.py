@@ -512,13 +512,17 @@ def demo(
 def serve(
     what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, emotion, v3, editor, explorer, training; or a run folder, or a table of vectors, for the explorer. The home page with all of them where not given.", show_default=False)]="",
     run:Annotated[Optional[Path], typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False)]=None,
-    port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0, show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
+    port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0,
+    show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True,
+    allow_host:Annotated[Optional[list[str]], typer.Option(help="A name by which the server may be called beside localhost: NAME or NAME:PORT; may be given several times.", show_default=False)]=None,
+    token:Annotated[bool, typer.Option("--token/--no-token", help="Ask each visitor for the token in the printed address. Without it, everybody with an account on this machine can use the apps.")]=True,
+    as_json:Json=False,
 ):
-    "Serve the apps on this machine."
+    "Serve the apps on this machine; the printed address holds a token that lets you in."
     from camels.apps.home import PAGES, serve_apps
     if what and what not in [p.name for p in PAGES] and (os.sep in what or Path(what).exists()): run, what = Path(what), "explorer"
     serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show,
-               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None)
+               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None, allow_host=allow_host or (), token=token)
 
 @app.command()
 def lab(
