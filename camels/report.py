@@ -7,7 +7,6 @@ __all__ = ['STAGES', 'STYLE', 'Points', 'load_points', 'toy_run', 'thumbnails', 
            'change_rows', 'html_table', 'flat', 'write_report', 'markdown_table', 'write_card']
 
 # %% ../nbs/54_report.ipynb #3253337c
-import json
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -13,7 +13,7 @@ import asyncio, hashlib, hmac, json, re, secrets, socket, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Callable
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from tornado import httputil
 
