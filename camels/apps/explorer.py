@@ -569,7 +569,10 @@ def saved_views(view:View)->dict: # {name: query}
 
 def save_view(view:View, name:str, query:str)->None:
     "Keep a view under a name; what other pages keep at the same time stays."
-    with locked(views_file(view)): write_json(views_file(view), {**saved_views(view), name.strip()[:60] or "view": query})
+    at = views_file(view)
+    with locked(at):
+        if at.exists(): read_json(at)  # a damaged file is said, and not written over
+        write_json(at, {**saved_views(view), name.strip()[:60] or "view": query})
 
 def run_figures(path)->dict: # {"stages": rows of text, "losses": {"step", "stages", "terms"}}
     "What a run's report and log say, for the drawers."
