@@ -13,7 +13,7 @@ __all__ = ['JS_TOOLS', 'JS_PANE', 'JS_DRAW', 'JS_HAND', 'JS_CARD', 'JS_FACE', 'J
            'follow']
 
 # %% ../../nbs/81_apps.explorer.ipynb #30af2b89
-import asyncio, io, json, tempfile, threading
+import asyncio, io, tempfile, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable
