@@ -82,8 +82,9 @@ def from_own_page(
 
 # %% ../../nbs/48_apps.guard.ipynb #b73e2905
 def is_page(method:str, headers)->bool:
-    "Does a browser go to a page here, in a tab of its own?"
-    return method == "GET" and headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    "Does a browser go to a page here, in a tab of its own? It does not say so where the address is not this machine's and not https."
+    told = [headers.get(f"Sec-Fetch-{k}") for k in ("Site", "Mode", "Dest")]
+    return method == "GET" and (told[1:] == ["navigate", "document"] or (not any(told) and "text/html" in headers.get("Accept", "")))
 
 def is_socket(headers)->bool:
     "Is a WebSocket asked for?"
