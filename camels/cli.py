@@ -9,7 +9,7 @@ __all__ = ['app', 'err', 'Json', 'SPELT', 'data', 'PARTS', 'BENCHES', 'Emotion',
            'demo', 'serve', 'lab']
 
 # %% ../nbs/90_cli.ipynb #5f07f8bd
-import importlib, importlib.metadata, json, math, os, re, subprocess, sys
+import errno, importlib, importlib.metadata, json, math, os, re, subprocess, sys
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Optional
@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from .bench import benches
-from .core import CamelsError, WindowConfig, cache_dir, n_cores, nearest, parse_overrides, write_json
+from .core import CamelsError, WindowConfig, cache_dir, in_range, n_cores, nearest, parse_overrides, read_record, write_json
 
 # %% ../nbs/90_cli.ipynb #49759ac3
 app = typer.Typer(name="camels", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -58,7 +58,8 @@ def main():
         raise KeyboardInterrupt # Typer's word for Ctrl-C
     except CamelsError as e: complain(e); sys.exit(2)
     except ModuleNotFoundError as e: complain(missing_part(e)); sys.exit(2)
-    except OSError as e: complain(CamelsError(e.strerror or str(e), e.filename)); sys.exit(2)
+    except OSError as e: complain(CamelsError(e.strerror or str(e), e.filename, "free some space and run again: what is finished is kept" if e.errno == errno.ENOSPC else "")); sys.exit(2)
+    except MemoryError: complain(CamelsError("not enough memory", None, "close other programs, or ask for less at once: a smaller batch, fewer --jobs")); sys.exit(2)
     except (KeyboardInterrupt, typer.Abort): err.print("stopped; what is already written stays"); sys.exit(130)
     except Exception as e:
         if not hasattr(e, "format_message"): raise
@@ -85,6 +86,7 @@ def encode(
 ):
     "Media files or folders to a feature table; many files in parallel; run again to resume."
     from camels.data.encode import encode as run
+    in_range("--jobs", jobs)
     if not 0.05 <= hop_s <= 2: raise CamelsError(f"hop of {hop_s} s", "--hop-s", "use 0.05 to 2 s")
     with progress() as bar:
         t = bar.add_task("encode", total=None)
@@ -109,6 +111,7 @@ def train(
     "Train the curriculum A, B, C on a feature table."
     from camels.curriculum import train as run
     if resume is None and (features is None or out is None): raise CamelsError("needs --features and --out, or --resume", "train")
+    if resume is not None: read_record(resume)
     folder = run(features, resume or out, parse_overrides(changes or []), resume=resume is not None)
     emit(dict(run=str(folder.path), seconds=folder.info["seconds"]), as_json, f"trained in {folder.info['seconds']:.0f} s: {folder.path}\nnext: camels eval {folder.path} --features {features or folder.info['features']}")
 
@@ -129,6 +132,7 @@ def eval_(
     if features is None: raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
     from camels.evaluate import evaluate_run, stage_table
     from camels.report import write_card, write_report
+    in_range("--pool", pool)
     rep = evaluate_run(run, features, split=split, pool=pool)
     write_report(run); write_card(run)
     emit(rep, as_json, stage_table(rep))
@@ -348,8 +352,8 @@ def animate(
 @app.command("targets")
 def targets_(
     out:Annotated[Path, typer.Option(help="Folder to make, or to go on with.", show_default=False)],
-    turns:Annotated[int, typer.Option(min=1, help="Turns of talk to invent.")]=7500,
-    voices:Annotated[int, typer.Option(min=1, help="Voices that say each turn.")]=2,
+    turns:Annotated[int, typer.Option(min=1, max=1_000_000, help="Turns of talk to invent.")]=7500,
+    voices:Annotated[int, typer.Option(min=1, max=1000, help="Voices that say each turn.")]=2,
     source:Annotated[Optional[Path], typer.Option("--from", help="JSON lines with turns of your own, in place of invented ones.", show_default=False)]=None,
     video:Annotated[Optional[Path], typer.Option(help="In place of invented talk: clips of talking faces, a folder or a manifest.", show_default=False)]=None,
     speech:Annotated[Optional[Path], typer.Option(help="In place of invented talk: the folder that holds speechocean762.", show_default=False)]=None,
@@ -357,6 +361,7 @@ def targets_(
     jobs:Annotated[int, typer.Option(min=0, help="Worker processes; 0: one a core.")]=0, as_json:Json=False,
 ):
     "What V3 learns from: turns spoken and performed by the rules, or talkers on video, or real speech; run again to go on."
+    for key, value in dict(jobs=jobs, seed=seed).items(): in_range(f"--{key}", value)
     if sum(o is not None for o in (source, video, speech)) > 1: raise CamelsError("one of --from, --video, --speech", "targets")
     from camels.v3.scenarios import read_turns, scenario_turns
     from camels.v3.targets import Targets, write_targets
