@@ -139,22 +139,43 @@ def encode(
     prosody:Annotated[str, typer.Option(help="Prosody encoder, or none.")]="prosody22",
     corpus:Annotated[str, typer.Option(help="Corpus reader; found from the layout where not given.")]="",
     hop_s:Annotated[float, typer.Option(help="Step from window to window in seconds.")]=1.0,
-    jobs:Annotated[int, typer.Option(help="Worker processes; 0: one a core.")]=0,
+    jobs:Annotated[int, typer.Option(help="Worker processes; 0: one a core.", min=0, max=1024)]=0,
+    patience_s:Annotated[float, typer.Option(help="Seconds without progress after which a short clip is given up; longer for longer ones.")]=120.,
     as_json:Json=False,
 ):
     "Media files or folders to a feature table; many files in parallel; run again to resume."
     from camels.data.encode import encode as run
+    from camels.files import printable
     if not 0.05 <= hop_s <= 2: raise CamelsError(f"hop of {hop_s} s", "--hop-s", "use 0.05 to 2 s")
+    if not 1 <= patience_s <= 86400: raise CamelsError(f"patience of {patience_s} s", "--patience-s", "use 1 to 86400 s")
+    def tell(line): complain(CamelsError(printable(line)))
     with progress() as bar:
         t = bar.add_task("encode", total=None)
         def on_clip(done, total, windows, e):
             bar.update(t, completed=done, total=total, description=f"encode · {windows} windows")
-            if e: complain(CamelsError(e["error"], e["input"], e["hint"]))
-        rep = run(inputs, out, dict(video=video, phoneme=phoneme, prosody=prosody), WindowConfig(hop_s=hop_s), jobs or None, on_clip, corpus)
-    emit(dict(table=rep.table, clips=rep.clips, windows=rep.windows, skipped=rep.skipped, errors=len(rep.errors), seconds=round(rep.seconds, 2)), as_json,
-         f"{rep.clips} clips, {rep.windows} windows into {rep.table} in {rep.seconds:.1f} s" + f", {rep.skipped} clips were there already"*bool(rep.skipped)
-         + f"; {len(rep.errors)} failed, see {Path(rep.table).parent/'errors.jsonl'}"*bool(rep.errors))
+            if e: complain(CamelsError(printable(e["error"]), printable(e["input"]), e["hint"]))
+        names = dict(video=video, phoneme=phoneme, prosody=prosody)
+        rep = run(inputs, out, names, WindowConfig(hop_s=hop_s), jobs or None, on_clip, corpus, tell, patience_s)
+    emit(_encoded(rep), as_json, _encoded_line(rep))
     if rep.errors: raise typer.Exit(2)
+
+def _encoded(rep)->dict:
+    "What an encoding job did, for scripts."
+    from camels.files import as_text
+    passed = dict(count=len(rep.passed), first=rep.passed[:10])
+    return dict(table=as_text(rep.table), clips=rep.clips, windows=rep.windows, skipped=rep.skipped, replaced=rep.replaced, errors=len(rep.errors),
+                notes=rep.notes, passed_over=passed, seconds=round(rep.seconds, 2))
+
+def _encoded_line(rep)->str:
+    "The same for people."
+    from camels.files import printable
+    line = f"{rep.clips} clips, {rep.windows} windows into {printable(rep.table)} in {rep.seconds:.1f} s"
+    if rep.skipped: line += f", {rep.skipped} clips were there already"
+    if rep.replaced: line += f", {rep.replaced} had changed and were made anew"
+    if rep.errors: line += f"; {len(rep.errors)} failed, see {printable(Path(rep.table).parent/'errors.jsonl')}"
+    return line
+
+
 
 # %% ../nbs/90_cli.ipynb #f8726a90
 @app.command(context_settings=dict(allow_interspersed_args=True))
@@ -270,6 +291,15 @@ def data_check(name:Annotated[str, typer.Argument(help="Corpus.")], folder:Annot
     emit(dict(corpus=name, missing=missing), as_json, "\n".join(missing) or f"{folder} is a complete {name}")
     if missing: raise typer.Exit(2)
 
+def _writable(corpus, folder)->list:
+    "The clips of a corpus with names that a manifest can hold; what cannot be read is a line."
+    from dataclasses import replace
+    from camels.files import as_text, printable
+    clips = [replace(c, path=as_text(c.path)) for c in corpus.clips(folder)]
+    for e in getattr(corpus, "passed", None) and corpus.passed.errors or (): complain(CamelsError(printable(e["error"]), printable(e["input"]), e["hint"]))
+    if not clips: raise CamelsError("no clips found", printable(folder), f"camels data check {corpus.name} FOLDER tells what is missing")
+    return clips
+
 @data.command("prepare")
 def data_prepare(
     name:Annotated[str, typer.Argument(help="Corpus.")], folder:Annotated[Path, typer.Argument(help="Where it is; for studio, where to make it.")],
@@ -280,7 +310,7 @@ def data_prepare(
     from camels.data.core import get_corpus
     from camels.media import write_clips
     if name == "studio": from camels.data.studio import write_studio; out = write_studio(folder, minutes, speakers, seed)
-    else: out = folder/"clips.jsonl"; write_clips(out, get_corpus(name).clips(folder))
+    else: out = folder/"clips.jsonl"; write_clips(out, _writable(get_corpus(name), folder))
     emit(dict(manifest=str(out)), as_json, f"wrote {out}; next: camels encode {out} --out FEATURES")
 
 # %% ../nbs/90_cli.ipynb #332f5ee3
@@ -326,19 +356,19 @@ BENCHES = tuple(benches.list())
 @app.command()
 def bench(
     names:Annotated[list[str], typer.Argument(metavar="NAME... [INPUT]...", help=f"One or more of: {', '.join(BENCHES)}, all. Behind encode: media; behind latent: a feature table; the development data's GRID clips where not given.", show_default=False)],
-    out:Annotated[Optional[Path], typer.Option(help="latent: run folder to keep.", show_default=False)]=None, as_json:Json=False,
+    out:Annotated[Optional[Path], typer.Option(help="latent: run folder to keep; faults: folder for the list of failures.", show_default=False)]=None, as_json:Json=False,
 ):
     "Speed, memory, truth and survival, beside a named peer measured in the same run."
     inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]; chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
     if not chosen or inputs and not {"encode", "latent"} & set(chosen): raise CamelsError(f"unknown benchmark {str((inputs or names)[0])!r}", "bench", nearest(str((inputs or names)[0]), (*BENCHES, "all")))
-    given = dict(encode=lambda f: f(inputs or None), latent=lambda f: f(inputs[0] if inputs else None, out=out), phones=lambda f: [Row(*r) for r in f()])
+    given = dict(encode=lambda f: f(inputs or None), latent=lambda f: f(inputs[0] if inputs else None, out=out), phones=lambda f: [Row(*r) for r in f()], faults=lambda f: f(out=out))
     from camels.bench import Row
     rows = []
     for n in chosen:
         err.print(f"bench {n} …"); measure = benches[n]
         rows += given[n](measure) if n in given else measure()
     t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal"); show = lambda x: "" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.2f}" if abs(x) >= 1 or x == 0 else f"{x:.3g}"
-    for r in rows: t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, r.goal)
+    for r in rows: t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, str(r.goal))
     emit([{**vars(r), "ratio": r.ratio} for r in rows], as_json, t)
 
 # %% ../nbs/90_cli.ipynb #30bb7282
