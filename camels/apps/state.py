@@ -317,7 +317,7 @@ class EmotionState(param.Parameterized):
         except CamelsError as e: self.param.update(status=str(e), failed=True); return
         self.param.update(segments=found, failed=False, status=f"{len(found)} sentence{'s'*(len(found) != 1)}")
     @property
-    def tagged(self)->str: "The text with its tags."; return " ".join(f"{e.tag()} {e.text}" for e in self.segments)
+    def tagged(self)->str: "The text with its tags."; return " ".join(f"{e.tag()} {escape(e.text)}" for e in self.segments)
 
 # %% ../../nbs/80_apps.state.ipynb #58269f02
 def one_thread()->None:

@@ -17,6 +17,7 @@ from typing import Sequence
 import numpy as np
 
 from ..core import EMOTIONS, CamelsError, Float, Registry, asset, atomic_path, n_cores, write_json
+from ..face.timeline import escape
 from ..files import open_plain, read_json, read_weights, reading
 from .core import SELF, split_sentences, with_context
 
@@ -239,7 +240,6 @@ class Emotion:
     def tag(self, with_vad:bool=False)->str: "`[joy:80]`, or `[joy:80,v=0.52,a=0.11,d=0.08]`."; return f"[{self.emotion}:{self.intensity}{''.join(f',{k}={v:.2f}' for k, v in zip('vad', self.vad))*with_vad}]"
 
 text_models = Registry("text emotion model")
-_ESCAPE = str.maketrans({c: "\\" + c for c in "[]\\"})
 
 # %% ../../nbs/61_text.albert.ipynb #8d1fcb8c
 class TextModel:
@@ -269,7 +269,7 @@ class TextModel:
     def segments(self, text:str)->list[Emotion]: "One `Emotion` a sentence, for the timeline."; return self.predict(split_sentences(text))
     def tagged(self, text:str, with_vad:bool=False)->str:
         "The text with a tag before each sentence, as the timeline reads it."
-        return " ".join(f"{e.tag(with_vad)} {e.text.translate(_ESCAPE)}" for e in self.segments(text))
+        return " ".join(f"{e.tag(with_vad)} {escape(e.text)}" for e in self.segments(text))
 
 # %% ../../nbs/61_text.albert.ipynb #21b9ede4
 @text_models.register("microalbert")
