@@ -237,6 +237,7 @@ def phones(
     "Phones with times and scores, a line a file."
     from camels.data.encode import load_encoders
     from camels.media import read_audio
+    if encoder in ("", "none"): raise CamelsError("needs an encoder", "--encoder", "such as espeak_mini")
     enc, bad = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"], 0
     for f in audio:
         try: found = enc.phones(read_audio(f, enc.window.sr))
