@@ -100,7 +100,6 @@ def choose_by(
 
 def face_by_rules(speech:Speech, cond, fps:float, lipsync:str="contact", compiler:Compiler=None)->tuple: # (weights [t 52], parts)
     "Phones make the mouth, the condition the mood, the channels one face of both."
-    if lipsync == "lam": import camels.v3.lam  # noqa: F401  registers it
     lips = mouth_track(create_lipsync(lipsync), speech, len(cond), fps)
     mood = (compiler or frozen_compiler())(cond); gate = speech_gate(lips, fps)
     return merge(lips, mood, gate, fps), dict(lips=lips, emotion=mood, gate=gate)

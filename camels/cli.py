@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from .bench import benches
 from .core import CamelsError, WindowConfig, cache_dir, n_cores, nearest, parse_overrides, write_json
 
 # %% ../nbs/90_cli.ipynb #49759ac3
@@ -190,22 +191,19 @@ def emotion(
 data = typer.Typer(no_args_is_help=True, help="Corpora: what there is, what is missing, conversion to clips.")
 app.add_typer(data, name="data")
 
-def _all_corpora():
-    import camels.data.grid, camels.data.mead, camels.data.studio  # noqa: F401, E401  fill the registry
-    from camels.data.core import get_corpus, list_corpora
-    return [get_corpus(n) for n in list_corpora()]
-
 @data.command("list")
 def data_list(as_json:Json=False):
     "The known corpora: licence, size, how to get them."
-    cs = _all_corpora(); t = Table("name", "what", "licence", "size", "how to get it")
+    from camels.data.core import get_corpus, list_corpora
+    cs = [get_corpus(n) for n in list_corpora()]
+    t = Table("name", "what", "licence", "size", "how to get it")
     for c in cs: t.add_row(c.name, c.about, c.licence, c.size, c.get)
     emit([dict(name=c.name, about=c.about, licence=c.licence, size=c.size, get=c.get) for c in cs], as_json, t)
 
 @data.command("check")
 def data_check(name:Annotated[str, typer.Argument(help="Corpus.")], folder:Annotated[Path, typer.Argument(help="Where it is.")], as_json:Json=False):
     "What is missing in a folder that should hold a corpus."
-    _all_corpora(); from camels.data.core import get_corpus
+    from camels.data.core import get_corpus
     missing = get_corpus(name).check(folder)
     emit(dict(corpus=name, missing=missing), as_json, "\n".join(missing) or f"{folder} is a complete {name}")
     if missing: raise typer.Exit(2)
@@ -217,7 +215,8 @@ def data_prepare(
     seed:Annotated[int, typer.Option(help="studio: seed.")]=0, as_json:Json=False,
 ):
     "Write clips.jsonl for a corpus; for studio, make the corpus."
-    _all_corpora(); from camels.data.core import get_corpus; from camels.media import write_clips  # noqa: E702
+    from camels.data.core import get_corpus
+    from camels.media import write_clips
     if name == "studio": from camels.data.studio import write_studio; out = write_studio(folder, minutes, speakers, seed)
     else: out = folder/"clips.jsonl"; write_clips(out, get_corpus(name).clips(folder))
     emit(dict(manifest=str(out)), as_json, f"wrote {out}; next: camels encode {out} --out FEATURES")
@@ -260,8 +259,7 @@ def doctor(as_json:Json=False):
     emit(rows, as_json, t)
 
 # %% ../nbs/90_cli.ipynb #f8995ddf
-_MADE_BY = dict(encode="bench", latent="bench", kill="bench", compile="facebench", render="facebench", faces="facebench", phones="train.phones", explore="explore.bench", text="text.train", v3="v3.validate", faults="faultbench")
-BENCHES = tuple(_MADE_BY)
+BENCHES = tuple(benches.list())
 
 @app.command()
 def bench(
@@ -275,7 +273,7 @@ def bench(
     from camels.bench import Row
     rows = []
     for n in chosen:
-        err.print(f"bench {n} …"); measure = getattr(importlib.import_module(f"camels.{_MADE_BY[n]}"), f"bench_{n}")
+        err.print(f"bench {n} …"); measure = benches[n]
         rows += given[n](measure) if n in given else measure()
     t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal"); show = lambda x: "" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.2f}" if abs(x) >= 1 or x == 0 else f"{x:.3g}"
     for r in rows: t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, str(r.goal))

@@ -6,7 +6,6 @@ import pytest
 
 from camels.core import CamelsError, WindowConfig
 from camels.encoders.core import create_encoder
-import camels.encoders.espeak_mini, camels.encoders.phoneme  # noqa: F401, E401  fill the registry
 
 root = Path(__file__).resolve().parent.parent
 
