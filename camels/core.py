@@ -10,10 +10,11 @@ __all__ = ['MODALITIES', 'EMOTIONS', 'SPLITS', 'SHARE', 'PART', 'WIDTH', 'COUNT'
            'n_cores', 'peak_rss_mb', 'one_thread', 'shaped', 'Bool', 'Float', 'Int', 'UInt8']
 
 # %% ../nbs/00_core.ipynb #99a66c20
-import contextlib, difflib, errno, functools, hashlib, importlib, importlib.metadata, importlib.util, json, os
+import contextlib, difflib, errno, hashlib, importlib, importlib.metadata, importlib.util, json, os
 import platform, random, re, resource, sys, tempfile, time
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
+from functools import reduce
 from pathlib import Path
 from typing import Callable, Iterable, NamedTuple
 
@@ -90,7 +91,7 @@ RANGES = {
     "step_s": Range(0, 86_400), "checkpoint_s": Range(0, 1_000_000_000), "window_s": Range(.01, 3600), "hop_s": Range(.001, 3600),
     "sr": Range(1, 1_000_000), "fps": Range(1, 1000), "max_phones": Range(1, 10_000),
     "d_in": COUNT, "d_latent": Range(1, 16_384), "hidden": WIDTH, "hidden_*": WIDTH, "flow_hidden": WIDTH, "flow_blocks": Range(0, 64),
-    "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024),
+    "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024), "ahead": Range(0, 100),
 }
 
 # %% ../nbs/00_core.ipynb #d39c3b47
@@ -181,7 +182,7 @@ class Registry:
         if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
         if name not in self.items:
             module, _, path = self.places[name].partition(":")
-            found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+            found = reduce(getattr, path.split("."), importlib.import_module(module))
             self.items.setdefault(name, found)
         return self.items[name]
 
@@ -369,6 +370,7 @@ def odd_record(info)->str: # what is wrong, in words; "" for a sound one
     if not isinstance(info, dict): return "it is no object"
     for k, kind in RECORD.items():
         if k in info and (not isinstance(info[k], kind) or isinstance(info[k], bool)): return f"{k!r} is {str(info[k])[:30]!r}"
+    if huge := [k for k in ("seed", "seconds") if info.get(k, 0) not in ANY]: return f"{huge[0]!r} is no number that a run writes"
     if info.get("threads", 1) not in RANGES["threads"] or info.get("threads", 1) < 1: return f"'threads' is {str(info['threads'])[:30]}"
     for i, c in enumerate(info.get("changes", [])):
         if not isinstance(c, dict) or type(c.get("step")) is not int or not 0 <= c["step"] < 2**63: return f"changes[{i}] has no step"
