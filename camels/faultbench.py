@@ -34,7 +34,8 @@ from .files import as_text
 
 # %% ../nbs/91_faults.ipynb #4de80c8f
 PRELOAD = ("camels.cli", "camels.curriculum", "camels.data.encode", "camels.explore.views", "camels.animate", "camels.runs", "camels.demo",
-           "camels.v3.targets", "camels.encoders.espeak_mini", "camels.encoders.face", "camels.encoders.prosody", "lance", "pyarrow.parquet")
+           "camels.v3.targets", "camels.encoders.espeak_mini", "camels.encoders.face", "camels.encoders.prosody", "camels.v3.model", "camels.text.albert", "camels.report",
+           "lance", "pyarrow.parquet", "torch._dynamo", "safetensors.torch", "psutil", "threadpoolctl", "onnxruntime", "soxr")
 LIMIT_S = 30.     # seconds a call may take
 MOST_MB = 3000    # memory that a call and its workers may take, in MB
 REFUSED = 2       # exit code of a refusal in one line
