@@ -18,7 +18,7 @@ FLOORS = {
     4: "curriculum evaluate report bench demo agent v3 text animate facebench explore runs",
     5: "live",
     6: "apps magic",
-    7: "cli",
+    7: "cli faultbench",
 }
 FLOOR = {name: n for n, names in FLOORS.items() for name in names.split()}
 SEES = {"files": "core", "arkit": "core files", "face": "core files arkit face", "nn": "core nn"} # rooms that know only these
