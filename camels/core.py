@@ -14,7 +14,6 @@ import contextlib, difflib, errno, hashlib, importlib, importlib.metadata, impor
 import platform, random, re, resource, sys, tempfile, time
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
-from functools import reduce
 from pathlib import Path
 from typing import Callable, Iterable, NamedTuple
 
@@ -182,7 +181,7 @@ class Registry:
         if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
         if name not in self.items:
             module, _, path = self.places[name].partition(":")
-            found = reduce(getattr, path.split("."), importlib.import_module(module))
+            found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
             self.items.setdefault(name, found)
         return self.items[name]
 
