@@ -181,7 +181,7 @@ class Registry:
         if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
         if name not in self.items:
             module, _, path = self.places[name].partition(":")
-            found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+            found = reduce(getattr, path.split("."), importlib.import_module(module))
             self.items.setdefault(name, found)
         return self.items[name]
 
