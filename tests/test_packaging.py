@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/"tools"))
+import licences  # noqa: E402
 import lock as locked  # noqa: E402
 from check import imports, sources  # noqa: E402
 
@@ -123,6 +124,13 @@ def test_settings_name_what_nbdev_reads():
     cfg = ConfigParser(delimiters=["="]); cfg.read(ROOT/"settings.ini"); cfg = cfg["DEFAULT"]
     assert (cfg["lib_path"], cfg["nbs_path"], cfg["min_python"]) == ("camels", "nbs", "3.11")
 
+def test_every_licence_is_allowed(): assert licences.faults() == []
+
+def test_a_licence_page_names_every_package_and_says_what_gpl_means():
+    page = licences.page()
+    assert all(f"| {l.split('==')[0]} |" in page for l in lock()) and "| triton |" in page
+    assert "espeak-ng library" in page and "GPL" in page and "/" + "root" not in page
+
 # and each of these can fail
 
 @pytest.mark.parametrize("requirement, message", [("numpy>=99", "the lock has"), ("no-such-package", "not in the lock"), ("mediapipe==0.10.20", "the lock has")])
@@ -152,6 +160,14 @@ def test_another_file_than_the_lock_knows_is_one_clear_line(tmp_path):
     said = locked.explain(r.stdout + r.stderr, locked.LOCK)
     assert r.returncode and "\n" not in said and "tiny" in said and "does not list" in said and "tools/lock.py" in said, said
     assert not (tmp_path/"to/tiny_camel.py").exists()
+
+@pytest.mark.parametrize("expression, fine", [("MIT", True), ("GPL-3.0-or-later", False), ("MIT OR GPL-3.0-only", True), ("MIT AND GPL-3.0-only", False), ("", False),
+    ("Apache-2.0 WITH LLVM-exception", True), ("AGPL-3.0-only", False), ("LGPL-3.0-only", True), ("LicenseRef-Proprietary", False)])
+def test_expressions_of_licences(expression, fine): assert licences.is_allowed(expression) is fine
+
+def test_a_licence_that_is_not_allowed_is_named(monkeypatch):
+    monkeypatch.setattr(licences, "ALLOWED", licences.ALLOWED - {"BSD-2-Clause"})
+    assert any("is not on the list of allowed licences" in f for f in licences.faults())
 
 def test_an_undeclared_import_is_named(tmp_path):
     (tmp_path/"camels").mkdir(); (tmp_path/"camels/__init__.py").touch()

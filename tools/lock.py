@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from configparser import ConfigParser
 from contextlib import ExitStack
 from pathlib import Path
@@ -206,17 +207,33 @@ def explain(text, file):
     return f"{said}; is the package index reachable?" if absent or "retries" in text else said
 
 
+def own_build(python):
+    "The build of torch that this machine's pip would take if nobody asked for hashes: '2.13.0' or '2.13.0+cpu'."
+    version = read(ROOT/LOCK)["torch"][0]
+    call = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run", "--no-deps", "--ignore-installed", "--report", "-", f"torch=={version}"]
+    r = subprocess.run(call, capture_output=True, text=True)
+    return json.loads(r.stdout)["install"][0]["metadata"]["version"] if r.returncode == 0 and r.stdout.lstrip().startswith("{") else version
+
+
 def install(python):
-    "Both files into an environment; the second one only where the installed torch asks for it."
+    """Both files into an environment. pip prefers a file whose hash the index states over one in a local folder, so a folder with the CPU build of
+    torch would go unused: the build that this machine would take is asked for by its full version. Its hash is checked like all others."""
     needs = "import importlib.metadata as m; from packaging.requirements import Requirement; asked = map(Requirement, m.requires('torch') or ()); " \
             "print(any(r.name.startswith(('nvidia', 'cuda')) and (r.marker is None or r.marker.evaluate({'extra': ''})) for r in asked))"
-    for file in (LOCK, TORCH):
-        if file == TORCH and subprocess.run([python, "-c", needs], capture_output=True, text=True).stdout.strip() != "True":
-            continue
-        call = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", "--require-hashes", "-r", str(ROOT/file)]
-        r = subprocess.run(call, capture_output=True, text=True)
-        if r.returncode:
-            raise SystemExit(f"setup: {explain(r.stdout + r.stderr, file)}")
+    pins, build = read(ROOT/LOCK), own_build(python)
+    pins["torch"] = (build, *pins["torch"][1:])
+    with tempfile.TemporaryDirectory() as d:
+        write(Path(d)/LOCK, pins)
+        _install(python, Path(d)/LOCK)
+    if subprocess.run([python, "-c", needs], capture_output=True, text=True).stdout.strip() == "True":
+        _install(python, ROOT/TORCH)
+
+
+def _install(python, file):
+    call = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", "--require-hashes", "-r", str(file)]
+    r = subprocess.run(call, capture_output=True, text=True)
+    if r.returncode:
+        raise SystemExit(f"setup: {explain(r.stdout + r.stderr, file.name)}")
 
 
 def main():

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..core import CamelsError, Float, cache_dir, fingerprint
 from .views import View
-from ..store import lance_path, open_lance
 from ..metrics import unit_rows
+from ..store import lance_path, open_lance
 
 # %% ../../nbs/74_explore.neighbours.ipynb #14e76acb
 def best_of(cos, ids, k:int)->tuple: # (ids [q k], cosine [q k]), best first; ties by id

@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from ..core import CamelsError, nearest
 from ..files import as_path, as_text, open_plain, read_arrays, read_json, read_parquet, read_weights, reading
-from ..store import open_lance
+from ..store import MARK_COLUMNS, open_lance
 
 # %% ../../nbs/71_explore.views.ipynb #ecbb19dc
 STAGES = ("untrained", "A", "B", "C")
@@ -228,7 +228,7 @@ class LanceView(View):
             raise CamelsError("neither a run folder nor a Lance table", as_text(path), "name the folder of a run, or of a table") from None
         self.vectors = [f.name for f in self.ds.schema if pa.types.is_fixed_size_list(f.type) and pa.types.is_floating(f.type.value_type) and f.name != "vad"]
         if not self.vectors: raise CamelsError("holds no vectors", path, "a vector column is a fixed-size list of numbers")
-        flat = [f.name for f in self.ds.schema if not pa.types.is_nested(f.type)]; n = self.ds.count_rows(); self.most = most
+        flat = [f.name for f in self.ds.schema if not pa.types.is_nested(f.type) and f.name not in MARK_COLUMNS]; n = self.ds.count_rows(); self.most = most
         t = self.ds.to_table(columns=flat) if flat else None
         cols = {c: t[c].to_numpy() for c in flat} or {"row": np.arange(n)}
         super().__init__(Path(path).stem, cols, [Checkpoint("vectors", Path(path), "vectors")], self._load, Path(path))
@@ -262,7 +262,7 @@ def media_of(
     row:int,   # which
 )->tuple: # (path of the recording, start in seconds, end in seconds)
     "The recording of a moment."
-    src = str(view.columns["source"][row]) if "source" in view.columns else ""
+    src = str(as_path(str(view.columns["source"][row]))) if "source" in view.columns else ""
     if not src: raise CamelsError("names no recording", f"moment {view.keys[row]}", "its table has no column 'source'")
     if not as_path(src).is_file(): raise CamelsError(f"the recording is not here: {Path(src).name}", f"moment {view.keys[row]}", "it was moved or deleted since it was encoded")
     with reading(f"moment {view.keys[row]}", "a stretch of time"): start = float(view.columns.get("start_s", np.zeros(len(view)))[row])
