@@ -721,9 +721,10 @@ def kill_campaign(
     n:int=40,       # kills
     seed:int=0,
     until:float=float("inf"),
+    only:str="",    # jobs whose name holds this
 )->Tally:
     "Kill -9 at random moments, resumed, compared with an undisturbed job."
-    tally, rng, jobs = Tally(), random.Random(seed), jobs_to_kill(folder, team[0])
+    tally, rng, jobs = Tally(), random.Random(seed), [j for j in jobs_to_kill(folder, team[0]) if only in j.name]
     whole, plan = {}, [(i, jobs[i % len(jobs)], rng.uniform(.1, .95), i % 2 == 0) for i in range(n)]
     def undisturbed(call, job):
         (home := folder/f"whole-{fingerprint(job.name)[:6]}").mkdir()
@@ -859,25 +860,35 @@ def read_some_weights(path):
     return read_weights(path)
 
 # %% ../nbs/91_faults.ipynb #a8991843
-def do_samples(folder:str, wavs:str):
-    "A good file or folder for each reader."
+def do_samples(folder:str, wavs:str, kinds:list):
+    "A good file or folder for each reader that is wanted; those that take long only where they are."
     import pyarrow as pa, pyarrow.parquet as pq   # noqa: E401
     from camels.arkit import write_livelink
     from camels.core import asset
-    from camels.curriculum import toy_features, train
-    from camels.data.encode import encode
     from camels.face.anchors import anchors, save_presets
     from camels.v3.scenarios import scenario_turns
     from camels.v3.targets import write_targets
-    d, fs = Path(folder), toy_features(80, d=8)
+    d = Path(folder)
     d.mkdir(parents=True, exist_ok=True)
     do_features(str(d/"npz.npz"), 80)
     arrays = dict(np.load(d/"npz.npz"))
     pq.write_table(pa.table({k: list(v) if v.ndim == 2 else v for k, v in arrays.items()}), d/"parquet.parquet")
-    np.savez(d/"npz_view.npz", vectors=fs.x["video"], clip=fs.ids["clip"].astype(str), start_s=fs.ids["start_s"])
+    np.savez(d/"npz_view.npz", vectors=arrays["video"], clip=arrays["ids"], start_s=arrays["start_s"])
     save_presets(d/"presets.json", {k: anchors()[k][1] for k in anchors().ids[:3]})
     (d/"manifest.jsonl").write_text("".join(json.dumps(dict(id=f"c{i}", path=f"c{i}.wav", speaker="s", start_s=0, end_s=2, vad=[0, 0, 0])) + "\n" for i in range(4)))
     write_livelink(d/"csv.csv", np.random.default_rng(0).uniform(0, 1, (12, 52)).astype(np.float32), fps=30)
+    (d/"turns.jsonl").write_text("".join(json.dumps(dict(dialogue=f"d{i//2}", text=f"[joy:80] Well, number {i}.", turn=i)) + "\n" for i in range(4)))
+    for name in {"v3", "text"} & set(kinds):
+        shutil.copytree(asset(name), d/name)
+    if {"run", "view", "resume", "latent", "checkpoint", "weights", "lance", "lance_view"} & set(kinds):
+        _trained_samples(d, wavs)
+    if "targets" in kinds:
+        write_targets(scenario_turns(2), d/"targets", voices=1, jobs=1, lipsync="contact")
+
+def _trained_samples(d:Path, wavs:str):
+    "Run folders and feature tables."
+    from camels.curriculum import train
+    from camels.data.encode import encode
     encode([wavs], d/"lance", dict(video="none", phoneme="none"), jobs=1)
     shutil.copytree(d/"lance", d/"lance_view")
     train(str(d/"npz.npz"), d/"run", {k: type_of(v) for k, v in (a.split("=") for a in TRAINING)}, progress=False)
@@ -887,10 +898,6 @@ def do_samples(folder:str, wavs:str):
     (d/"resume/run.json").write_text(json.dumps({k: v for k, v in info.items() if k not in ("finished", "seconds")}))
     shutil.copytree(d/"run/checkpoints", d/"checkpoint")
     shutil.copy(d/"run/model.safetensors", d/"weights.safetensors")
-    shutil.copytree(asset("v3"), d/"v3")
-    shutil.copytree(asset("text"), d/"text")
-    write_targets(scenario_turns(2), d/"targets", voices=1, jobs=1, lipsync="contact")
-    (d/"turns.jsonl").write_text("".join(json.dumps(dict(dialogue=f"d{i//2}", text=f"[joy:80] Well, number {i}.", turn=i)) + "\n" for i in range(4)))
 
 def type_of(text:str): return int(text) if text.isdigit() else float(text)
 
@@ -1135,7 +1142,7 @@ def fuzz_campaign(
     tally, home = Tally(), folder/"samples"
     (home/"wavs").mkdir(parents=True)
     write_form(home/"wavs"/"c0.wav", "wav", *spoken_face(seconds=2.5, fps=10))
-    if (e := team[0]("do_samples", str(home), str(home/"wavs"), limit_s=120)).is_crash or e.code:
+    if (e := team[0]("do_samples", str(home), str(home/"wavs"), list(kinds), limit_s=120)).is_crash or e.code:
         raise CamelsError("the good samples could not be made", "bench faults", e.sign)
     known, samples = commands(), {k: str(sample_of(k, home)) for k in kinds}
     todo = [("read", kinds[i % len(kinds)], seed*10**6 + i) for i in range(n_reads)] + [("call", "", seed*10**6 + i) for i in range(n_calls)]
