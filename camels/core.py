@@ -14,7 +14,6 @@ import contextlib, difflib, errno, hashlib, importlib, importlib.metadata, impor
 import platform, random, re, resource, sys, tempfile, time
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
-from functools import reduce
 from pathlib import Path
 from typing import Callable, Iterable, NamedTuple
 
