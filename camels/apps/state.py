@@ -24,6 +24,8 @@ from ..core import EMOTIONS, CamelsError, cache_dir, fingerprint, nearest
 from ..explore.views import View, find_runs, open_view
 from ..face.anchors import anchors, check_preset, condition, read_presets, save_presets, vad_at
 from ..face.compiler import frozen_compiler
+from ..face.timeline import escape
+from ..files import read_json
 
 # %% ../../nbs/80_apps.state.ipynb #77a612d9
 PROJECTIONS = ("pca", "umap", "tsne", "axis")
@@ -291,7 +293,7 @@ def save_preset(
     if not name: raise CamelsError("no name for the face", path, "for example joy_mine")
     if (path := Path(path).expanduser()).is_dir(): raise CamelsError("is a folder", path, "name a file in it")
     kept = read_presets(path) if path.exists() else {}
-    version = json.loads(path.read_text(encoding="utf-8")).get("version", "custom") if kept else "custom"
+    version = read_json(path).get("version", "custom") if kept else "custom"
     return save_presets(path, {**kept, name: state.weights}, version)
 
 # %% ../../nbs/80_apps.state.ipynb #33bab6d3
@@ -343,7 +345,7 @@ class EmotionState(param.Parameterized):
         except CamelsError as e: found = e
         self.take(found)
     @property
-    def tagged(self)->str: "The text with its tags."; return " ".join(f"{e.tag()} {e.text}" for e in self.segments)
+    def tagged(self)->str: "The text with its tags."; return " ".join(f"{e.tag()} {escape(e.text)}" for e in self.segments)
 
 # %% ../../nbs/80_apps.state.ipynb #58269f02
 def one_thread()->None:

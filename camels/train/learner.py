@@ -8,7 +8,7 @@ __all__ = ['DO', 'MOST_ASKED', 'CancelFit', 'CancelEpoch', 'CancelBatch', 'Callb
            'ProgressCB', 'EarlyStopCB', 'MomentumCB', 'ask', 'requests', 'ControlCB', 'memory']
 
 # %% ../../nbs/50_train.learner.ipynb #4f096dc4
-import copy, json, math, os, platform, sys, time, uuid
+import copy, math, os, platform, sys, time, uuid
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Callable, Iterable
