@@ -276,9 +276,12 @@ def _read_aside(context, pool)->None:
 def _pull(session, pool):
     "The answer to a browser that asks for its page, under the document's lock."
     from bokeh.server.session import _needs_document_lock
+    def make(connection, about):
+        message = connection.protocol.create("PULL-DOC-REPLY", about, session.document)
+        message.content_json  # written now, and not by the loop when it is sent
+        return message
     async def write(session, message, connection):
-        make = connection.protocol.create
-        return await asyncio.get_running_loop().run_in_executor(pool, make, "PULL-DOC-REPLY", message.header["msgid"], session.document)
+        return await asyncio.get_running_loop().run_in_executor(pool, make, connection, message.header["msgid"])
     locked = _needs_document_lock(write)
     return lambda message, connection: locked(session, message, connection)
 
@@ -436,12 +439,13 @@ def server_lag(
     port:int,        # of a server on this machine
     cookie:str,      # name=value that lets in
     paths,           # pages to open, one after another
+    tries:int=1,     # visits to each; a machine that does other things as well is judged by the best
 )->dict: # {path: longest wait of somebody else, in ms}
     "How long the loop was held while pages were opened."
     lag = {}
-    for path in paths:
+    for path in [*paths]*tries:
         with Pinged(port, cookie) as pings: visit(port, path, cookie)
-        lag[path] = round(max(pings.took_ms, default=0.))
+        lag[path] = min(lag.get(path, 1e9), round(max(pings.took_ms, default=0.)))
     return lag
 
 # %% ../../nbs/48_apps.guard.ipynb #f4024583
