@@ -351,6 +351,7 @@ class Pool:
     def end(self)->None:
         for w in self.workers: w.end()
 
+# %% ../../nbs/23_data.encode.ipynb #2db93818
 def _by_workers(clips, names, window, jobs, patience_s)->Iterator:
     pool = Pool(clips, names, window, jobs, patience_s)
     try:
