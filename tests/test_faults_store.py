@@ -546,9 +546,9 @@ def test_a_second_look_costs_nothing(tmp_path, good, monkeypatch):
     store._checked.clear()                                           # another process remembers too
     FeatureTable.open(path)
     assert not read
-    os.utime(data_file(path))
+    for f in path.glob("data/*.lance"): os.utime(f)
     FeatureTable.open(path)
-    assert len(read) == 1
+    assert read
 
 
 def test_a_panic_of_the_library_is_one_line(tmp_path, good, monkeypatch):
@@ -638,7 +638,8 @@ def test_a_stopped_job_says_one_line_and_leaves_nobody(tmp_path, sign, code):
     for n in "abcd": put(tmp_path/"in"/f"{n}.wav")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     p = subprocess.Popen([sys.executable, "-m", "camels.cli", "encode", tmp_path/"in", "--out", tmp_path/"t.lance", "--jobs", "2", "--video", "none", "--phoneme", "none"],
-                         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True)
+                         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # a shell's background jobs ignore it
     end = time.monotonic() + 60
     while time.monotonic() < end and len(children(p.pid)) < 2 and p.poll() is None: time.sleep(.1)
     time.sleep(2.)

@@ -9,7 +9,7 @@ __all__ = ['LOOPBACK', 'HINT', 'REFUSED', 'POLICY', 'SAFE', 'KEY', 'host_parts',
            'route_table', 'intrusions', 'open_routes', 'Pinged', 'server_lag', 'visit']
 
 # %% ../../nbs/48_apps.guard.ipynb #1f36abbb
-import asyncio, hashlib, hmac, json, re, secrets, socket, threading, time
+import asyncio, hashlib, hmac, json, re, secrets, socket, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Callable
@@ -230,6 +230,7 @@ def build_aside(
 )->None:
     "Let the pages of `server` be built in a thread, one at a time."
     pool = ThreadPoolExecutor(1, "pages")
+    sys.setswitchinterval(min(.001, sys.getswitchinterval()))  # how long a thread keeps the others waiting, s
     if warm: pool.submit(warm)
     _written_aside(server._tornado, pool)
     for context in server._tornado._applications.values():
