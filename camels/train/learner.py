@@ -179,7 +179,7 @@ class MetricsCB(Callback):
         if hasattr(learn, "grad_norm"): terms["grad_norm"] = learn.grad_norm
         for k, v in terms.items(): self.sums[k] = self.sums.get(k, 0.) + (v.detach().double() if isinstance(v, Tensor) else v)
         self.n_sums += 1; self.seen += n_rows(learn.batch)
-        if self.every and (learn.step+1) % self.every == 0: self.add(kind="step", **self.where(learn), **{k: round(float(v), 6) for k, v in terms.items()})
+        if self.every and (learn.step+1) % self.every == 0: self.add(kind="step", **self.where(learn), **{k: round(float(v.detach() if isinstance(v, Tensor) else v), 6) for k, v in terms.items()})
     def where(self, learn): return {**self.fixed, "epoch": learn.epoch, "step": learn.step + 1, "lr": learn.opt.param_groups[0]["lr"]}
     def after_epoch(self, learn):
         s = time.perf_counter() - self.t0
