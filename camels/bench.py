@@ -30,6 +30,7 @@ benches = Registry("benchmark", {
     "explore": "camels.explore.bench:bench_explore",
     "text": "camels.text.train:bench_text",
     "v3": "camels.v3.validate:bench_v3",
+    "faults": "camels.faultbench:bench_faults",
 })
 
 # %% ../nbs/55_bench.ipynb #eb0bfe0c

@@ -17,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from ..core import CamelsError, nearest
+from ..files import as_path
+from ..store import MARK_COLUMNS, open_lance
 
 # %% ../../nbs/71_explore.views.ipynb #ecbb19dc
 STAGES = ("untrained", "A", "B", "C")
@@ -197,12 +199,12 @@ def vector_column(c)->np.ndarray|None: # float32 [n d], NaN where null; None whe
 class LanceView(View):
     "A view of a Lance table whose vectors stay on disk."
     def __init__(self, path, most:int=200_000): # most: rows that `latents` reads into memory
-        import lance, pyarrow as pa
-        try: self.ds = lance.dataset(str(path))
-        except (ValueError, OSError) as e: raise CamelsError("neither a run folder nor a Lance table", path, str(e).split("\n")[0][:80]) from None
+        import pyarrow as pa
+        try: self.ds = open_lance(path)
+        except CamelsError as e: raise (e if e.what.startswith("damaged") else CamelsError("neither a run folder nor a Lance table", path, e.what)) from None
         self.vectors = [f.name for f in self.ds.schema if pa.types.is_fixed_size_list(f.type) and pa.types.is_floating(f.type.value_type) and f.name != "vad"]
         if not self.vectors: raise CamelsError("holds no vectors", path, "a vector column is a fixed-size list of numbers")
-        flat = [f.name for f in self.ds.schema if not pa.types.is_nested(f.type)]; n = self.ds.count_rows(); self.most = most
+        flat = [f.name for f in self.ds.schema if not pa.types.is_nested(f.type) and f.name not in MARK_COLUMNS]; n = self.ds.count_rows(); self.most = most
         t = self.ds.to_table(columns=flat) if flat else None
         cols = {c: t[c].to_numpy() for c in flat} or {"row": np.arange(n)}
         super().__init__(Path(path).stem, cols, [Checkpoint("vectors", Path(path), "vectors")], self._load, Path(path))
@@ -236,7 +238,7 @@ def media_of(
     row:int,   # which
 )->tuple: # (path of the recording, start in seconds, end in seconds)
     "The recording of a moment."
-    src = str(view.columns["source"][row]) if "source" in view.columns else ""
+    src = str(as_path(str(view.columns["source"][row]))) if "source" in view.columns else ""
     if not src: raise CamelsError("names no recording", f"moment {view.keys[row]}", "its table has no column 'source'")
     if not Path(src).is_file(): raise CamelsError(f"the recording is not here: {Path(src).name}", f"moment {view.keys[row]}", "it was moved or deleted since it was encoded")
     start = float(view.columns.get("start_s", np.zeros(len(view)))[row])
