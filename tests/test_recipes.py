@@ -1,6 +1,5 @@
 "Recipes are learners: killed at any moment they end with the same weights, they obey their folder, they start by name."
 import json, os, signal, subprocess, sys, time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from camels.curriculum import run_lock  # noqa: E402
 from camels.encoders.espeak_mini import MiniConfig  # noqa: E402
-from camels.train.learner import Learner, MetricsCB, MomentumCB, SeedCB, ask, trainers  # noqa: E402
+from camels.train.learner import Callback, Learner, MetricsCB, MomentumCB, SeedCB, ask, trainers  # noqa: E402
 from camels.train.phones import PhonesConfig, RateCB, Sources, Utterance, arpa_states, say, train_phones  # noqa: E402
 from camels.voice import create_voice  # noqa: E402
 
@@ -37,17 +36,17 @@ def test_a_seed_for_each_update_makes_dropout_a_function_of_its_place():
     b = line_learner(SeedCB(3), MetricsCB(), _Noise()).fit(3)
     c = line_learner(SeedCB(4), MetricsCB()).fit(3)
     weights = [torch.cat([p.flatten() for p in o.model.parameters()]) for o in (a, b, c)]
-    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2]) and calm.rows
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2]) and calm.n
 
 
-class _Noise(MomentumCB):
+class _Noise(Callback):
     def before_epoch(self, learn): torch.rand(5)
 
 
 def test_the_seed_is_the_one_of_the_old_loops():
     drawn = []
 
-    class Draw(MomentumCB):
+    class Draw(Callback):
         def before_batch(self, learn): drawn.append(torch.initial_seed())
     learn = line_learner(SeedCB(7), Draw())
     learn.step = 40                                   # a later part of a run
@@ -59,9 +58,8 @@ def test_a_warm_momentum_is_the_average_of_the_old_phone_loop():
     learn, slow = line_learner(m := MomentumCB(.995, warm=True)), None
     slow = {k: v.clone() for k, v in learn.model.state_dict().items()}
 
-    class Watch(MomentumCB):
+    class Watch(Callback):
         order = 30
-        def before_fit(self, learn): pass
         def after_step(self, learn):
             for k, v in learn.model.state_dict().items(): slow[k].lerp_(v, 1 - min(.995, (1 + learn.step)/(10 + learn.step)))
     learn.cbs.append(Watch())
@@ -76,7 +74,7 @@ def test_a_warm_momentum_is_the_average_of_the_old_phone_loop():
 def test_a_rate_counts_the_updates_of_its_own_part():
     rates = []
 
-    class Watch(MomentumCB):
+    class Watch(Callback):
         order = 50
         def before_batch(self, learn): rates.append(learn.opt.param_groups[0]["lr"])
     learn = line_learner(RateCB(lambda n: n), Watch())

@@ -28,14 +28,14 @@ from torch import Tensor, nn
 from ..bench import Row, in_turns
 from ..core import (EMOTIONS, CamelsError, Float, RunFolder, asset, atomic_path, configure, n_cores, write_json,
                          write_text)
-from ..curriculum import run_lock
+from ..curriculum import run_lock, settings_now
 from ..data.core import shared_data
 from ..files import read_arrays
 from .albert import AlbertSize, MicroAlbert, build_net, read_tokenizer, save_albert, to_probs
 from .core import (OTHER, SELF, calibration_error, emotion_table, get_sentences, grouping, macro_f1, normalise,
                               pearson, to_ekman, with_context)
 from ..train.learner import AmpCB, ClipCB, Learner, SeedCB, Trainer
-from ..train.phones import (Batches, RateCB, Sitting, data_folder, on_threads, settings_now, settings_of,
+from ..train.phones import (Batches, RateCB, Sitting, checked_recipe, data_folder, on_threads, settings_of,
                                  steer_weights)
 
 # %% ../../nbs/62_text.train.ipynb #75b35f15
@@ -1198,8 +1198,8 @@ def measure_text(
     write_card(folder, figures, recipe or asdict(c), version or config.get("version", "1"), note)
     return figures
 
-trainer = Trainer("text", "MicroALBERT, text to emotions", TextConfig(), WEIGHTS, start_text, settings_now,
-                  functools.partial(steer_weights, weights=WEIGHTS),
+trainer = Trainer("text", "MicroALBERT, text to emotions", TextConfig(), WEIGHTS, checked_recipe, start_text,
+                  settings_now, functools.partial(steer_weights, weights=WEIGHTS),
                   next="camels train text --measure {model}", measure=measure_text)
 
 # %% ../../nbs/62_text.train.ipynb #e7af65b4

@@ -400,6 +400,7 @@ class Trainer:
     about: str                # what it trains, in a line
     config: object            # settings as they are where nothing is changed: a dataclass
     weights: tuple            # settings that may change while it trains
+    checked: Callable         # checked(config) → config, if a run can have it; an error that names the key where it cannot
     start: Callable           # start(source, out, changes, resume, tell) → {"run", …}: what it wrote
     now: Callable             # now(config, changes of run.json, step, stage) → the settings that hold there
     steer: Callable           # steer(config, {key: value}) → the settings with other weights; an error where that cannot be

@@ -4,21 +4,22 @@
 
 # %% auto #0
 __all__ = ['LABELS', 'FOLD', 'ARPA', 'FOLD39', 'IGNORE', 'GRAMMAR', 'ACCENTS', 'VARIANTS', 'UNSEEN', 'SPOILT', 'TRIED', 'NEVER',
-           'WEIGHTS', 'SETS', 'trainer', 'on_threads', 'data_folder', 'settings_of', 'steer_weights', 'settings_now',
+           'WEIGHTS', 'SETS', 'trainer', 'on_threads', 'data_folder', 'checked_recipe', 'settings_of', 'steer_weights',
            'WeightsCB', 'RateCB', 'LineCB', 'Batches', 'Sitting', 'noise', 'room', 'music', 'telephone', 'level',
            'augment', 'phone_data', 'fold39', 'classes39', 'arpa_states', 'sentence', 'written_sentences', 'say',
            'PhonesConfig', 'Utterance', 'Sources', 'grid_utterances', 'read_sources', 'Track', 'log_power', 'synthetic',
            'no_speech', 'spoken', 'keep', 'Corpus', 'read_corpus', 'crop', 'warps', 'hear', 'hide', 'how_much',
            'make_batch', 'Chain', 'chain', 'align', 'shortest', 'loud_frames', 'align_corpus', 'edits', 'error_rate',
            'measure_synthetic', 'measure_real', 'quiet_sounds', 'measure_silence', 'measure_speed', 'measure_chunks',
-           'lowest', 'calibrate', 'said_posterior', 'any_posterior', 'PathLoss', 'phones_loss', 'ngrams', 'Aligner',
-           'PhoneBatches', 'PhonesLoss', 'phone_rate', 'open_phones', 'train_phones', 'measure', 'write_card',
-           'machine_words', 'start_phones', 'measure_phones', 'reference_sized', 'bench_phones']
+           'lowest', 'calibrate', 'said_posterior', 'any_posterior', 'PathLoss', 'phones_loss', 'ngrams',
+           'checked_phones', 'Aligner', 'PhoneBatches', 'PhonesLoss', 'phone_rate', 'open_phones', 'train_phones',
+           'measure', 'write_card', 'machine_words', 'start_phones', 'measure_phones', 'reference_sized',
+           'bench_phones']
 
 # %% ../../nbs/58_train.phones.ipynb #719ebd2c
 import functools, hashlib, json, math, os, platform, time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Callable
 
@@ -30,9 +31,9 @@ from safetensors.torch import load_file
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from ..core import (CamelsError, Float, Int, RunFolder, asset, atomic_path, configure, nearest, write_json,
-                         write_text)
-from ..curriculum import SteerCB, run_lock, steered, taken_up
+from ..core import (CamelsError, Float, Int, RunFolder, asset, atomic_path, configure, in_range, nearest,
+                         write_json, write_text)
+from ..curriculum import SteerCB, run_lock, settings_now, taken_up
 from ..data.core import shared_data
 from ..encoders.espeak_mini import Decoder, EspeakMini, LogMel, MiniConfig, MiniNet, PhoneStream, load_mini, save_mini
 from ..encoders.phoneme import runs
@@ -62,6 +63,21 @@ def data_folder(
     return Path(name) if name else shared_data() or Path("../shared/data")
 
 # %% ../../nbs/58_train.phones.ipynb #74c878bc
+def checked_recipe(
+    c,          # a configuration dataclass
+    at:str="",  # group that it is, for messages
+): # the same
+    "The settings, if every number is one that its key may be; else an error that names the key and its range."
+    for f in fields(c):
+        value = getattr(c, f.name)
+        if is_dataclass(value):
+            checked_recipe(value, f"{at}{f.name}.")
+        elif value is None:
+            raise CamelsError(f"{at}{f.name}=None is no value", "configuration")
+        else:
+            in_range(at + f.name, value)
+    return c
+
 def settings_of(
     out,            # run folder
     kind:str,       # name of the training
@@ -74,11 +90,11 @@ def settings_of(
     if not resume:
         if (run/"run.json").exists():
             raise CamelsError("already holds a run", out, "go on with --resume, or name another folder")
-        return configure(given, changes)
+        return checked_recipe(configure(given, changes))
     info = run.info
     if (was := info.get("kind", "an earlier release")) != kind:
         raise CamelsError(f"a run of {was}, not of {kind}", out, "name the folder of another run, or start a new one")
-    kept = configure(type(given)(), info["config"])
+    kept = checked_recipe(configure(type(given)(), info["config"]))
     if given not in (kept, type(given)()) or configure(kept, changes) != kept:
         odd = changes or [f.name for f in fields(given) if getattr(given, f.name) != getattr(kept, f.name)]
         raise CamelsError(f"the run began with other settings: {', '.join(odd)}", out,
@@ -103,15 +119,6 @@ def steer_weights(
             raise CamelsError(f"{key}={value} is no number from 0 up", "configuration")
     return new
 
-def settings_now(
-    c,              # as the run began
-    changes:list,   # of run.json
-    step:int,       # updates done
-    stage:str="",   # part of the run; the same settings hold in all of them
-): # the settings then
-    "The settings of a recipe at a step."
-    return steered(c, changes, step)
-
 # %% ../../nbs/58_train.phones.ipynb #2e3f8b9b
 class WeightsCB(SteerCB):
     "The run's control: obeys requests, and gives the loss the settings that hold now."
@@ -124,7 +131,7 @@ class WeightsCB(SteerCB):
         super().__init__(run, c, every_s)
         self.weights = weights
     def before_epoch(self, learn):
-        changes = self.run.info.get("changes", [])
+        changes = self.changes()
         if not learn.i:
             changes = self.take(changes, learn.step)
         learn.loss_fn.c = settings_now(self.cfg, changes, learn.step)
@@ -185,6 +192,8 @@ class Sitting:
         self.checkpoints = Checkpoints(run/"checkpoints")
         self.checkpoints.sweep()
         self.saved = self.checkpoints.load()
+        if not self.saved and (run/"metrics.jsonl").exists():
+            tell(f"{run.path}: it had kept no checkpoint yet, and begins again")
         self.stopped_in = self.saved["stage"] if self.saved else ""
         self.before_s = self.saved["elapsed"] if self.saved else 0.
         self.metrics, self.control = MetricsCB(run/"metrics.jsonl", every), WeightsCB(run, c, weights)
@@ -1338,6 +1347,20 @@ def ngrams(
         out.append(torch.from_numpy(np.log(np.maximum(p, 1e-6)).astype(np.float32)))
     return tuple(out)
 
+# %% ../../nbs/58_train.phones.ipynb #c78b2ea7
+def checked_phones(c:PhonesConfig)->PhonesConfig: # the same
+    "The settings, if a run can have them; else an error that names the key."
+    checked_recipe(c)
+    try:
+        shares = [float(share) for share in c.realign.split(",")]
+    except ValueError:
+        shares = [math.nan]
+    if not all(0 <= share <= 1 for share in shares):
+        raise CamelsError(f"realign={c.realign[:40]} is no list of shares", "configuration", "such as realign=.1,.2,.35,.55")
+    if c.net.grid*round(c.item_s*25) != round(c.item_s*c.net.sr):
+        raise CamelsError(f"item_s={c.item_s} is no multiple of 0.04", "configuration", "such as item_s=7.0")
+    return c
+
 # %% ../../nbs/58_train.phones.ipynb #7bf18c19
 class Aligner:
     "Labels of the real speech: made when their time has come, kept in the run folder."
@@ -1435,7 +1458,7 @@ def train_phones(
     tell:Callable=print,   # told a line an epoch
 )->Path: # the run folder
     "Train the recogniser; the averaged weights land in `model.safetensors` beside `config.json`."
-    c = settings_of(out, "phones", c or PhonesConfig(), changes, resume)
+    c = checked_phones(settings_of(out, "phones", c or PhonesConfig(), changes, resume))
     if resume and "finished" in RunFolder(out).info:
         return Path(out)
     src = sources or read_sources(c)
@@ -1536,7 +1559,7 @@ def start_phones(
     out, changes:dict, resume:bool, tell:Callable=print,
 )->dict: # {"run", "seconds", "figures"}
     "Train, choose the decoder's numbers, measure, and write the card."
-    c = settings_of(out, "phones", PhonesConfig(), changes, resume)
+    c = checked_phones(settings_of(out, "phones", PhonesConfig(), changes, resume))
     run = RunFolder(out)
     if resume and (run/"card.md").exists():
         return dict(run=str(out), seconds=run.info["seconds"])
@@ -1565,8 +1588,8 @@ def measure_phones(
     write_card(folder, figures, recipe or asdict(c), version or config.get("version", "1"), note)
     return figures
 
-trainer = Trainer("phones", "espeak_mini, the phone recogniser", PhonesConfig(), WEIGHTS, start_phones, settings_now,
-                  functools.partial(steer_weights, weights=WEIGHTS),
+trainer = Trainer("phones", "espeak_mini, the phone recogniser", PhonesConfig(), WEIGHTS, checked_phones, start_phones,
+                  settings_now, functools.partial(steer_weights, weights=WEIGHTS),
                   next="camels train phones --measure {run}", measure=measure_phones)
 
 # %% ../../nbs/58_train.phones.ipynb #0d1ebaf0
