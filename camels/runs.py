@@ -175,7 +175,7 @@ def weights_now(view)->dict: # {"w_…": weight}
 def settings_at(view):
     "The settings that hold now, as far as they are numbers: the run's own and what was changed."
     trainer, kept = trainers[view.info["kind"]], view.info.get("config", {})
-    mine = {k: v for k, v in kept.items() if isinstance(v, (int, float)) and isinstance(getattr(trainer.config, k, None), float)}
+    mine = {k: v for k, v in kept.items() if isinstance(getattr(trainer.config, k, None), float)}
     stage = (view.sign or view.last).get("stage", "")
     return trainer.now(configure(trainer.config, mine), view.info.get("changes", []), 10**12, stage)
 

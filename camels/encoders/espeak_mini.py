@@ -176,11 +176,12 @@ class Decoder:
         same = np.arange(self.v)
         class_of = same if groups is None else np.asarray(groups)
         self.together = (class_of[:, None] == class_of[None]).astype(np.float32)
-        self.step = np.ascontiguousarray(np.float32(lm)*trigram.transpose(2, 1, 0) - np.float32(switch)) # [next, now, before]
+        step = np.float32(lm)*trigram.transpose(2, 1, 0) - np.float32(switch)
+        self.step = np.ascontiguousarray(step)             # [next, now, before]
         self.step[same, same] = -1e9
         self.score = None                                  # of the best path that ends in a pair, [before, now]
         self.age = np.zeros((self.v, self.v), np.int64)    # frames since a pair began
-        self.back = np.zeros((0, self.v, self.v), np.int8) # of frames not settled: what stood before a pair that began there, else -1
+        self.back = np.zeros((0, self.v, self.v), np.int8) # of frames not settled: what was before a pair that began there
         self.best = np.zeros(0, np.int64)                  # of the same frames: the best pair, as one number
     def emissions(self, p)->tuple: # scores of labels [t v], log probabilities of their classes [t v]
         "Labels of a class stand together, and share what they have by `share`."

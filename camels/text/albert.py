@@ -166,7 +166,7 @@ def load_albert(folder): # (network in evaluation mode, config dict)
 def read_config(folder)->dict:
     "`config.json` of a model folder; says what is missing."
     for f in ("config.json", "model.safetensors", "tokenizer.json"):
-        if not (Path(folder)/f).exists(): raise CamelsError(f"no {f}", folder, "train one: python -m camels.text.train --out RUN")
+        if not (Path(folder)/f).exists(): raise CamelsError(f"no {f}", folder, "train one: camels train text --out RUN")
     return json.loads((Path(folder)/"config.json").read_text(encoding="utf-8"))
 
 # %% ../../nbs/61_text.albert.ipynb #7237db37
@@ -187,7 +187,7 @@ def read_tokenizer(folder):
     from tokenizers import Tokenizer
     f = Path(folder)/"tokenizer.json"
     try: tok = Tokenizer.from_file(str(f))
-    except Exception as e: raise CamelsError(f"not a tokenizer ({e})", f, "train one: python -m camels.text.train --out RUN") from None
+    except Exception as e: raise CamelsError(f"not a tokenizer ({e})", f, "train one: camels train text --out RUN") from None
     tok.no_padding(); tok.no_truncation()
     return tok
 
