@@ -181,7 +181,7 @@ class Decoder:
         self.step[same, same] = -1e9
         self.score = None                                  # of the best path that ends in a pair, [before, now]
         self.age = np.zeros((self.v, self.v), np.int64)    # frames since a pair began
-        self.back = np.zeros((0, self.v, self.v), np.int8) # of frames not settled: what was before a pair that began there
+        self.back = np.zeros((0, self.v, self.v), np.int8) # of open frames: what was before a pair that began there
         self.best = np.zeros(0, np.int64)                  # of the same frames: the best pair, as one number
     def emissions(self, p)->tuple: # scores of labels [t v], log probabilities of their classes [t v]
         "Labels of a class stand together, and share what they have by `share`."

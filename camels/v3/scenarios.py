@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Sequence
 
+from fastcore.basics import patch
+
 from ..core import EMOTIONS, SPLITS, CamelsError, asset, nearest, write_text
 from ..face.anchors import check_vad, emotion_of, vad_at
 from ..face.timeline import parse_tags
@@ -50,8 +52,8 @@ def make_turn(dialogue:str, turn:int, speaker:str, text:str)->Turn:
     return Turn(dialogue, turn, speaker, text, tuple(parse_tags(text)))
 
 # %% ../../nbs/59_v3.scenarios.ipynb #1c732679
-_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-          "eighteen nineteen").split()
+_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+          "seventeen eighteen nineteen").split()
 _TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 def number_words(
@@ -68,8 +70,8 @@ def number_words(
 
 # %% ../../nbs/59_v3.scenarios.ipynb #065254b3
 _ODD = dict(person="people", child="children", foot="feet", tooth="teeth", loaf="loaves", knife="knives",
-            penknife="penknives", shelf="shelves", scarf="scarves", goldfish="goldfish", trout="trout", ravioli="ravioli",
-            potato="potatoes", tomato="tomatoes", mouse="mice", bookcase="bookcases")
+            penknife="penknives", shelf="shelves", scarf="scarves", goldfish="goldfish", trout="trout",
+            ravioli="ravioli", potato="potatoes", tomato="tomatoes", mouse="mice", bookcase="bookcases")
 _HEAD = re.compile(r"^(.*?)( (?:of|by|with|from|up) .*)?$")
 
 def plural(
@@ -124,45 +126,54 @@ class Scene:
         fresh = [o for o in options if o not in self.said] or list(options)
         self.said.add(out := self.rng.choice(fresh))
         return out
-    def slot(self, name:str)->str:
-        "What a slot stands for in this dialogue; `name!` chooses again."
-        self.recent.append(name)
-        if name in self.known:
-            return self.known[name]
-        bare = name.rstrip("!")
-        if bare not in self.slots:
-            known = [*self.slots, *self.known]
-            raise CamelsError(f"unknown slot {bare!r}", "scenario grammar", nearest(bare, known))
-        others = [o for o in self.slots[bare] if o != self.known.get("=" + bare)]
-        out = self.expand(phrase := self.rng.choice(others))
-        if bare == name:
-            self.known |= {name: out, "=" + name: phrase}
-        return out
-    def expand(self, phrase:str)->str:
-        "The phrase with everything in braces replaced, innermost first."
-        while "{" in phrase:
-            phrase = _BRACES.sub(lambda m: self._replace(m[1]), phrase)
-        return phrase
-    def _replace(self, body:str)->str:
-        if "|" in body:
-            return self.rng.choice(body.split("|"))
-        if body[0] == "?":
-            return body[1:]*(self.rng.random() < .5)
-        kind, colon, rest = body.partition(":")
-        if kind == "n" and colon:
-            return self._number(rest)
-        if colon and kind in _RULES:
-            return _RULES[kind](self.slot(rest))
-        return self.slot(body)
-    def _number(self, rest:str)->str:
-        span, space, noun = rest.partition(" ")
-        n = self.rng.randint(*map(int, span.split("-")))
-        if noun and noun in self.slots:
-            noun = self.slot(noun)
-        return number_words(n) + (" " + (noun if n == 1 else plural(noun)) if space else "")
 
+# %% ../../nbs/59_v3.scenarios.ipynb #2ceed1c9
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RULES = {"a": with_article, "s": plural}
+
+@patch
+def slot(self:Scene, name:str)->str:
+    "What a slot stands for in this dialogue; `name!` chooses again."
+    self.recent.append(name)
+    if name in self.known:
+        return self.known[name]
+    bare = name.rstrip("!")
+    if bare not in self.slots:
+        known = [*self.slots, *self.known]
+        raise CamelsError(f"unknown slot {bare!r}", "scenario grammar", nearest(bare, known))
+    others = [o for o in self.slots[bare] if o != self.known.get("=" + bare)]
+    out = self.expand(phrase := self.rng.choice(others))
+    if bare == name:
+        self.known |= {name: out, "=" + name: phrase}
+    return out
+
+@patch
+def expand(self:Scene, phrase:str)->str:
+    "The phrase with everything in braces replaced, innermost first."
+    while "{" in phrase:
+        phrase = _BRACES.sub(lambda m: self._replace(m[1]), phrase)
+    return phrase
+
+@patch
+def _replace(self:Scene, body:str)->str:
+    if "|" in body:
+        return self.rng.choice(body.split("|"))
+    if body[0] == "?":
+        return body[1:]*(self.rng.random() < .5)
+    kind, colon, rest = body.partition(":")
+    if kind == "n" and colon:
+        return self._number(rest)
+    if colon and kind in _RULES:
+        return _RULES[kind](self.slot(rest))
+    return self.slot(body)
+
+@patch
+def _number(self:Scene, rest:str)->str:
+    span, space, noun = rest.partition(" ")
+    n = self.rng.randint(*map(int, span.split("-")))
+    if noun and noun in self.slots:
+        noun = self.slot(noun)
+    return number_words(n) + (" " + (noun if n == 1 else plural(noun)) if space else "")
 
 # %% ../../nbs/59_v3.scenarios.ipynb #fb1defd2
 LEVELS = 5 # steps of intensity: 1–20, 21–40, … 81–100
