@@ -211,6 +211,29 @@ def fingerprint(
     return h.hexdigest()[:16]
 
 # %% ../nbs/00_core.ipynb #c7dfd2e5
+def _unfit(path)->tuple: # errno, what it is, path
+    "Why what is at `path` cannot be replaced."
+    if path.is_dir(): return errno.EISDIR, "Is a folder, not a file", str(path)
+    return errno.EINVAL, "Not a plain file", str(path)
+
+@contextlib.contextmanager
+def _named(
+    path,      # final place
+    tmp=None,  # temporary place
+):
+    "A failed write names the final place, also where a library in Rust reports it in words."
+    try: yield
+    except OSError as e:
+        own = e.filename is None or tmp is None or os.fspath(e.filename) == str(tmp)
+        if not (own and e.errno): raise
+        if e.errno in (errno.EEXIST, errno.ENOTDIR): raise NotADirectoryError(errno.ENOTDIR, "Lies in a file, not in a folder", str(path)) from None
+        raise OSError(e.errno, e.strerror or os.strerror(e.errno), str(path)) from None
+    except Exception as e:
+        code = re.search(r"os error (\d+)|code: (\d+), kind", str(e)) if type(e).__name__ == "SafetensorError" else None
+        if not code: raise
+        raise OSError(code := int(code[1] or code[2]), os.strerror(code), str(path)) from None
+
+# %% ../nbs/00_core.ipynb #9f9288b1
 @contextlib.contextmanager
 def atomic_path(
     path, # final place
@@ -233,28 +256,6 @@ def atomic_path(
     finally: tmp.unlink(missing_ok=True)
 
 def _umask(): old = os.umask(0); os.umask(old); return old
-
-def _unfit(path)->tuple: # errno, what it is, path
-    "Why what is at `path` cannot be replaced."
-    if path.is_dir(): return errno.EISDIR, "Is a folder, not a file", str(path)
-    return errno.EINVAL, "Not a plain file", str(path)
-
-@contextlib.contextmanager
-def _named(
-    path,      # final place
-    tmp=None,  # temporary place
-):
-    "A failed write names the final place, also where a library in Rust reports it in words."
-    try: yield
-    except OSError as e:
-        own = e.filename is None or tmp is None or os.fspath(e.filename) == str(tmp)
-        if not (own and e.errno): raise
-        if e.errno in (errno.EEXIST, errno.ENOTDIR): raise NotADirectoryError(errno.ENOTDIR, "Lies in a file, not in a folder", str(path)) from None
-        raise OSError(e.errno, e.strerror or os.strerror(e.errno), str(path)) from None
-    except Exception as e:
-        code = re.search(r"os error (\d+)|code: (\d+), kind", str(e)) if type(e).__name__ == "SafetensorError" else None
-        if not code: raise
-        raise OSError(code := int(code[1] or code[2]), os.strerror(code), str(path)) from None
 
 # %% ../nbs/00_core.ipynb #516eec13
 _LONGEST = 255 # bytes of a file's name
