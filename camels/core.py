@@ -92,6 +92,11 @@ RANGES = {
     "sr": Range(1, 1_000_000), "fps": Range(1, 1000), "max_phones": Range(1, 10_000),
     "d_in": COUNT, "d_latent": Range(1, 16_384), "hidden": WIDTH, "hidden_*": WIDTH, "flow_hidden": WIDTH, "flow_blocks": Range(0, 64),
     "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024), "ahead": Range(0, 100),
+    "hours": Range(.001, 10_000), "item_s": Range(.4, 600), "held_out": Range(1, 100_000), "dev": Range(1, 100_000),
+    "quiet": SHARE, "real": SHARE, "calm": SHARE, "prior": SHARE, "paths": SHARE, "smooth": PART, "part": SHARE, "trust": SHARE,
+    "ngrams": SHARE, "context": SHARE, "emoji": SHARE, "teacher_decay": SHARE, "teachers": Range(1, 100), "teacher_bank": Range(1, 1000),
+    "teacher_len": Range(2, 512), "extra": COUNT, "alone": Range(0, 10_000), "last": Range(0, 1000), "rating": Range(0, 1000),
+    "balance": Range(0, 10), "*_w_*": WEIGHT, "d": WIDTH, "deep": WIDTH, "layers": Range(1, 64),
 }
 
 # %% ../nbs/00_core.ipynb #d39c3b47
