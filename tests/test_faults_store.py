@@ -253,6 +253,26 @@ def test_a_table_of_before_is_resumed(tmp_path, monkeypatch):
     assert (rep.clips, rep.skipped, rep.errors) == (0, 2, [])
 
 
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_job_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, after):
+    "Rows, order, splits and schema; killed processes are in test_encode."
+    from camels.bench import table_digest
+    for i in range(6): put(tmp_path/"in"/f"{i}.wav")
+    go(tmp_path/"in", tmp_path/"whole.lance")
+    was, done = encoding.Job.event, []
+    def event(self, clip, kind, *rest):
+        was(self, clip, kind, *rest)
+        done.extend([self.commit()]*(kind == "done"))
+        if len(done) == after: raise KeyboardInterrupt
+    with monkeypatch.context() as m:
+        m.setattr(encoding.Job, "event", event)
+        with pytest.raises(KeyboardInterrupt): go(tmp_path/"in", tmp_path/"t.lance")
+    assert len(FeatureTable.open(tmp_path/"t.lance").clips()) == after
+    go(tmp_path/"in", tmp_path/"t.lance")
+    assert table(tmp_path/"t.lance").schema == table(tmp_path/"whole.lance").schema
+    assert table_digest(tmp_path/"t.lance") == table_digest(tmp_path/"whole.lance")
+
+
 # A replaced recording
 
 def test_a_replaced_recording_is_encoded_anew(tmp_path):

@@ -18,7 +18,7 @@ from typing import Callable, Iterable, Iterator
 import numpy as np
 
 from ..core import CamelsError, WindowConfig, leftovers, n_cores, one_thread
-from .core import Passed, assign_splits, check_found, find_clips, is_plain, own_id, source_key
+from .core import Passed, assign_splits, check_found, find_clips, group_of, is_plain, own_id, source_key
 from ..encoders.core import Features, PhoneFeatures, Phones, create_encoder, list_encoders
 from ..files import as_path, as_text, writing
 from ..media import Clip, iter_frames, probe, read_audio, window_starts
@@ -351,6 +351,7 @@ class Pool:
     def end(self)->None:
         for w in self.workers: w.end()
 
+# %% ../../nbs/23_data.encode.ipynb #2db93818
 def _by_workers(clips, names, window, jobs, patience_s)->Iterator:
     pool = Pool(clips, names, window, jobs, patience_s)
     try:
@@ -506,21 +507,28 @@ def differs(
     else: return None
     return error_row(clip, "table", CamelsError(what, hint=hint))
 
-def with_splits(clips:list, have:dict)->list: # clips with splits
-    "New clips of a speaker who is in the table go to the speaker's split."
+def with_splits(
+    clips:list,       # new ones
+    have:dict,        # `FeatureTable.about()`
+    among:list=None,  # all clips of the call, where the table holds no others
+)->list: # clips with splits
+    "New clips of a speaker who is in the table go to the speaker's split; the others where an undisturbed call puts them."
     if not clips: return []
     known = [Clip(r["clip"], r["source"], **{k: r[k] for k in ("speaker", "dialogue", "split")}) for r in have.values()]
-    return assign_splits(known + clips)[len(known):]
+    if among is None: return assign_splits(known + clips)[len(known):]
+    split = {group_of(c): c.split for c in [*assign_splits(among), *known]}
+    return [c if c.split else replace(c, split=split[group_of(c)]) for c in clips]
 
 def plan(
     clips:list,  # of this call
     have:dict,   # `FeatureTable.about()`
 )->Plan:
     "What is new, what was replaced, what is there, and what cannot be."
-    out, places, taken = Plan(), collections.defaultdict(list), {*have}
+    out, places, taken, others = Plan(), collections.defaultdict(list), {*have}, {*have}
     for row in have.values(): places[source_key(as_path(row["source"]), row.get("start_s", 0.))[:2]].append(row)
     for c in clips:
         row = _row_of(c, have, places)
+        if row: others.discard(row["clip"])
         if row is None and c.id in taken:
             if not as_text(c.path).endswith(c.id) and c.id in have:   # a name that somebody gave
                 other = CamelsError(f"{c.id!r} is another stretch in the table", hint="give the clip another id")
@@ -535,7 +543,7 @@ def plan(
             out.instead[row["clip"]] = row["clip"]
         elif error := differs(replace(c, id=row["clip"]), row): out.errors.append(error)
         else: out.skipped += 1
-    out.todo = with_splits(out.todo, have)
+    out.todo = with_splits(out.todo, have, None if others else clips)
     return out
 
 # %% ../../nbs/23_data.encode.ipynb #1f07f9de

@@ -116,7 +116,7 @@ def save_v3(
     return folder
 
 # %% ../../nbs/66_v3.model.ipynb #4a228401
-_TRAIN = "train one: camels train-v3 --targets FOLDER --out RUN"
+_TRAIN = "train one: camels train v3 --targets FOLDER --out RUN"
 _MOST = dict(features=4096, cond=4096, width=4096, embed=4096, ahead=64, own=4096) # of a config that is believed
 
 def _size_of(c, folder)->dict:
@@ -130,6 +130,7 @@ def _size_of(c, folder)->dict:
     if odd: raise CamelsError(f"a damaged config.json: {odd[0]} is {str(s.get(odd[0]))[:30]}", folder, _TRAIN)
     return s
 
+# %% ../../nbs/66_v3.model.ipynb #e55cd9f3
 def read_v3(
     folder, # that `save_v3` wrote
 )->dict: # its config
