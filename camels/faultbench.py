@@ -9,13 +9,13 @@ __all__ = ['PRELOAD', 'LIMIT_S', 'MOST_MB', 'REFUSED', 'OURS', 'FORMS', 'STATES_
            'cut_end', 'cut_head', 'flip_head', 'flip_body', 'flip_end', 'no_bytes', 'first_bytes', 'noise',
            'noise_after_head', 'zeroed', 'swapped_blocks', 'inserted', 'lied_size', 'damaged', 'wav_head',
            'write_strange', 'write_odd_times', 'write_gap', 'do_encode', 'do_encode_files', 'do_read_table', 'lines_of',
-           'token', 'judge', 'make_mutants', 'encode_batch', 'media_campaign', 'together', 'do_camels', 'do_features',
-           'do_table_result', 'do_run_result', 'Job', 'jobs_to_kill', 'kill_once', 'kill_campaign', 'small_disk',
-           'disk_jobs', 'do_file_result', 'disk_campaign', 'disk_once', 'read_a_table', 'read_a_run', 'resume_a_run',
-           'read_targets', 'read_checkpoint', 'read_some_weights', 'do_samples', 'type_of', 'sample_of', 'places_in',
-           'put_at', 'odd_json', 'odd_csv', 'odd_arrays', 'odd_file', 'spoil', 'do_read', 'commands', 'good_calls',
-           'odd_call', 'do_odd_call', 'fuzz_campaign', 'do_servers', 'server_campaign', 'FaultRow', 'fault_row',
-           'bench_faults']
+           'said_of', 'token', 'judge', 'make_mutants', 'encode_batch', 'media_campaign', 'together', 'do_camels',
+           'do_features', 'do_table_result', 'do_run_result', 'Job', 'jobs_to_kill', 'kill_once', 'kill_campaign',
+           'small_disk', 'disk_jobs', 'do_file_result', 'disk_campaign', 'disk_once', 'read_a_table', 'read_a_run',
+           'resume_a_run', 'read_targets', 'read_checkpoint', 'read_some_weights', 'do_samples', 'type_of', 'sample_of',
+           'places_in', 'put_at', 'odd_json', 'odd_csv', 'odd_arrays', 'odd_file', 'spoil', 'do_read', 'commands',
+           'good_calls', 'odd_call', 'do_odd_call', 'fuzz_campaign', 'do_servers', 'server_campaign', 'FaultRow',
+           'fault_row', 'bench_faults']
 
 # %% ../nbs/91_faults.ipynb #ed77a54b
 import contextlib, importlib, json, os, random, re, resource, shutil, signal, struct, subprocess, sys, tempfile, time, traceback
@@ -149,7 +149,7 @@ def serve_calls()->None:
         if (pid := os.fork()) == 0:
             _in_child(job["name"], job["args"], job["folder"])
         code, why = _watched(pid, job["limit_s"], job["most_mb"], job["kill_s"], job["alone"])
-        said = {f: (folder/f".{f}").read_bytes()[-6000:].decode("utf-8", "replace") if (folder/f".{f}").exists() else "" for f in ("stdout", "stderr", "value")}
+        said = {f: (folder/f".{f}").read_bytes()[-most:].decode("utf-8", "replace") if (folder/f".{f}").exists() else "" for f, most in (("stdout", 10**6), ("stderr", 6000), ("value", 10**6))}
         value = json.loads(said["value"]) if said["value"] and not why and code == 0 else None
         row = dict(code=code, seconds=time.monotonic() - t, why=why, out=said["stdout"], err=said["stderr"], value=value)
         print(json.dumps(row), file=answers, flush=True)
@@ -319,7 +319,7 @@ def flip_end(b, rng): return _flipped(b, rng, max(0, len(b) - 2000), len(b), rng
 def no_bytes(b, rng): return b""
 def first_bytes(b, rng): return b[:rng.randint(1, 60)]
 def noise(b, rng): return rng.randbytes(3000)
-def noise_after_head(b, rng): return b[:200] + rng.randbytes(len(b) - 200)
+def noise_after_head(b, rng): return b[:200] + rng.randbytes(max(0, len(b) - 200))
 
 def _flipped(b, rng, low:int, high:int, n:int)->bytes:
     "`n` bits between two places turned over."
@@ -362,7 +362,7 @@ def damaged(
 )->tuple: # (name of the kind, other bytes)
     "One damaged version of a file; equal seeds give equal bytes."
     rng = random.Random(seed)
-    kind = (DAMAGE + ONCE)[seed % len(DAMAGE + ONCE)]
+    kind = (DAMAGE + ONCE)[seed % len(DAMAGE + ONCE)] if len(data) > 8 else noise   # hardly anything is there to be damaged
     return kind.__name__, kind(data, rng)
 
 # %% ../nbs/91_faults.ipynb #82263d43
@@ -406,7 +406,7 @@ def _write_specials(folder:Path)->list:
     os.mkfifo(folder/"pipe.wav")
     os.mkfifo(folder/"s200_fifo.wav")
     (folder/"s201_folder.wav").mkdir()
-    links = dict(s202_loop="s202_loop.wav", s203_nowhere="not_there.wav", s204_zero="/dev/zero", s205_kmsg="/proc/kmsg", s206_null="/dev/null", s207_tty="/dev/tty", s208_fifo="pipe.wav", s209_root="/")
+    links = dict(s202_loop="s202_loop.wav", s203_nowhere="not_there.wav", s204_zero="/dev/zero", s205_kmsg="/proc/kmsg", s206_null="/dev/null", s207_tty="/dev/tty", s208_fifo="pipe.wav", s209_here=".")
     for name, target in links.items():
         os.symlink(target, folder/f"{name}.wav")
     names = ["s200_fifo", "s201_folder", *links]
@@ -495,9 +495,20 @@ def lines_of(
             rows.setdefault(token(r.get("input", "")), []).append(r)
     return rows
 
+def said_of(
+    e:Ended,     # a call of `camels encode … --json`
+    lines:dict,  # of `lines_of`
+)->dict: # the same with the report's notes
+    "What the report notes of files that it takes, and of those that it passes over, put to the lines as warnings."
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        report = json.loads(e.out.strip().splitlines()[-1] if e.out.strip() else "{}")
+        for r in report.get("notes") or ():
+            lines.setdefault(token(r["input"]), []).append(dict(stage="note", error=r["note"], hint=""))
+    return lines
+
 def token(path)->str: # "m012"
     "What a file of a campaign is known by: the first letters of its name, whatever follows."
-    m = re.match(r"[a-z]\d+", str(path).replace("\\", "/").rsplit("/", 1)[-1])
+    m = re.match(r"[a-z]\d+", str(path).rsplit("/", 1)[-1])
     return m[0] if m else ""
 
 # %% ../nbs/91_faults.ipynb #47d9952d
@@ -569,14 +580,14 @@ def encode_batch(
     folder:Path,   # its recordings
     files:list,    # [(path, kind, what must be)]
     good:dict,     # of the undamaged files
-    limit_s:float=120.,
+    limit_s:float=90.,
 )->dict: # {token: windows}
     "Encode a folder of a campaign and judge what came of it."
     out = folder.parent/f"{folder.name}-out"/"f.lance"
     out.parent.mkdir(exist_ok=True)
     e = call("do_encode", str(folder), str(out), 2, limit_s=limit_s)
     inside = _table(call, out)
-    lines = lines_of(out)
+    lines = said_of(e, lines_of(out))
     if e.is_crash or e.code not in (0, REFUSED) or not out.exists():
         for path, kind, must in files:   # who did it?
             if token(path.name) in inside or token(path.name) in lines:
@@ -589,7 +600,7 @@ def encode_batch(
             elif one.code == REFUSED and not lines_of(alone) and "camels:" in one.err:
                 lines[token(path.name)] = [dict(stage="call", error=one.err.strip()[:200], hint="")]
             inside |= _table(call, alone)
-            lines |= {k: v for k, v in lines_of(alone).items() if k}
+            lines |= {k: v for k, v in said_of(one, lines_of(alone)).items() if k}
         tally.add("crash", folder.name, f"the whole batch: {e.sign}")
     done = [f for f in files if not any(c["input"] == as_text(f[0].name)[:200] for c in tally.failed)]
     judge(tally, done, inside, lines, good)
@@ -992,7 +1003,7 @@ def odd_file(kind:str, path:Path, rng)->None:
             path.write_bytes(len(head).to_bytes(8, "little") + head + data[8+n:])
         else:
             path.write_bytes(damaged(data, rng.randrange(10**6))[1])
-    except (ValueError, OSError, KeyError, TypeError, IndexError, RecursionError):   # some structures cannot be written at all
+    except (ValueError, OSError, KeyError, TypeError, IndexError, RecursionError, NotImplementedError):   # some structures cannot be written at all
         path.write_bytes(damaged(data, rng.randrange(10**6))[1])
 
 def _odd_parquet(path:Path, rng)->None:
@@ -1216,7 +1227,7 @@ def fault_row(
     return FaultRow(words, float("nan") if n is None else float(n), float("nan"), "failures", "", 0, id=id, tried=tried, value=n, met=met)
 
 # %% ../nbs/91_faults.ipynb #4c0f43c2
-BUDGET_S = dict(media=190, kill=170, disk=30, fuzz=180, server=20)  # seconds of each campaign, ten minutes in all
+BUDGET_S = dict(kill=170, disk=30, fuzz=170, server=20, media=200)  # seconds of each campaign, in turn; what one leaves goes to the next
 
 def bench_faults(
     out=None,       # folder for the list of failures, failures.jsonl
@@ -1227,12 +1238,13 @@ def bench_faults(
     n = lambda x: max(2, round(x*scale))
     tallies = {}
     with callers() as (d, team):
-        runs = dict(media=lambda end: media_campaign(d/"media", team, n(280), seed, end), kill=lambda end: kill_campaign(d/"kill", team, n(44), seed, end),
-                    disk=lambda end: disk_campaign(d/"disk", team, n(12), seed, end), fuzz=lambda end: fuzz_campaign(d/"fuzz", team, n(420), n(700), seed, end),
-                    server=lambda end: server_campaign(team[0]))
+        runs = dict(kill=lambda end: kill_campaign(d/"kill", team, n(44), seed, end), disk=lambda end: disk_campaign(d/"disk", team, n(12), seed, end),
+                    fuzz=lambda end: fuzz_campaign(d/"fuzz", team, n(420), n(700), seed, end), server=lambda end: server_campaign(team[0]),
+                    media=lambda end: media_campaign(d/"media", team, n(280), seed, end))
+        end = time.monotonic()
         for name, run in runs.items():
-            t = time.monotonic()
-            tallies[name] = run(t + BUDGET_S[name]*scale)
+            t, end = time.monotonic(), end + BUDGET_S[name]*scale
+            tallies[name] = run(end)
             found = tallies[name]
             print(f"{name}: {found.skipped or f'{found.tried} tried, {len(found.failed)} failed'}, {time.monotonic() - t:.0f} s", file=sys.stderr)
             found.failed and print(found.words(), file=sys.stderr)

@@ -129,3 +129,13 @@ def test_rows_have_the_shape_that_others_build_on():
     assert skipped.value is None and skipped.met is None and "skipped" in skipped.what
 
 def test_the_budget_is_ten_minutes(): assert sum(fb.BUDGET_S.values()) <= 600
+
+@pytest.mark.parametrize("data", [b"", b"x", b"RIFF", bytes(9)])
+def test_hardly_any_bytes_can_be_damaged_too(data): assert all(isinstance(fb.damaged(data, s)[1], bytes) for s in range(60))
+
+def test_odd_names_are_known_by_their_token():
+    assert [fb.token(n) for n in ("s100_bad\\xff.wav", "/a/b/m012_x.mp4", "x", "", "/a.b/s1017")] == ["s100", "m012", "", "", "s1017"]
+
+def test_notes_of_the_report_count_as_lines():
+    e = fb.Ended(0, 1., out=json.dumps(dict(notes=[dict(input="/x/m003_a.wav", note="cut")])))
+    assert fb.said_of(e, {})["m003"][0]["stage"] == "note" and fb.said_of(fb.Ended(1, 1., out="no json"), {}) == {}
