@@ -262,7 +262,7 @@ def media_of(
     row:int,   # which
 )->tuple: # (path of the recording, start in seconds, end in seconds)
     "The recording of a moment."
-    src = str(as_path(str(view.columns["source"][row]))) if "source" in view.columns else ""
+    src = str(view.columns["source"][row] or "") if "source" in view.columns else ""
     if not src: raise CamelsError("names no recording", f"moment {view.keys[row]}", "its table has no column 'source'")
     if not as_path(src).is_file(): raise CamelsError(f"the recording is not here: {Path(src).name}", f"moment {view.keys[row]}", "it was moved or deleted since it was encoded")
     with reading(f"moment {view.keys[row]}", "a stretch of time"): start = float(view.columns.get("start_s", np.zeros(len(view)))[row])
