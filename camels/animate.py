@@ -8,6 +8,7 @@ __all__ = ['BY', 'FORMATS', 'Performance', 'mood_voice', 'join_speech', 'speak_s
            'save_json', 'save_csv', 'save_glb', 'save_mp4', 'check_target', 'save_animation']
 
 # %% ../nbs/67_animate.ipynb #7a6bd5f1
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Iterable, Sequence
@@ -25,7 +26,7 @@ from .face.timeline import Segment, parse_tags, time_segments, timeline
 from .lipsync import create_lipsync, mouth_track, seal
 from .media import read_audio, write_video
 from .v3.model import V3, has_v3, shipped_v3
-from .voice import Phone, Speech, Word, create_voice
+from .voice import Phone, Speech, Unsayable, Word, create_voice
 
 # %% ../nbs/67_animate.ipynb #78e49bf8
 @dataclass
@@ -42,6 +43,7 @@ class Performance:
     words: list = field(default_factory=list)   # of `Word`; empty for a recording
     parts: dict = field(default_factory=dict)   # "lips" [t 52], "emotion" [t 52] of the rules, "gate" [t]
     by: str = "rules"                           # who made the face: v3, rules or mixed
+    unsaid: tuple = ()                          # texts of segments that the voice had no sounds for
     @property
     def duration_s(self)->float: "Length in seconds."; return len(self.weights)/self.fps
     @property
@@ -63,14 +65,14 @@ def join_speech(
     gap_s:float=.12,         # silence between two, in seconds
 )->Speech:
     "Speeches one after another; phones and words keep their places."
-    audio, phones, words, at, sr, exact = [], [], [], 0, None, True
+    audio, phones, words, at, sr, exact, unsaid = [], [], [], 0, None, True, ()
     for s in pieces:
         if at: audio.append(np.zeros(round(gap_s*sr), np.float32)); at += len(audio[-1])
         sr, t = s.sr, at/s.sr
         phones += [Phone(p.label, p.start_s + t, p.end_s + t) for p in s.phones]; words += [Word(w.text, w.start_s + t, w.end_s + t) for w in s.words]
-        audio.append(s.audio); at += len(s.audio); exact &= s.exact
+        audio.append(s.audio); at += len(s.audio); exact &= s.exact; unsaid += s.unsaid
     if sr is None: raise CamelsError("nothing to say", "join_speech")
-    return Speech(np.concatenate(audio), sr, phones, words, exact)
+    return Speech(np.concatenate(audio), sr, phones, words, exact, unsaid)
 
 def speak_segments(
     segments:Sequence[Segment],  # as `parse_tags` gives them
@@ -78,10 +80,14 @@ def speak_segments(
     variant:str=None,            # of that voice; its own default where none is given
     mood:bool=True,              # let pitch, range, rate and volume follow each segment's VAD?
 )->Speech:
-    "A tagged text as one utterance."
-    v, how = create_voice(voice), dict(variant=variant) if variant else {}
-    spoken = [s for s in segments if any(map(str.isalnum, s.text))]   # a segment of signs alone takes no time
-    return join_speech(v.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})) for s in (spoken or segments))
+    "A tagged text as one utterance; a segment that the voice has no sounds for takes no time and is named in `unsaid`."
+    v, how, pieces, refused = create_voice(voice), dict(variant=variant) if variant else {}, [], {}
+    spoken = [s for s in segments if any(map(str.isalnum, s.text))]   # a segment of signs alone takes no time either
+    for s in spoken or segments:
+        try: pieces.append(v.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})))
+        except Unsayable as e: refused[s.text] = e
+    if not pieces and refused: raise next(iter(refused.values()))
+    return replace(join_speech(pieces), unsaid=tuple(refused))
 
 # %% ../nbs/67_animate.ipynb #104b1035
 BY = ("v3", "rules", "mixed")
@@ -100,7 +106,6 @@ def choose_by(
 
 def face_by_rules(speech:Speech, cond, fps:float, lipsync:str="contact", compiler:Compiler=None)->tuple: # (weights [t 52], parts)
     "Phones make the mouth, the condition the mood, the channels one face of both."
-    if lipsync == "lam": import camels.v3.lam  # noqa: F401  registers it
     lips = mouth_track(create_lipsync(lipsync), speech, len(cond), fps)
     mood = (compiler or frozen_compiler())(cond); gate = speech_gate(lips, fps)
     return merge(lips, mood, gate, fps), dict(lips=lips, emotion=mood, gate=gate)
@@ -147,7 +152,7 @@ def perform(
     else: face, parts = face_by_v3(speech, segments, n, fps, fade_s, model or shipped_v3(), by == "mixed"); parts["emotion"] = frozen_compiler()(cond)
     head = np.zeros((n, 3), np.float32)
     if idle is not None: life = Idle(idle, fps).track(n); face, head = add_idle(face, life, look=True), life[1]
-    return Performance(face, fps, head, cond, list(segments), speech.audio, speech.sr, speech.phones, speech.words, parts, by)
+    return Performance(face, fps, head, cond, list(segments), speech.audio, speech.sr, speech.phones, speech.words, parts, by, speech.unsaid)
 
 # %% ../nbs/67_animate.ipynb #a19cb4d0
 def quiet_around(speech:Speech, lead_s:float=.3, tail_s:float=.7)->Speech:
@@ -169,6 +174,18 @@ def animate_text(
     return perform(speech, time_segments(segments, speech), **kw)
 
 # %% ../nbs/67_animate.ipynb #1430199e
+@contextlib.contextmanager
+def _of(
+    audio, # a file, or samples and their rate
+):
+    "What is wrong with a recording names its file."
+    try: yield
+    except CamelsError as e:
+        if isinstance(audio, tuple) or e.where not in (None, "audio features"): raise
+        hint = "export it again with its peaks below full scale" if "full scale" in e.what else e.hint
+        raise CamelsError(e.what, audio, hint) from None
+
+# %% ../nbs/67_animate.ipynb #67285713
 def sound(
     audio,        # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)
     sr:int=16000, # sample rate wanted in Hz
@@ -200,8 +217,9 @@ def animate_audio(
     "Let the face say a recording."
     one = Segment(emotion_of(emotion), tuple(map(float, vad_at(emotion, intensity) if vad is None else check_vad(vad))))
     by = choose_by(**{k: v for k, v in kw.items() if k in ("by", "model", "lipsync", "compiler")})
-    speech = sound(audio) if by == "v3" else hear(audio, encoder)
-    return perform(speech, segments or [replace(one, end_s=speech.duration_s)], **{**kw, "by": by})
+    with _of(audio):
+        speech = sound(audio) if by == "v3" else hear(audio, encoder)
+        return perform(speech, segments or [replace(one, end_s=speech.duration_s)], **{**kw, "by": by})
 
 # %% ../nbs/67_animate.ipynb #2d9dba0e
 def save_json(path, p:Performance)->None:

@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['TABLE', 'ARKIT', 'DOES', 'GROUPS', 'PAIRS', 'ORDERS', 'MEDIAPIPE', 'LIVELINK', 'ANGLES', 'LIVELINK_COLUMNS',
-           'EYE_RAD', 'index', 'from_named', 'to_named', 'mirror', 'from_order', 'to_order', 'from_mediapipe',
-           'to_mediapipe', 'LiveLink', 'timecodes', 'read_livelink', 'livelink_angles', 'write_livelink']
+           'MAY_LACK', 'EYE_RAD', 'index', 'from_named', 'to_named', 'mirror', 'from_order', 'to_order',
+           'from_mediapipe', 'to_mediapipe', 'LiveLink', 'timecodes', 'read_livelink', 'livelink_angles',
+           'write_livelink']
 
 # %% ../nbs/01_arkit.ipynb #6725b811
-import csv, json, re
+import csv, io, json, re
 from dataclasses import dataclass
-from typing import Iterator, Mapping
+from typing import Mapping
 
 import numpy as np
 
 from .core import CamelsError, Float, asset, nearest, write_text
+from .files import read_text
 
 # %% ../nbs/01_arkit.ipynb #4c65ac09
 def _table()->dict: return json.loads(asset("arkit.json").read_text(encoding="utf-8"))
@@ -144,46 +146,83 @@ def timecodes(
     return tuple(f"{k//216_000_000 % 24:02}:{k//3_600_000 % 60:02}:{k//60_000 % 60:02}:{k % 60_000/1000:06.3f}" for k in ticks)
 
 # %% ../nbs/01_arkit.ipynb #e6c68c03
+MAY_LACK = ("TongueOut", *ANGLES) # columns that older apps do not write
+_SEPARATORS = ",;\t"
+
+def _key(name:str)->str:
+    "A column's name without case, spaces and signs; `_L` and `_R` are sides."
+    name = re.sub(r"[_\-. ]([LRlr])\s*$", lambda m: {"l": "left", "r": "right"}[m[1].lower()], name)
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+_BY_KEY = {_key(c): c for c in LIVELINK_COLUMNS}
+
+def _rows(path)->list: # [(line number, cells)], blank lines left out
+    "Rows of a csv, whatever its separator."
+    whole = read_text(path, most_mb=512)
+    text = whole.lstrip("\n\r ")
+    before = whole[:len(whole) - len(text)].count("\n")
+    first, _, rest = text.partition("\n")
+    if named := re.fullmatch(r"sep=(.)\s*", first): text = rest   # a spreadsheet's own line
+    separator = named[1] if named else max(_SEPARATORS, key=first.count)
+    reader, out = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True), []
+    try:
+        for row in reader:
+            if any(c.strip() for c in row): out.append((reader.line_num + before + bool(named), row))
+    except csv.Error as e:
+        raise CamelsError(f"not a csv ({e})", f"{path}, line {reader.line_num + before}", "name a csv from Live Link Face") from None
+    return out
+
+# %% ../nbs/01_arkit.ipynb #c4dd0ee6
+def _places(
+    where:str, # file and line, for messages
+    row:list,  # cells of the header
+)->dict: # {name of `LIVELINK_COLUMNS`: place}
+    "Where each known column stands; columns of no known name are passed over."
+    names = [_BY_KEY.get(_key(c)) for c in row]
+    if "Timecode" not in names: raise CamelsError(f"not a Live Link Face csv: no column 'Timecode' beside {row[0][:20]!r}", where)
+    if twice := [n for i, n in enumerate(names) if n and n in names[:i]]: raise CamelsError(f"column {twice[0]} stands in it twice", where, "keep one of them")
+    missing = [n for n in LIVELINK_COLUMNS[2:] if n not in names and n not in MAY_LACK]
+    if missing:
+        odd = [c for c, n in zip(row, names) if n is None and c.strip()]
+        near = nearest(missing[0], odd) if odd else "record the take again, or add a column of zeros"
+        raise CamelsError(f"no column {', '.join(missing[:3])}{f' and {len(missing) - 3} more'*(len(missing) > 3)}", where, near)
+    return {n: i for i, n in enumerate(names) if n}
+
 def _number(text, name, where)->float:
-    try: x = float(text)
-    except ValueError: x = None
-    if x is None or not np.isfinite(x): raise CamelsError(f"{name} is {text[:20]!r}, not a finite number", where)
+    "A finite float32 of a cell, with a point or a comma."
+    try: x = float(text.strip().replace(",", "."))
+    except ValueError: x = float("nan")
+    if not abs(x) < 3e38: raise CamelsError(f"{name} is {text[:20]!r}, not a finite number", where)
     return x
 
-def _rows(path)->Iterator: # (place for messages, cells)
-    "Rows of a csv with their line numbers."
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as f:
-            reader = csv.reader(f, strict=True)
-            for row in reader: yield f"{path}, line {reader.line_num}", row
-    except OSError as e: raise CamelsError(e.strerror or "cannot be read", path) from None
-    except (UnicodeDecodeError, csv.Error) as e:
-        raise CamelsError("not a csv: no text", f"{path}, line {reader.line_num + isinstance(e, UnicodeDecodeError)}", "name a csv from Live Link Face") from None
-
-def _header(where, row)->None:
-    if row and row[0].lower() != "timecode": raise CamelsError(f"not a Live Link Face csv: the first column is {row[0][:20]!r}, not 'Timecode'", where)
-    if len(row) != (n := len(LIVELINK_COLUMNS)): raise CamelsError(f"{len(row)} columns, not {n}", where, f"Timecode, BlendShapeCount and {n - 2} values")
-    for i, (got, want) in enumerate(zip(row, LIVELINK_COLUMNS)):
-        if got.lower() != want.lower(): raise CamelsError(f"column {i + 1} is {got[:30]!r}, not {want!r}", where, "columns in another order or of another system")
-
-# %% ../nbs/01_arkit.ipynb #db9d7246
+# %% ../nbs/01_arkit.ipynb #ff6ec8ee
 def read_livelink(
     path, # a csv from Live Link Face, or from `write_livelink`
 )->LiveLink:
-    "Read a take; a file of another shape raises with its line."
-    codes, values, rows = [], [], _rows(path)
-    _header(*next(rows, (f"{path}, line 1", [])))
-    for where, row in rows:
-        if len(row) != len(LIVELINK_COLUMNS): raise CamelsError(f"{len(row)} cells, not {len(LIVELINK_COLUMNS)}", where)
-        if not _CODE.fullmatch(row[0]): raise CamelsError(f"timecode {row[0][:20]!r} is not HH:MM:SS:FF.fff", where)
-        if row[1] != "61": raise CamelsError(f"BlendShapeCount is {row[1][:20]!r}, not 61", where)
-        try: v = list(map(float, row[2:]))
-        except ValueError: v = [float("nan")]
-        if not np.isfinite(v).all(): v = [_number(x, n, where) for n, x in zip(LIVELINK_COLUMNS[2:], row[2:])]
-        codes.append(row[0]); values.append(v)
-    if not codes: raise CamelsError("no rows below the header", f"{path}, line 2")
-    x = np.array(values, np.float32)
+    "Read a take by the names of its columns; a file of another kind raises with its line."
+    rows = _rows(path)
+    if not rows: raise CamelsError("an empty file", path, "name a csv from Live Link Face")
+    at, width = _places(f"{path}, line {rows[0][0]}", rows[0][1]), len(rows[0][1])
+    names = [n for n in LIVELINK_COLUMNS[2:] if n in at]
+    if len(rows) < 2: raise CamelsError("no rows below the header", f"{path}, line {rows[0][0] + 1}")
+    codes, values, need, places = [], [], max(at.values()) + 1, [at[n] for n in names]
+    for line, row in rows[1:]:
+        if len(row) < need or any(c.strip() for c in row[width:]): raise CamelsError(f"{len(row)} cells, not {width}", f"{path}, line {line}")
+        codes.append(_timecode(row[at["Timecode"]], f"{path}, line {line}"))
+        cells = [row[i] for i in places]
+        try: values.append(list(map(float, cells)))
+        except ValueError: values.append([_number(x, n, f"{path}, line {line}") for n, x in zip(names, cells)])
+    values, x = np.array(values), np.zeros((len(values), len(LIVELINK_COLUMNS) - 2), np.float32)
+    for i in np.flatnonzero(~(np.abs(values) < 3e38).all(1)):
+        for n in names: _number(rows[i + 1][1][at[n]], n, f"{path}, line {rows[i + 1][0]}")
+    x[:, [LIVELINK_COLUMNS.index(n) - 2 for n in names]] = values
     return LiveLink(tuple(codes), from_order(x[:, :52], "livelink"), x[:, 52:].copy(), _rows_per_second(codes))
+
+def _timecode(text:str, where:str)->str:
+    "A timecode with a point before its fraction."
+    code = text.strip().replace(",", ".")
+    if not _CODE.fullmatch(code): raise CamelsError(f"timecode {code[:20]!r} is not HH:MM:SS:FF.fff", where)
+    return code
 
 # %% ../nbs/01_arkit.ipynb #7a970c34
 EYE_RAD = (.60, .55) # yaw and pitch of an eye at full weight

@@ -84,7 +84,7 @@ def loudness_track(
     return np.clip((db + 45)/36, 0, 1).astype(np.float32)
 
 # %% ../nbs/35_lipsync.ipynb #f0a88a4c
-lipsyncs = Registry("lip-sync model")
+lipsyncs = Registry("lip-sync model", {"lam": "camels.v3.lam:Lam.load"})
 def list_lipsyncs(pattern:str="*")->list[str]: "Names of the known lip-sync models."; return lipsyncs.list(pattern)
 def create_lipsync(name:str="contact", **kw): "A ready lip-sync model by name."; return lipsyncs[name](**kw)
 

@@ -824,7 +824,7 @@ def _aligned(
     most_hole_s:float=math.inf, # silence that may be put in, in seconds
 )->Iterator: # (sample rate in Hz, float32 [n])
     "Mono samples without holes from `start_s`; times past the end are not followed. The rate may change from block to block."
-    rate = pos = None
+    rate = pos = need = None
     filled, joins = 0., _joins(path, c)
     length = joins.end_s if joins else (c.duration or MOST_S*av.time_base)/av.time_base
     mixed = _Mixer(path, s.channels)

@@ -54,10 +54,10 @@ def test_a_batch_goes_on_past_bad_files(tmp_path, talk):
     for e in errors.values(): assert e["stage"] and e["error"] and "Traceback" not in e["error"], e
     for name in bad: assert sum(name in line for line in err.splitlines()) == 1, err     # one line each
     fs = load_features(tmp_path/"f.lance"); has = lambda m, clip: fs.mask[m][fs.ids["clip"] == clip].all()
-    assert set(fs.ids["clip"]) == {"good", "six", "phone", "tiny", "noface"}
-    assert has("video", "good") and has("prosody", "good")
-    for clip in ("tiny", "noface", "six", "phone"): assert not fs.mask["video"][fs.ids["clip"] == clip].any(), clip
-    assert has("prosody", "six") and has("prosody", "phone") and not fs.mask["prosody"][fs.ids["clip"] == "tiny"].any()
+    assert set(fs.ids["clip"]) == {"good.mp4", "six.wav", "phone.wav", "tiny.mp4", "noface.mp4"}
+    assert has("video", "good.mp4") and has("prosody", "good.mp4")
+    for clip in ("tiny.mp4", "noface.mp4", "six.wav", "phone.wav"): assert not fs.mask["video"][fs.ids["clip"] == clip].any(), clip
+    assert has("prosody", "six.wav") and has("prosody", "phone.wav") and not fs.mask["prosody"][fs.ids["clip"] == "tiny.mp4"].any()
     assert all(np.isfinite(x).all() for x in fs.x.values())
 
 
@@ -104,9 +104,9 @@ def test_a_full_disk_is_one_line_and_keeps_what_is_there(tmp_path):
         code, _, err = run("encode", tmp_path, "--out", disk/"f.lance", *only)
         assert code == 2 and "disk is full" in err and "Traceback" not in err, err
         (disk/"filler").unlink()
-        assert FeatureTable.open(disk/"f.lance").clips() == {"0"}
+        assert FeatureTable.open(disk/"f.lance").clips() == {"0.wav"}
         assert run("encode", tmp_path, "--out", disk/"f.lance", *only)[0] == 0
-        assert FeatureTable.open(disk/"f.lance").clips() == {"0", "1", "2", "3"}
+        assert FeatureTable.open(disk/"f.lance").clips() == {"0.wav", "1.wav", "2.wav", "3.wav"}
     finally: subprocess.run(["umount", disk])
 
 
@@ -124,7 +124,7 @@ def test_a_decoder_that_crashes_costs_one_clip(tmp_path, monkeypatch):
     for name in ("a", "boom", "z"): write_audio(d/f"{name}.wav", voice(3), SR)
     rep = encode([d], tmp_path/"f.lance", dict(video="none", phoneme="none"), jobs=2)
     assert [(e["input"].split("/")[-1], e["error"]) for e in rep.errors] == [("boom.wav", "its decoder crashed the worker process")]
-    assert FeatureTable.open(tmp_path/"f.lance").clips() == {"a", "z"}
+    assert FeatureTable.open(tmp_path/"f.lance").clips() == {"a.wav", "z.wav"}
 
 
 def test_workers_that_cannot_start_are_one_error(tmp_path, monkeypatch):

@@ -92,7 +92,10 @@ def test_a_log_is_read_whole_whatever_the_pieces(tmp_path):
 
 def test_old_requests_and_a_copied_folder(tmp_path):
     run = train(toy_features(80, d=8), tmp_path/"run", dict(d_latent=16, batch=16, epochs_a=1, epochs_b=1, epochs_c=1, threads=1), progress=False); write_json(run/"run.json", {k: v for k, v in run.info.items() if k != "finished"})
-    ask(run.path, do="stop"); [c.rename(tmp_path/c.name) for c in (run/"checkpoints").glob("step-*")]
+    ask(run.path, do="stop")
+    kept = [c.rename(tmp_path/c.name) for c in (run/"checkpoints").glob("step-*")]
+    with pytest.raises(CamelsError, match="are gone"): train(toy_features(80, d=8), run.path, resume=True, progress=False)
+    for c in kept: c.rename(run/"checkpoints"/c.name)
     assert "finished" in train(toy_features(80, d=8), run.path, resume=True, progress=False).info, "a wish from before the process began stops nobody"
     info = run.info; write_json(run/"run.json", {k: v for k, v in info.items() if k != "finished"}); write_json(run/".lock", {"pid": os.getpid(), "began": 0., "host": "another-machine"})
     v = RunView(run.path).refresh(); assert v.state == "followed" and v.can >= {"pause", "stop"}
@@ -114,7 +117,7 @@ def test_v3_obeys_its_folder_and_ends_with_the_same_weights(tmp_path, monkeypatc
         ask_weight(v, "w_gap", 2.); time.sleep(1.); assert v.refresh().sign["step"] == at and list((out/"checkpoints").glob("step-*"))
         ask(out, do="go"); until(v, lambda v: v.info.get("changes")); change = v.info["changes"][0]; assert change["set"] == {"w_gap": 2.} and change["step"] >= at
         stop_run(out); until(v, lambda v: v.state == "stopped"); assert not v.failed and v.can >= {"resume"} and not (out/"model").exists()
-        resume_run(out); until(v, lambda v: v.state == "finished", 240); assert [r["epoch"] for r in v.rows] == [*range(8), *range(3), 0]
+        resume_run(out); until(v, lambda v: v.state == "finished", 240); assert [r["epoch"] for r in v.rows] == [*range(8), *range(3), 0, 0]
     finally:
         if is_alive(who := owner(out)): os.kill(who["pid"], signal.SIGKILL)
     n = change["step"]//2; line = f"V2 epoch {n} of" if n <= 8 else f"V3 epoch {n - 8} of"          # an undisturbed run that is asked for the same in the epoch before
@@ -133,12 +136,15 @@ def test_v3_may_be_stopped_in_its_last_part(tmp_path):
     targets = write_targets(scenario_turns(16, seed=3), tmp_path/"targets", voices=1, shard=8, jobs=1); cfg = {**TINY, "v2_epochs": 1, "epochs": 1, "polish": 1}
     whole = train_v3(targets, tmp_path/"whole", cfg, tell=lambda _: None); out = tmp_path/"cut"
     import camels.v3.train as module
-    def late(control, c, step):
-        point = points(control, c, step); return lambda i: (ask(out, do="stop") if i == 9 else None, point(i))
-    points, module.own_points = module.own_points, late
+    made, calls = module.fade_batch, []
+    def late(rng, *args):
+        calls.append(1)
+        if len(calls) == 9: ask(out, do="stop")
+        return made(rng, *args)
+    module.fade_batch = late
     try:
         with pytest.raises(KeyboardInterrupt): train_v3(targets, out, cfg, tell=lambda _: None)
-    finally: module.own_points = points
+    finally: module.fade_batch = made
     v = RunView(out).refresh(); assert v.state == "stopped" and "expression path, update 9 of 12" in v.words and v.can == {"resume"}
     model = train_v3(None, out, resume=True, tell=lambda _: None); assert (model/"model.safetensors").read_bytes() == (whole/"model.safetensors").read_bytes()
     assert train_v3(None, out, resume=True, tell=lambda _: pytest.fail("a finished run is left as it is")) == model

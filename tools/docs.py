@@ -8,6 +8,7 @@ import argparse, ast, base64, copy, hashlib, io, json, re, shutil, subprocess, s
 from os.path import relpath
 from pathlib import Path
 
+import licences
 from links import dead_links
 
 root = Path(__file__).resolve().parent.parent
@@ -271,6 +272,8 @@ def prepare()->tuple: # ({page: Markdown}, {section: [(page, (title, one line))]
     for a, text, _, _ in apis: (src/"api"/f"{a}.md").write_text(text, encoding="utf-8"); md[f"api/{a}"] = as_md(text)
     place = lambda k, p: (ORDER.get(k, []).index(p.split("/")[-1]) if p.split("/")[-1] in ORDER.get(k, []) else 99, p)
     tops = {k: [(p, heads[p]) for p in sorted((p for p in pages if p.startswith(f"{k}/")), key=lambda p: place(k, p))] for k in ("tutorials", "howto", "explain", "cards")}
+    md["explain/licences"] = licences.page(); (src/"explain"/"licences.md").write_text(md["explain/licences"], encoding="utf-8")
+    tops["explain"].append(("explain/licences", ("Licences", "Every package of the tested set with its licence, and what the unusual ones mean.")))
     tops["library"] = [(p, h) for p, h in heads.items() if re.match(r"\d", p)]
     tops["api"] = [(f"api/{a}", (a, d)) for a, _, _, d in sorted(apis, key=lambda r: (of.get(r[0], ("~",))[0], r[0]))]
     for k in ("gallery", "glossary"): tops[k] = [(k, heads[k])] if k in pages else []

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv from requirements.lock and installs camels in it. Safe to run again: a stamp skips finished work.
+# Makes .venv from requirements.lock, every file checked against its hash, and installs camels in it. Safe to run again: a stamp skips finished work.
 # Usage: tools/setup.sh [--ui]     --ui also asks for Debian's chromium, which the browser tests drive.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,14 +19,13 @@ done
 [ -n "$py" ] || die "Python 3.11 or 3.12 with venv is needed and none was found; install python3.11 and python3.11-venv, or name one: make test PYTHON=/path/to/python3.11"
 
 stamp=.venv/.camels-setup
-want=$(cat requirements.lock settings.ini setup.py tools/setup.sh | sha256sum | cut -d' ' -f1)
+want=$(cat requirements.lock requirements-torch.lock settings.ini setup.py tools/setup.sh tools/lock.py | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
     echo "setup: making .venv from requirements.lock (some minutes, once)"
     [ -x .venv/bin/python ] || "$py" -m venv .venv
     pip="./.venv/bin/python -m pip --disable-pip-version-check"
-    # torch first, with its dependencies: on a plain machine it brings the accelerator libraries that it needs
-    $pip install -q "$(grep -i '^torch==' requirements.lock)" || die "could not install torch; is the package index reachable?"
-    $pip install -q --no-deps -r requirements.lock || die "could not install requirements.lock; see the lines above"
+    # every file has to have a hash that the lock knows; what torch's accelerator build needs besides comes where that build was installed
+    ./.venv/bin/python tools/lock.py --install ./.venv/bin/python || die "requirements.lock was not installed; see the line above"
     $pip install -q --no-deps --no-build-isolation -e . || die "could not install camels itself"
     ./.venv/bin/python - <<'P' || die "the installed set does not import; remove .venv and run again, or report the line above"
 import torch, mediapipe, lance, cv2

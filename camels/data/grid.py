@@ -9,6 +9,7 @@ __all__ = ['ALIGN_HZ', 'read_align', 'Grid']
 from pathlib import Path
 
 from ..core import CamelsError
+from ..files import as_text, read_text
 from .core import Corpus, media_files, register_corpus, split_of
 from ..media import Clip
 
@@ -20,10 +21,10 @@ def read_align(
 )->list[tuple[float,float,str]]: # (start in s, end in s, word), "sil" and "sp" left out
     "Words of a GRID clip with their times."
     out = []
-    for i, line in enumerate(Path(path).read_text().splitlines(), 1):
+    for i, line in enumerate(read_text(path, most_mb=1).splitlines(), 1):
         if not line.strip(): continue
         try: a, b, w = line.split(); out.append((int(a)/ALIGN_HZ, int(b)/ALIGN_HZ, w))
-        except ValueError: raise CamelsError(f"{line!r} is not 'start end word'", f"{path}:{i}") from None
+        except (ValueError, OverflowError): raise CamelsError(f"{line[:80]!r} is not 'start end word'", f"{path}:{i}", "mend the line") from None
     return [o for o in out if o[2] not in ("sil", "sp")]
 
 # %% ../../nbs/22_data.grid.ipynb #57a0413e
@@ -35,16 +36,22 @@ class Grid(Corpus):
     get = "download talkers and alignments from https://spandh.dcs.shef.ac.uk/gridcorpus/, then: camels data check grid FOLDER"
     @staticmethod
     def align_of(p:Path)->Path|None: "The alignment of a media file."; return next((a for a in (p.with_suffix(".align"), p.parent/"align"/f"{p.stem}.align") if a.exists()), None)
+    def words_of(self, p:Path)->str: return " ".join(w for _, _, w in read_align(a)) if (a := self.align_of(p)) else ""
     @classmethod
     def found(cls, root): return any(Path(root).glob("*.align")) or any(Path(root).glob("*/*.align"))
     def check(self, root): return [f"{p}: no alignment" for p in media_files(root) if not self.align_of(p)] if self.found(root) else super().check(root)
     def clips(self, root):
         root, out = Path(root), []
-        files = media_files(root)
+        files = media_files(root, self.passed)
+        self.passed.files = [f for f in self.passed.files if f.suffix != ".align"]
         talker = {p: (p.parent if p.parent != root else root).name for p in files}
         one = len(set(talker.values())) == 1
         for i, p in enumerate(files):
-            a = self.align_of(p)
-            out.append(Clip(p.relative_to(root).with_suffix("").as_posix(), str(p), speaker=talker[p], source="grid",
-                transcript=" ".join(w for _, _, w in read_align(a)) if a else "", split=("test" if i % 4 == 3 else "train") if one else split_of(talker[p])))
+            split = ("test" if i % 4 == 3 else "train") if one else split_of(talker[p])
+            try: words = self.words_of(p)
+            except CamelsError as e:
+                self.passed.error(e.where, e)   # one bad alignment is one line; the others go on
+                continue
+            name = as_text(p.relative_to(root).with_suffix("").as_posix())
+            out.append(Clip(name, str(p), speaker=as_text(talker[p]), source="grid", transcript=words, split=split))
         return out

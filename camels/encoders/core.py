@@ -40,7 +40,13 @@ class PhoneFeatures:
     def __len__(self): return len(self.rows)
 
 # %% ../../nbs/10_encoders.core.ipynb #5f8a0338
-encoders = Registry("encoder")
+encoders = Registry("encoder", {
+    "facemesh_landmarks": "camels.encoders.face:FaceMeshEncoder",
+    "wav2vec2-lv-60-espeak-cv-ft": "camels.encoders.phoneme:Wav2Vec2Phones",
+    "espeak_mini": "camels.encoders.espeak_mini:EspeakMini",
+    "prosody22": "camels.encoders.prosody:Prosody22",
+    "prosody_contour": "camels.encoders.prosody:ProsodyContour",
+})
 register_encoder = encoders.register
 def list_encoders(pattern:str="*")->list[str]: "Names of the known encoders."; return encoders.list(pattern)
 def create_encoder(name:str, **kw): "A ready encoder by name; `kw` goes to its constructor."; return encoders[name](**kw)

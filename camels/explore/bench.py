@@ -19,6 +19,7 @@ from .neighbours import VectorIndex, neighbours
 from .project import fit_map
 from .raster import Raster, map_large
 from .views import LanceView
+from ..store import lance_path
 from ..viz import MANY
 
 # %% ../../nbs/76_explore.bench.ipynb #7f506c99
@@ -38,7 +39,7 @@ def write_vectors(
             k = g.integers(0, clouds, min(50_000, n - i)); x = (centre[k] + .6*g.standard_normal((len(k), inner), np.float32)) @ turn; x += .15*g.standard_normal((1, d), np.float32)*g.standard_normal((len(k), 1), np.float32)
             x /= np.linalg.norm(x, axis=1, keepdims=True)
             yield pa.record_batch([pa.array(k.astype(np.int32)), pa.array(np.char.add("s", (k % 40).astype(str))), pa.FixedSizeListArray.from_arrays(pa.array(x.astype(np.float16).ravel()), type=schema.field("face").type)], schema=schema)
-    lance.write_dataset(rows(), str(path), schema=schema)
+    lance.write_dataset(rows(), lance_path(path), schema=schema)
     return Path(path)
 
 # %% ../../nbs/76_explore.bench.ipynb #f3220f0f

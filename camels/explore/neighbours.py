@@ -16,6 +16,7 @@ import numpy as np
 from ..core import CamelsError, Float, cache_dir, fingerprint
 from .views import View
 from ..metrics import unit_rows
+from ..store import lance_path, open_lance
 
 # %% ../../nbs/74_explore.neighbours.ipynb #14e76acb
 def best_of(cos, ids, k:int)->tuple: # (ids [q k], cosine [q k]), best first; ties by id
@@ -96,9 +97,7 @@ class VectorIndex:
         return float(np.mean([len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)]))
 
 def _open(path, column):
-    import lance
-    try: ds = lance.dataset(str(path))
-    except (ValueError, OSError): raise CamelsError("not a Lance table", path) from None
+    ds = open_lance(path)
     if column not in ds.schema.names: raise CamelsError(f"no column {column!r}", path, "it has " + ", ".join(ds.schema.names))
     return ds
 
@@ -128,7 +127,7 @@ def copy_vectors(view:View, name:str, modality:str)->Path:
     def batches():
         for first, x in view.batches(name, modality):
             ok = np.flatnonzero(np.isfinite(x).all(1)); yield pa.record_batch([pa.array(first + ok), pa.FixedSizeListArray.from_arrays(pa.array(x[ok].astype(np.float16).ravel()), d)], schema=s)
-    try: lance.write_dataset(pa.RecordBatchReader.from_batches(s, batches()), str(tmp)); tmp.rename(to)
+    try: lance.write_dataset(pa.RecordBatchReader.from_batches(s, batches()), lance_path(tmp)); tmp.rename(to)
     finally: shutil.rmtree(tmp, ignore_errors=True)
     return to
 

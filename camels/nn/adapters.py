@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Standardise', 'fit_stats', 'AVAEOutput', 'mlp', 'AVAEAdapter', 'unit', 'time_weights', 'PhonemeAttnPool',
-           'PhonemeOutput', 'PhonemeAdapter', 'LogitScale']
+           'PhonemeOutput', 'PhonemeAdapter', 'LogitScale', 'module_key', 'module_name', 'ByModality']
 
 # %% ../../nbs/40_nn.adapters.ipynb #f419d7bb
 import math
@@ -201,3 +201,24 @@ class LogitScale(nn.Module):
     def forward(self, i:int=0)->Tensor:
         log = self.log[i]
         return (log - (log - self.limit).clamp(min=0).detach()).exp()
+
+# %% ../../nbs/40_nn.adapters.ipynb #e59014b1
+def module_key(
+    name:str, # of a modality
+)->str: # what torch takes as the name of a module
+    "The name itself where torch takes it, else `~` and its bytes in hexadecimal."
+    plain = name and "." not in name and not name.startswith("~") and not hasattr(nn.ModuleDict(), name)
+    return name if plain else "~" + name.encode().hex()
+
+def module_name(key:str)->str:
+    "The name that `module_key` spelt."
+    return bytes.fromhex(key[1:]).decode() if key.startswith("~") else key
+
+class ByModality(nn.ModuleDict):
+    "A dict of modules whose keys may be any text."
+    def __getitem__(self, name:str): return super().__getitem__(module_key(name))
+    def __setitem__(self, name:str, module): super().__setitem__(module_key(name), module)
+    def __contains__(self, name): return super().__contains__(module_key(name))
+    def __iter__(self): return map(module_name, super().__iter__())
+    def keys(self): return [module_name(k) for k in super().keys()]
+    def items(self): return [(module_name(k), v) for k, v in super().items()]

@@ -15,12 +15,12 @@ from typing import Iterable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from scipy import fft
 
 from ..core import CamelsError, Float, Int, atomic_path, fingerprint, shaped
 from ..encoders.prosody import mel_bank
+from ..files import read_weights, reading
 from ..media import OffsetFilter
 
 # %% ../../nbs/63_v3.features.ipynb #2ca5aebb
@@ -275,11 +275,11 @@ def load_stats(
 )->FeatureStats:
     "Read statistics; those of other features are an error."
     if not Path(path).is_file(): raise CamelsError("no such file", path, "save_stats writes one")
-    try:
-        with safe_open(path, "np") as f: meta, mean, std = f.metadata() or {}, f.get_tensor("mean"), f.get_tensor("std")
+    tensors, meta = read_weights(path, "np")
+    with reading(path, "feature statistics", "save_stats writes them"):
+        mean, std = tensors["mean"], tensors["std"]
         out = FeatureStats(mean, std, int(meta["n"]), meta["version"])
-    except (SafetensorError, KeyError, ValueError) as e: raise CamelsError("not feature statistics", path, "save_stats writes them") from e
     if out.version != version: raise CamelsError(f"statistics of features {out.version}, not {version}", path, "fit them again")
-    if mean.shape != std.shape or mean.shape != (len(FEATURE_NAMES),) or not (std > 0).all() or not np.isfinite(mean + std).all():
+    if mean.dtype != np.float32 or std.dtype != np.float32 or mean.shape != std.shape or mean.shape != (len(FEATURE_NAMES),) or not (std > 0).all() or not np.isfinite(mean + std).all():
         raise CamelsError("damaged feature statistics", path, "fit them again")
     return out

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ..arkit import ARKIT, PAIRS, from_order, index
 from ..core import CamelsError, Float, atomic_path, cache_dir, configure, fingerprint
+from ..files import open_plain, parse_json, reading
 from ..encoders.phoneme import check_audio, runs
 from ..lipsync import lipsyncs
 
@@ -172,7 +173,7 @@ def _contents(f)->dict: # {plain name: (name, shape)}
 
 def _file_config(f, path:Path)->LamConfig:
     "The sizes a file states, or the published ones."
-    try: return configure(LamConfig(), json.loads((f.metadata() or {}).get("lam", "{}")))
+    try: return configure(LamConfig(), parse_json((f.metadata() or {}).get("lam", "{}"), path))
     except (ValueError, AttributeError): raise CamelsError("broken sizes in its metadata", path, "write it again with save_lam") from None
 
 # %% ../../nbs/65_v3.lam.ipynb #a0ce5e50
@@ -180,15 +181,15 @@ def read_lam(
     source=None, # as for `find_lam`
 )->LamNet: # on the CPU, in eval mode
     "The network with the weights of a safetensors file; refuses whatever does not fit."
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
     path = find_lam(source)
-    try:
+    with open_plain(path): pass
+    with reading(path, "a whole safetensors file", "copy or convert it again"):
         with safe_open(path, "pt") as f:
             c, held = _file_config(f, path), _contents(f)
             wanted = published(c)
             if bad := misfits({n: s for n, (_, s) in held.items()}, wanted): raise CamelsError(bad, path, "not a checkpoint of LAM Audio2Expression; fetch and convert it again")
             state = {n: f.get_tensor(held[n][0]) for n in wanted}
-    except (SafetensorError, OSError) as e: raise CamelsError(f"not a whole safetensors file ({str(e).splitlines()[0][:80]})", path, "copy or convert it again") from None
     for n, v in state.items():
         if not v.is_floating_point() or not v.isfinite().all(): raise CamelsError(f"{n} holds values that are no finite numbers", path, "convert it again")
     with torch.device("meta"): net = LamNet(c)

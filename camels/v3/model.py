@@ -7,7 +7,7 @@ __all__ = ['FPS', 'SR', 'BLOCK', 'FORMAT', 'ENGINES', 'past_rows', 'export_v3', 
            'check_cond', 'V3', 'has_v3', 'shipped_v3', 'V3Stream']
 
 # %% ../../nbs/66_v3.model.ipynb #a33d9cc4
-import functools, importlib.util, json, math
+import functools, importlib.util, math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from ..arkit import ARKIT, GROUPS
 from ..core import EMOTIONS, CamelsError, Float, asset, atomic_path, fingerprint, write_json
 from ..face.anchors import anchor_file, condition
+from ..files import open_plain, read_json, read_weights, reading
 from .features import FEATURE_NAMES, FeatureStats, FeatureStream, _checked, feature_version, load_stats, n_frames, normalise, save_stats
 
 # %% ../../nbs/66_v3.model.ipynb #c952c8d3
@@ -115,8 +116,21 @@ def save_v3(
     return folder
 
 # %% ../../nbs/66_v3.model.ipynb #4a228401
-_TRAIN = "train one: camels train-v3 --targets FOLDER --out RUN"
+_TRAIN = "train one: camels train v3 --targets FOLDER --out RUN"
+_MOST = dict(features=4096, cond=4096, width=4096, embed=4096, ahead=64, own=4096) # of a config that is believed
 
+def _size_of(c, folder)->dict:
+    "The network's shape out of a config; numbers that no network has are refused before memory is asked for."
+    s = c.get("network") if isinstance(c, dict) else None
+    if not isinstance(s, dict): raise CamelsError("a damaged config.json: no network in it", folder, _TRAIN)
+    whole = lambda v, most: type(v) is int and 0 <= v <= most
+    odd = [k for k, most in _MOST.items() if not whole(s.get(k, 0 if k == "own" else None), most)]
+    odd += [k for k in ("trunk", "mood") if not (isinstance(s.get(k), list) and len(s[k]) <= 64 and all(whole(d, 1024) and d for d in s[k]))]
+    odd += sorted({*s} - {*_MOST, "trunk", "mood"})
+    if odd: raise CamelsError(f"a damaged config.json: {odd[0]} is {str(s.get(odd[0]))[:30]}", folder, _TRAIN)
+    return s
+
+# %% ../../nbs/66_v3.model.ipynb #e55cd9f3
 def read_v3(
     folder, # that `save_v3` wrote
 )->dict: # its config
@@ -124,24 +138,32 @@ def read_v3(
     folder = Path(folder)
     for f in ("config.json", "model.safetensors", "stats.safetensors"):
         if not (folder/f).is_file(): raise CamelsError(f"no {f}", folder, _TRAIN)
-    try:
-        c = json.loads((folder/"config.json").read_text(encoding="utf-8")); s = c["network"]
-        past_rows(s); made, cond, emotions, weights = c.get("format"), s["cond"], c["emotions"], c["weights"]
-    except (ValueError, KeyError, TypeError, AttributeError) as e: raise CamelsError("a damaged config.json", folder, _TRAIN) from e
-    if made != FORMAT: raise CamelsError(f"a V3 folder of format {made}, not {FORMAT}", folder, "it needs another version of camels")
-    if c["features"] != feature_version(FPS): raise CamelsError(f"trained on features {c['features']}, not {feature_version(FPS)}", folder, "it needs another version of camels, or to be trained again")
-    if cond != len(EMOTIONS) + 3: raise CamelsError(f"a condition of {cond} numbers, not {len(EMOTIONS) + 3}", folder, "V2 becomes V3 by from_v2")
-    if tuple(emotions) != EMOTIONS or s["features"] != len(FEATURE_NAMES): raise CamelsError("trained on other emotions or features", folder, _TRAIN)
-    if fingerprint(folder/"model.safetensors") != weights: raise CamelsError("damaged weights", folder/"model.safetensors", "copy the folder again, or " + _TRAIN)
+    try: c = read_json(folder/"config.json", most_mb=8)
+    except CamelsError as e: raise CamelsError(f"a damaged config.json ({e.what})", folder, _TRAIN) from None
+    s, made, known = _size_of(c, folder), c.get("format"), feature_version(FPS)
+    if made != FORMAT: raise CamelsError(f"a V3 folder of format {str(made)[:20]}, not {FORMAT}", folder, "it needs another version of camels")
+    if c.get("features") != known: raise CamelsError(f"trained on features {str(c.get('features'))[:20]}, not {known}", folder, "it needs another version of camels, or to be trained again")
+    if s["cond"] != len(EMOTIONS) + 3: raise CamelsError(f"a condition of {s['cond']} numbers, not {len(EMOTIONS) + 3}", folder, "V2 becomes V3 by from_v2")
+    if c.get("emotions") != [*EMOTIONS] or s["features"] != len(FEATURE_NAMES): raise CamelsError("trained on other emotions or features", folder, _TRAIN)
+    if fingerprint(folder/"model.safetensors") != c.get("weights"): raise CamelsError("damaged weights", folder/"model.safetensors", "copy the folder again, or " + _TRAIN)
+    _check_shape(folder/"model.safetensors", s)
     return c
+
+def _check_shape(path:Path, s:dict)->None:
+    "Raise where the weights are not those of the network that the config describes."
+    from safetensors import safe_open
+    with reading(path, "a whole .safetensors file", _TRAIN), safe_open(path, "np") as f: shape = f.get_slice("hear.weight").get_shape()
+    if list(shape) != [s["width"], s["features"], 2*s["ahead"] + 1]: raise CamelsError("weights of another network", path.parent, _TRAIN)
 
 def load_v3(folder)->tuple: # (V3Head in evaluation mode, FeatureStats, config dict)
     "Read a model back into PyTorch."
-    from safetensors.torch import load_file
     from camels.v3.head import V3Head, V3Size
     c = read_v3(folder); s = {k: tuple(v) if isinstance(v, list) else v for k, v in c["network"].items()}
-    try: head = V3Head(V3Size(**s)); head.load_state_dict(load_file(Path(folder)/"model.safetensors"))
-    except (TypeError, ValueError, RuntimeError, OSError) as e: raise CamelsError("weights of another network", folder, _TRAIN) from e
+    state, _ = read_weights(Path(folder)/"model.safetensors")
+    try:
+        head = V3Head(V3Size(**s))
+        head.load_state_dict(state)
+    except (TypeError, ValueError, RuntimeError) as e: raise CamelsError("weights of another network", folder, _TRAIN) from e
     return head.eval().requires_grad_(False), load_stats(Path(folder)/"stats.safetensors", feature_version(FPS)), c
 
 # %% ../../nbs/66_v3.model.ipynb #0b0605be
@@ -149,11 +171,16 @@ def _onnx_engine(folder:Path, size:dict, threads:int):
     "(features, cond, past or None) → (weights, past) on ONNX Runtime."
     import onnxruntime as ort
     o = ort.SessionOptions(); o.intra_op_num_threads, o.inter_op_num_threads, o.log_severity_level = threads, 1, 3
-    if not (folder/"model.onnx").exists(): export_v3(folder, size)
-    try: s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
-    except Exception as e: raise CamelsError("a damaged graph", folder/"model.onnx", "delete it; it is written again where the package onnx is installed") from e
+    again = "delete it; it is written again where the package onnx is installed"
+    if not (folder/"model.onnx").exists():
+        with reading(folder/"model.safetensors", "the weights of this network", _TRAIN): export_v3(folder, size)
+    with open_plain(folder/"model.onnx"): pass
+    with reading(folder/"model.onnx", "a whole graph", again): s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
     zeros = np.zeros(sum(r*w for r, w in past_rows(size)), np.float32)
-    return lambda x, c, past: s.run(["weights", "next"], {"features": x, "cond": c, "past": zeros if past is None else past})
+    def run(x, c, past):
+        with reading(folder/"model.onnx", "the graph of this network", again):
+            return s.run(["weights", "next"], {"features": x, "cond": c, "past": zeros if past is None else past})
+    return run
 
 def _torch_engine(folder:Path, size:dict, threads:int):
     "The same on PyTorch, with as many threads as it is set to."
