@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NUMBERS', 'TEXTS', 'TERMS', 'SPEED', 'Tail', 'sound_row', 'owner', 'sound_process', 'is_alive', 'placed', 'launched',
            'complaint', 'start_run', 'resume_run', 'stop_run', 'read_info', 'ago', 'weights_of', 'weights_now',
-           'RunView', 'series', 'charts', 'line_of', 'LatentFilm', 'ask_weight', 'find_runs']
+           'stage_of', 'RunView', 'series', 'charts', 'line_of', 'LatentFilm', 'ask_weight', 'find_runs']
 
 # %% ../nbs/78_runs.ipynb #6d0dbc22
 import contextlib, importlib.util, json, os, platform, signal, subprocess, sys, time
@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .core import CamelsError, cache_dir, configure, fingerprint, read_record, write_json
-from .curriculum import TrainConfig, checked, is_held, steer, steered
+from .core import CamelsError, cache_dir, fingerprint, read_record, write_json
+from .curriculum import is_held
 from .files import as_path, as_text, parse_json, read_json
-from .train.learner import ask
-from .v3.train import WEIGHTS, V3Config, checked_v3, steer_v3, weighed
+from .train.learner import ask, trainers
 from .viz import loss_terms, pca_2d, procrustes
 
 # %% ../nbs/78_runs.ipynb #325350c6
@@ -129,15 +128,17 @@ def start_run(
     if not features.exists(): raise CamelsError("no features here", features, "make them with: camels encode INPUT --out " + str(features))
     if (out/"run.json").exists(): raise CamelsError("already holds a run", out, "resume it, or name another folder")
     if is_alive(launched(out)): raise CamelsError("a training is starting there", out)
-    v3 = features.is_dir() and any(features.glob("index-*.json")); words = [f"{k}={json.dumps(v) if isinstance(v, (tuple, list)) else v}" for k, v in (changes or {}).items()]
-    checked_v3(configure(V3Config(), changes)) if v3 else checked(configure(TrainConfig(), changes))
-    return _launch(out, *(("train-v3", "--targets") if v3 else ("train", "--features")), str(features), "--out", str(out), *words)
+    kinds = [k for k in trainers.list() if trainers[k].takes(features)]
+    trainer = trainers[min(kinds, key=lambda k: k == "curriculum")]   # the curriculum takes what nobody else does
+    words = [f"{k}={json.dumps(v) if isinstance(v, (tuple, list)) else v}" for k, v in (changes or {}).items()]
+    trainer.checked(changes)
+    return _launch(out, *trainer.start, str(features), "--out", str(out), *words)
 
 def resume_run(path)->int: # process id
     "Go on with a run that was stopped, in a process of its own."
     v = RunView(path).refresh()
     if "resume" not in v.can: raise CamelsError(f"cannot go on: {v.words}", path)
-    return _launch(v.path, *(("train-v3", "--resume", "--out") if v.info["kind"] == "v3" else ("train", "--resume")), str(v.path.resolve()))
+    return _launch(v.path, *trainers[v.info["kind"]].resume, str(v.path.resolve()))
 
 def stop_run(path, now:bool=False)->None: # now=True: end the process, with what its last checkpoint holds
     "Stop a training between two updates, after a checkpoint."
@@ -162,20 +163,17 @@ def ago(s:float)->str: "Seconds, in words."; return f"{max(s, 0):.0f} s" if s < 
 # %% ../nbs/78_runs.ipynb #da4a506d
 def weights_of(view)->dict: # {"w_…": weight}
     "The loss weights that hold now, the run's own and what was changed; raises where the record holds others."
-    kind, config, changes = (view.info.get(k, o) for k, o in (("kind", ""), ("config", {}), ("changes", [])))
-    if kind == "v3": return {k: v for k, v in vars(_v3_now(view)).items() if k in WEIGHTS}
-    if kind != "curriculum": return {}
-    cfg = steered(configure(TrainConfig(), {k: v for k, v in config.items() if k.startswith("w_")}), changes, 10**12)
-    return {k: v for k, v in vars(cfg).items() if k.startswith("w_")}
+    if (kind := view.info.get("kind", "")) not in trainers: return {}
+    return trainers[kind].weights(view.info, stage_of(view))
 
 def weights_now(view)->dict: # {"w_…": weight}
     "`weights_of`, or nothing where the record cannot be read."
     try: return weights_of(view)
     except CamelsError: return {}
 
-def _v3_now(view):
-    c = configure(V3Config(), {k: v for k, v in view.info.get("config", {}).items() if k in (*WEIGHTS, "polish_closed")})
-    return weighed(c, view.info.get("changes", []), 10**12, (view.sign or view.last).get("stage", "V2"))
+def stage_of(view)->str:
+    "The stage that a run is in, \"\" before its first sign of life."
+    return (view.sign or view.last).get("stage", "")
 
 # %% ../nbs/78_runs.ipynb #5cea8e1c
 class RunView:
@@ -240,7 +238,7 @@ def judge(self:RunView, now:float)->tuple: # (state, words, is it an error?)
 @patch(as_prop=True)
 def can(self:RunView)->set:
     "What may be asked of it now."
-    mine = self.info.get("kind") in ("curriculum", "v3"); weights = ["weights"]*(mine and self.sign.get("stage") != "expression")
+    mine = self.info.get("kind", "") in trainers; weights = ["weights"]*(mine and self.sign.get("stage") != "expression")
     if self.state == "starting": return {"stop"}
     if self.state in ("training", "paused"): return {"pause" if self.state == "training" else "go", "stop", *weights}
     if self.state == "followed": return {"go" if self.sign.get("state") == "paused" else "pause", "stop", *weights} if self.sign else set()
@@ -301,8 +299,7 @@ class LatentFilm:
 def ask_weight(view:RunView, key:str, value:float)->str: # the request's id
     "Ask a run for another loss weight."
     if "weights" not in view.can: raise CamelsError(f"takes no other weights now ({view.words})", view.path)
-    if view.info["kind"] == "v3": steer_v3(_v3_now(view), {key: value})
-    else: steer(configure(TrainConfig(), weights_now(view)), {key: value})
+    trainers[view.info["kind"]].steer(view.info, stage_of(view), {key: value})
     return ask(view.path, set={key: value})
 
 def find_runs(folder, most:int=12)->list[Path]:
