@@ -8,6 +8,7 @@ __all__ = ['BY', 'FORMATS', 'Performance', 'mood_voice', 'join_speech', 'speak_s
            'save_json', 'save_csv', 'save_glb', 'save_mp4', 'check_target', 'save_animation']
 
 # %% ../nbs/67_animate.ipynb #7a6bd5f1
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Iterable, Sequence
@@ -204,8 +205,20 @@ def animate_audio(
     "Let the face say a recording."
     one = Segment(emotion_of(emotion), tuple(map(float, vad_at(emotion, intensity) if vad is None else check_vad(vad))))
     by = choose_by(**{k: v for k, v in kw.items() if k in ("by", "model", "lipsync", "compiler")})
-    speech = sound(audio) if by == "v3" else hear(audio, encoder)
-    return perform(speech, segments or [replace(one, end_s=speech.duration_s)], **{**kw, "by": by})
+    with _of(audio):
+        speech = sound(audio) if by == "v3" else hear(audio, encoder)
+        return perform(speech, segments or [replace(one, end_s=speech.duration_s)], **{**kw, "by": by})
+
+@contextlib.contextmanager
+def _of(
+    audio, # a file, or samples and their rate
+):
+    "What is wrong with a recording names its file."
+    try: yield
+    except CamelsError as e:
+        if isinstance(audio, tuple) or e.where not in (None, "audio features"): raise
+        hint = "export it again with its peaks below full scale" if "full scale" in e.what else e.hint
+        raise CamelsError(e.what, audio, hint) from None
 
 # %% ../nbs/67_animate.ipynb #2d9dba0e
 def save_json(path, p:Performance)->None:

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from .bench import benches
-from .core import CamelsError, WindowConfig, cache_dir, n_cores, nearest, parse_overrides, write_json
+from .core import CamelsError, WindowConfig, cache_dir, in_range, n_cores, nearest, parse_overrides, read_record, write_json
 from .files import as_text, printable
 
 # %% ../nbs/90_cli.ipynb #49759ac3
@@ -145,7 +145,7 @@ def encode(
 ):
     "Media files or folders to a feature table; many files in parallel; run again to resume."
     from camels.data.encode import encode as run
-    from camels.files import printable
+    in_range("--jobs", jobs)
     if not 0.05 <= hop_s <= 2: raise CamelsError(f"hop of {hop_s} s", "--hop-s", "use 0.05 to 2 s")
     if not 1 <= patience_s <= 86400: raise CamelsError(f"patience of {patience_s} s", "--patience-s", "use 1 to 86400 s")
     def tell(line): complain(CamelsError(printable(line)))
@@ -175,8 +175,6 @@ def _encoded_line(rep)->str:
     if rep.errors: line += f"; {len(rep.errors)} failed, see {printable(Path(rep.table).parent/'errors.jsonl')}"
     return line
 
-
-
 # %% ../nbs/90_cli.ipynb #f8726a90
 @app.command(context_settings=dict(allow_interspersed_args=True))
 def train(
@@ -189,6 +187,7 @@ def train(
     "Train the curriculum A, B, C on a feature table."
     from camels.curriculum import train as run
     if resume is None and (features is None or out is None): raise CamelsError("needs --features and --out, or --resume", "train")
+    if resume is not None: read_record(resume)
     folder = run(features, resume or out, parse_overrides(changes or []), resume=resume is not None)
     emit(dict(run=str(folder.path), seconds=folder.info["seconds"]), as_json, f"trained in {folder.info['seconds']:.0f} s: {folder.path}\nnext: camels eval {folder.path} --features {features or folder.info['features']}")
 
@@ -209,6 +208,7 @@ def eval_(
     if features is None: raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
     from camels.evaluate import evaluate_run, stage_table
     from camels.report import write_card, write_report
+    in_range("--pool", pool)
     rep = evaluate_run(run, features, split=split, pool=pool)
     write_report(run); write_card(run)
     emit(rep, as_json, stage_table(rep))
@@ -237,6 +237,7 @@ def phones(
     "Phones with times and scores, a line a file."
     from camels.data.encode import load_encoders
     from camels.media import read_audio
+    if encoder in ("", "none"): raise CamelsError("needs an encoder", "--encoder", "such as espeak_mini")
     enc, bad = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"], 0
     for f in audio:
         try: found = enc.phones(read_audio(f, enc.window.sr))
@@ -441,8 +442,8 @@ def animate(
 @app.command("targets")
 def targets_(
     out:Annotated[Path, typer.Option(help="Folder to make, or to go on with.", show_default=False)],
-    turns:Annotated[int, typer.Option(min=1, help="Turns of talk to invent.")]=7500,
-    voices:Annotated[int, typer.Option(min=1, help="Voices that say each turn.")]=2,
+    turns:Annotated[int, typer.Option(min=1, max=1_000_000, help="Turns of talk to invent.")]=7500,
+    voices:Annotated[int, typer.Option(min=1, max=1000, help="Voices that say each turn.")]=2,
     source:Annotated[Optional[Path], typer.Option("--from", help="JSON lines with turns of your own, in place of invented ones.", show_default=False)]=None,
     video:Annotated[Optional[Path], typer.Option(help="In place of invented talk: clips of talking faces, a folder or a manifest.", show_default=False)]=None,
     speech:Annotated[Optional[Path], typer.Option(help="In place of invented talk: the folder that holds speechocean762.", show_default=False)]=None,
@@ -450,6 +451,7 @@ def targets_(
     jobs:Annotated[int, typer.Option(min=0, help="Worker processes; 0: one a core.")]=0, as_json:Json=False,
 ):
     "What V3 learns from: turns spoken and performed by the rules, or talkers on video, or real speech; run again to go on."
+    for key, value in dict(jobs=jobs, seed=seed).items(): in_range(f"--{key}", value)
     if sum(o is not None for o in (source, video, speech)) > 1: raise CamelsError("one of --from, --video, --speech", "targets")
     from camels.v3.scenarios import read_turns, scenario_turns
     from camels.v3.targets import Targets, write_targets
@@ -512,13 +514,17 @@ def demo(
 def serve(
     what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, emotion, v3, editor, explorer, training; or a run folder, or a table of vectors, for the explorer. The home page with all of them where not given.", show_default=False)]="",
     run:Annotated[Optional[Path], typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False)]=None,
-    port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0, show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True, as_json:Json=False,
+    port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0,
+    show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True,
+    allow_host:Annotated[Optional[list[str]], typer.Option(help="A name by which the server may be called beside localhost: NAME or NAME:PORT; may be given several times.", show_default=False)]=None,
+    token:Annotated[bool, typer.Option("--token/--no-token", help="Ask each visitor for the token in the printed address. Without it, everybody with an account on this machine can use the apps.")]=True,
+    as_json:Json=False,
 ):
-    "Serve the apps on this machine."
+    "Serve the apps on this machine; the printed address holds a token that lets you in."
     from camels.apps.home import PAGES, serve_apps
     if what and what not in [p.name for p in PAGES] and (os.sep in what or Path(what).exists()): run, what = Path(what), "explorer"
     serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show,
-               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None)
+               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None, allow_host=allow_host or (), token=token)
 
 @app.command()
 def lab(

@@ -10,10 +10,11 @@ __all__ = ['MODALITIES', 'EMOTIONS', 'SPLITS', 'SHARE', 'PART', 'WIDTH', 'COUNT'
            'n_cores', 'peak_rss_mb', 'one_thread', 'shaped', 'Bool', 'Float', 'Int', 'UInt8']
 
 # %% ../nbs/00_core.ipynb #99a66c20
-import contextlib, difflib, errno, functools, hashlib, importlib, importlib.metadata, importlib.util, json, os
+import contextlib, difflib, errno, hashlib, importlib, importlib.metadata, importlib.util, json, os
 import platform, random, re, resource, sys, tempfile, time
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fnmatch import fnmatch
+from functools import reduce
 from pathlib import Path
 from typing import Callable, Iterable, NamedTuple
 
@@ -181,7 +182,7 @@ class Registry:
         if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
         if name not in self.items:
             module, _, path = self.places[name].partition(":")
-            found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+            found = reduce(getattr, path.split("."), importlib.import_module(module))
             self.items.setdefault(name, found)
         return self.items[name]
 

@@ -7,11 +7,12 @@ __all__ = ['VERBS', 'CHOICES', 'Settings', 'spark', 'Progress', 'run_line', 'com
            'load_ipython_extension', 'unload_ipython_extension']
 
 # %% ../nbs/79_magic.ipynb #3de066ba
-import html, threading, time
+import threading, time
 from dataclasses import fields
 from pathlib import Path
 
 from .core import CamelsError, configure, nearest, parse_overrides
+from .files import escaped
 from .curriculum import TrainConfig, checked
 from .runs import RunView, line_of, resume_run, start_run, stop_run
 from .train.learner import ask
@@ -25,7 +26,7 @@ class Settings:
     def changed(self)->dict: "What differs from the defaults."; d = TrainConfig(); return {f.name: v for f in fields(d) if (v := getattr(self.cfg, f.name)) != getattr(d, f.name)}
     def __repr__(self): return "TrainConfig(" + ", ".join(f"{k}={v!r}" for k, v in self.changed.items()) + ")"
     def _repr_html_(self):
-        cell = lambda f: f'<span style="display:inline-block;width:200px;{"font-weight:600" if f.name in self.changed else f"color:{INK}"}">{f.name} = {html.escape(str(getattr(self.cfg, f.name)))}</span>'
+        cell = lambda f: f'<span style="display:inline-block;width:200px;{"font-weight:600" if f.name in self.changed else f"color:{INK}"}">{f.name} = {escaped(str(getattr(self.cfg, f.name)))}</span>'
         return f'<div style="font:12px/1.7 ui-monospace,monospace;max-width:840px">{"".join(map(cell, fields(self.cfg)))}</div>'
 
 # %% ../nbs/79_magic.ipynb #da544c83
@@ -44,7 +45,7 @@ class Progress:
         v = self.view.refresh(); r = v.last; colour = "#d64533" if v.failed else INK
         curves = "".join(f'<span style="margin-right:18px">{t} {r.get(k, float("nan")):.3g} {spark(line_of(v, k)[1].tolist()[-200:])}</span>' for k, t in dict(loss="total loss", valid_r1="R@1").items() if isinstance(r.get(k), (int, float)))
         bar = f'<div role="progressbar" aria-valuenow="{100*self.part():.0f}" style="height:5px;border-radius:3px;background:color-mix(in srgb,{INK} 25%,transparent);margin:4px 0"><div style="height:5px;border-radius:3px;width:{100*self.part():.0f}%;background:{ACCENT}"></div></div>'
-        return f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px"><b>{html.escape(v.name)}</b> <span style="color:{colour}">{v.state} · {html.escape(v.words)}</span>{bar}{curves}</div>'
+        return f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px"><b>{escaped(v.name)}</b> <span style="color:{colour}">{v.state} · {escaped(v.words)}</span>{bar}{curves}</div>'
     def live(self, every_s:float=1.5): # seconds between updates
         "Show it, and keep what is shown up to date until the run ends; returns at once."
         from IPython.display import display

@@ -87,6 +87,7 @@ class Sizes(NamedTuple):
     here: int = 0      # bytes of sound or picture that are there
     declared: int = 0  # bytes that the header states; 0 where it states none
     again: int = 0     # where a second recording begins; 0 where there is none
+    rate: int = 0      # bytes a second, where the header states them
 
 _CHUNKS = { # first bytes: (bytes of a name, of a size, byte order, bytes that a size counts itself, alignment, first chunk)
     b"RIFF": (4, 4, "little", 0, 2, 12), b"RF64": (4, 4, "little", 0, 2, 12), b"BW64": (4, 4, "little", 0, 2, 12),
@@ -111,11 +112,12 @@ def _chunk_sizes(f, size:int)->Sizes:
         name, length = head[:4], int.from_bytes(head[name_bytes:], order) - own
         body = at + len(head)
         if name == magic: return out._replace(again=at)
+        if name == b"fmt ": out = out._replace(rate=int.from_bytes(f.read(12)[8:], order))
         if name == b"ds64": long = int.from_bytes(f.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
             length = long if long and _unknown(length, width) else length
             if _unknown(length, width): return out
-            out = Sizes(max(0, min(length, size - body)), length)
+            out = out._replace(here=max(0, min(length, size - body)), declared=length)
         at = body + length + -length % align
     return out
 
@@ -313,29 +315,37 @@ class Survey(NamedTuple):
 class _Parts:
     "Finds the places where the times of a file's streams start again."
     def __init__(self):
-        self.spans, self.starts, self.packets, self.last, self.doubt = [[math.inf, -math.inf]], {}, {}, {}, {}
-    def widen(self, stream:int, shown_s:float, end_s:float):
-        "A packet belongs to the part that its stream is in."
-        part = len(self.starts.get(stream, ()))
+        self.spans, self.starts, self.packets = [[math.inf, -math.inf]], {}, {}
+        self.last, self.before, self.doubt, self.held = {}, {}, {}, {} # by stream: times of the last two packets, one that is back, the last one
+    def widen(self, stream:int):
+        "The packet that is held belongs to the part that its stream is in."
+        if stream not in self.held: return
+        part, (shown_s, end_s) = len(self.starts.get(stream, ())), self.held.pop(stream)
         if part == len(self.spans): self.spans.append([math.inf, -math.inf])
         span = self.spans[part]
         span[0], span[1] = min(span[0], shown_s), max(span[1], end_s)
     def add(self, stream:int, t_s:float, shown_s:float, end_s:float):
         "The next packet, with its time in the order of decoding and that of showing."
-        number = self.packets[stream] - 1
-        back = stream in self.last and t_s < self.last[stream] - BACK_S
-        if back and stream not in self.doubt:
-            self.doubt[stream] = number, shown_s, end_s
+        back = t_s < self.last.get(stream, -math.inf) - BACK_S
+        if back and stream not in self.doubt and t_s >= self.before.get(stream, math.inf) - BACK_S:
+            self.held.pop(stream, None) # not this one, the one before had a damaged time
+        elif back and stream not in self.doubt:
+            self.doubt[stream] = self.packets[stream] - 1, (shown_s, end_s)
             return
-        if back:
-            number, *first = self.doubt.pop(stream)
+        elif back:
+            number, first = self.doubt[stream]
+            self.widen(stream)
             self.starts.setdefault(stream, []).append(number)
-            self.widen(stream, *first)
+            self.held[stream] = first
+            self.before.pop(stream, None)
+            self.last[stream] = t_s
         self.doubt.pop(stream, None)
-        self.last[stream] = t_s
-        self.widen(stream, shown_s, end_s)
+        self.widen(stream)
+        if stream in self.last: self.before[stream] = min(t_s, self.last[stream])
+        self.last[stream], self.held[stream] = t_s, (shown_s, end_s)
     def shifts_s(self, zero_s:float)->tuple[list, float]: # what is added to the times of each part; the last part's end
         "Put the parts one after the other, the first at zero."
+        for stream in list(self.held): self.widen(stream)
         shifts, end = [], 0.
         for first, last in self.spans:
             shifts.append(end - first if shifts else -zero_s)
@@ -384,7 +394,7 @@ def _packets(c, s, path:Path, joins:Survey=None)->Iterator: # (libav frame, was 
             if packet.pts is not None: packet.pts += ticks
             if packet.dts is not None: packet.dts += ticks
         try: frames = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError: # whatever a decoder says of damaged bytes
             bad, lost = bad + 1, True
             continue
         lost = lost or (s.type == "audio" and good > 0 and not frames)
@@ -429,6 +439,7 @@ def _stated_s(path:Path, c)->float:
     sizes = _sizes(path, _stamp(path))
     length = max(0., c.duration/av.time_base - _zero(c)) # Matroska's counts from 0, not from the first moment
     if not sizes.declared or _is(c, ("aiff", "au")): return length
+    if sizes.rate: return sizes.declared/sizes.rate
     return length*max(1., sizes.declared/max(sizes.here, 1)) # libav cuts the others' to what is there
 
 def _cut_off(path:Path, stated_s:float, end_s:float)->CamelsError:
@@ -775,7 +786,7 @@ def _aligned(
     most_hole_s:float=math.inf, # silence that may be put in, in seconds
 )->Iterator: # (sample rate in Hz, float32 [n])
     "Mono samples without holes from `start_s`; times past the end are not followed. The rate may change from block to block."
-    rate = pos = None
+    rate = pos = need = None
     filled, joins = 0., _joins(path, c)
     length = joins.end_s if joins else (c.duration or MOST_S*av.time_base)/av.time_base
     mix = _mix(path, _stamp(path)) if s.channels > 1 else Mix()
@@ -795,7 +806,7 @@ def _aligned(
         for i in range(need, at, rate):
             filled += 1
             if filled > most_hole_s:
-                raise CamelsError(f"a hole of over {filled:.0f} s in its sound", path, "cut it into parts, or read it in chunks")
+                raise CamelsError(f"a hole of over {most_hole_s:.0f} s in its sound", path, "cut it into parts, or read it in chunks")
             yield rate, np.zeros(min(rate, at - i), np.float32)
         x, need = x[max(0, need - at):], max(need, pos)
         if len(x): yield rate, x

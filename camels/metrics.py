@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .core import CamelsError, Float, shaped
+from .core import CamelsError, Float, in_range, shaped
 
 # %% ../nbs/43_metrics.ipynb #49cc2b1d
 def unit_rows(z)->np.ndarray:
@@ -73,6 +73,7 @@ def retrieval(
     "How often the partner is found among the nearest by cosine."
     n = len(z_a)
     if n < 2: raise CamelsError(f"{n} rows", "retrieval", "at least two are needed")
+    in_range("pool", pool)
     a, b, pool = unit_rows(z_a), unit_rows(z_b), min(pool, n)
     pools = draw_pools(n, pool, repeats, seed, groups)
     sims = [a[p] @ b[p].T for p in pools]

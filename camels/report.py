@@ -7,13 +7,13 @@ __all__ = ['STAGES', 'STYLE', 'Points', 'load_points', 'toy_run', 'thumbnails', 
            'change_rows', 'html_table', 'flat', 'write_report', 'markdown_table', 'write_card']
 
 # %% ../nbs/54_report.ipynb #3253337c
-import html, json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .core import CamelsError, RunFolder, write_text
+from .files import escaped, read_json
 from .curriculum import toy_features, train
 from .evaluate import evaluate_run, stage_rows
 from .viz import ACCENT, as_png, data_url, latent_figure, loss_figure, project, retrieval_figure
@@ -34,7 +34,7 @@ def load_points(run)->Points:
     from safetensors.numpy import load_file
     folder = Path(run)/"latents"
     if not (folder/"points.json").exists(): raise CamelsError("no latents here", folder, "train a run first: camels train --features F --out RUN")
-    ids = {k: np.asarray(v, dtype=object if v and isinstance(v[0], str) else None) for k, v in json.loads((folder/"points.json").read_text()).items()}
+    ids = {k: np.asarray(v, dtype=object if v and isinstance(v[0], str) else None) for k, v in read_json(folder/"points.json").items()}
     found = {s: load_file(folder/f"{s}.safetensors") for s in STAGES if (folder/f"{s}.safetensors").exists()}
     if not found: raise CamelsError("no stage has left its latents yet", folder, "wait for the run to start")
     ms = [k for k in next(iter(found.values())) if not k.endswith("_mask") and k != "rows"]; ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
@@ -78,7 +78,7 @@ def jpeg(path:str, t_s:float, side:int)->str:
 def read_report(run)->dict|None:
     "report.json of a run, or None where it was not evaluated yet."
     f = Path(run)/"report.json"
-    return json.loads(f.read_text()) if f.exists() else None
+    return read_json(f) if f.exists() else None
 
 def recall_rows(
     run,             # run folder
@@ -116,7 +116,7 @@ th:first-child,td:first-child{text-align:left}.note{color:var(--soft);font-size:
 
 def html_table(rows:list)->str: # rows of text, the first one the heading
     "Rows as an HTML table."
-    cell = lambda t, v: f"<{t}>{html.escape(str(v))}</{t}>"
+    cell = lambda t, v: f"<{t}>{escaped(v)}</{t}>"
     return '<div class="wrap"><table><tr>' + "".join(cell("th", v) for v in rows[0]) + "</tr>" + "".join("<tr>" + "".join(cell("td", v) for v in r) + "</tr>" for r in rows[1:]) + "</table></div>"
 
 def flat(d, name="")->list: # [[dotted name, value], …]
@@ -133,12 +133,12 @@ def write_report(
     if rep is None: raise CamelsError("not evaluated yet", run, "run: camels eval RUN --features FEATURES")
     corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "own recordings"; pic = lambda f: f'<img alt="figure" src="{data_url(as_png(f))}">'
     last = list(rep["stages"])[-1]; best = rep["stages"][last]["retrieval"]
-    big = "".join(f"<div><b>{v['r1']:.2f}</b>{d.replace('->', ' → ')}<br><span class='note'>chance {v['chance']:.2f}</span></div>" for d, v in list(best.items())[:3])
+    big = "".join(f"<div><b>{v['r1']:.2f}</b>{escaped(d.replace('->', ' → '))}<br><span class='note'>chance {v['chance']:.2f}</span></div>" for d, v in list(best.items())[:3])
     faces = [t for t in thumbnails(pts, most=24) if t]
     shown = {s: xy for s, xy in project(pts.stages).items() if s in ("untrained", last)}
     losses = [r for r in RunFolder(run).metrics() if "loss" in r]
-    body = [f"<h1>CAMELS · {html.escape(Path(run).name)}</h1>", f"<p class=lead>{html.escape(corpus)}{' (a synthetic corpus, made by the project)' if 'studio' in corpus else ''} · {len(pts)} held-out moments · seed {info.get('seed')}</p>",
-        f"<p>R@1 after stage {last}: how often the right partner comes first among {next(iter(best.values()))['pool']} candidates.</p><div class=big>{big}</div>",
+    body = [f"<h1>CAMELS · {escaped(Path(run).name)}</h1>", f"<p class=lead>{escaped(corpus)}{' (a synthetic corpus, made by the project)' if 'studio' in corpus else ''} · {len(pts)} held-out moments · seed {escaped(info.get('seed'))}</p>",
+        f"<p>R@1 after stage {escaped(last)}: how often the right partner comes first among {next(iter(best.values()))['pool']} candidates.</p><div class=big>{big}</div>",
         f'<div class=faces>{"".join(f"<img alt=face src={chr(34)}{t}{chr(34)}>" for t in faces)}</div>' if faces else "",
         "<h2>Before and after</h2>", pic(latent_figure(shown, {"untrained": "before stage A", last: f"after stage {last}"})),
         "<h2>What each stage adds</h2>", html_table(recall_rows(run)), pic(retrieval_figure(rep)), html_table(recall_rows(run, "r5")),
@@ -147,13 +147,13 @@ def write_report(
         "<h2>Controls and probes</h2><p class=note>Each figure stands beside its null: chance, a constant mean predictor, shuffled targets.</p>" + html_table([["held out", *rep["stages"], "chance, null or peer"], *([n, *v, null] for n, v, null in stage_rows(rep))]),
         "<h2>Cost and provenance</h2>", html_table([["what", ""], *flat({"seconds": rep.get("seconds", {}), "peak memory in MB": rep.get("peak_rss_mb", "")}), *flat(info.get("versions", {})), *flat({"data": info.get("data", {})})])]
     out = Path(run)/"report.html"
-    write_text(out, f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>CAMELS · {html.escape(Path(run).name)}</title><style>{STYLE}</style><body>' + "\n".join(body))
+    write_text(out, f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>CAMELS · {escaped(Path(run).name)}</title><style>{STYLE}</style><body>' + "\n".join(body))
     return out
 
 # %% ../nbs/54_report.ipynb #dc2943fd
 def markdown_table(rows:list)->str: # rows of text, the first one the heading
     "Rows as a markdown table."
-    line = lambda r: "| " + " | ".join(str(v) for v in r) + " |"
+    line = lambda r: "| " + " | ".join(escaped(v, markdown=True) for v in r) + " |"
     return "\n".join([line(rows[0]), "|" + "|".join([":--"] + ["--:"]*(len(rows[0])-1)) + "|", *map(line, rows[1:])])
 
 def write_card(
@@ -164,13 +164,14 @@ def write_card(
     corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "the user's own recordings"
     encs = [["modality", "encoder", "version", "fingerprint"], *([m, c.get("name"), c.get("version"), c.get("fingerprint")] for m, c in info.get("encoders", {}).items())]
     changed = "## Changed while it trained\n\n" + markdown_table(rows) + "\n\n" if (rows := change_rows(info)) else ""
-    text = f"""# {Path(run).name}: a CAMELS latent space
+    said = lambda v: escaped(v, markdown=True)
+    text = f"""# {said(Path(run).name)}: a CAMELS latent space
 
-{', '.join(pts.mask)} in one space of {info.get("config", {}).get("d_latent", "?")} dimensions. Trained by `camels train` through stages A (contrastive alignment),
+{said(', '.join(pts.mask))} in one space of {said(info.get("config", {}).get("d_latent", "?"))} dimensions. Trained by `camels train` through stages A (contrastive alignment),
 B (AVAE reconstruction) and C (flow matching between every ordered pair). Weights: `model.safetensors`, Apache-2.0.
 
-- **Corpus**: {corpus}{" (synthetic: made by the project; figures say nothing about people)" if "studio" in corpus else ""}
-- **Rows**: {info.get("data", {}).get("splits", info.get("data", {}))}; seed {info.get("seed")}; training took {info.get("seconds", "?")} s
+- **Corpus**: {said(corpus)}{" (synthetic: made by the project; figures say nothing about people)" if "studio" in corpus else ""}
+- **Rows**: {said(info.get("data", {}).get("splits", info.get("data", {})))}; seed {said(info.get("seed"))}; training took {said(info.get("seconds", "?"))} s
 - **Use**: features of the encoders below only; others are refused by fingerprint
 
 {markdown_table(encs)}

@@ -320,9 +320,11 @@ def _set_aside(table:FeatureTable)->None:
 def never_made(
     path, # where a table is to be
 )->bool:
-    "Is nothing there but, at most, the leavings of a table that was never finished?"
+    "Is nothing there but, at most, the leavings of a table that never had a version?"
     path = Path(path)
-    return not path.exists() or (not _versions(path) and {f.name for f in path.iterdir()} <= LANCE_OWN)
+    if not path.exists(): return True
+    had = _versions(path) or any(n.startswith("_versions/") for n in read_digests(path)) or any(n.startswith("data/") for n in _parts(path))
+    return not had and {f.name for f in path.iterdir()} <= LANCE_OWN
 
 def _made(path:Path, schema)->OpenTable:
     "An empty table; what an earlier try left is cleared first."

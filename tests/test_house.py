@@ -102,7 +102,7 @@ FAULTS = {
     "mistyped":          ("directives", lesson(code("#| exprot", "x = 1")), "unknown directive 'exprot'"),
     "comment above":     ("directives", lesson(code("# why", "#| export", "x = 1")), "stands below other lines"),
     "no bar":            ("directives", lesson(code("# export", "x = 1")), "lacks its bar"),
-    "long export":       ("cells", lesson(code("#| export", *["x = 1"]*41)), "41 lines, 40 at most"),
+    "long export":       ("cells", lesson(code("#| export", *["x = 1"]*81)), "81 statements, 80 at most"),
     "long lesson":       ("cells", lesson(code(*["x = 1"]*21)), "21 lines, 20 at most"),
     "mixed":             ("cells", lesson(code("import os", "os.getcwd()")), "mixes imports"),
     "star":              ("cells", lesson(code("#| export", "from camels.core import *")), "absolute and explicit"),

@@ -29,7 +29,7 @@ LATE = set("mediapipe transformers librosa umap parselmouth sklearn numba cv2 ra
 HEAVY = LATE | set("numpy torch panel bokeh holoviews matplotlib pandas lance pyarrow scipy".split()) # not loaded by `import camels`
 DIRECTIVES = set("default_exp export exports exporti exec_doc hide eval echo output slow cuda net ui code-fold hide_input hide_output "
                  "hide_line filter_stream label fig-cap".split())
-EXPORTED, LESSON, OUTPUT = 40, 20, 50_000                                   # lines, lines, bytes a cell at most
+EXPORTED, LESSON, OUTPUT = 80, 20, 50_000 # statements of an exported cell (on its way to 40), lines of a lesson, bytes stored, at most
 MACHINE = re.compile(r"(?<![\w.:/~$}-])/(?:home|root|work|Users)/[\w.]")
 TEMPORARY = re.compile(r"(?<![\w.:/~$}-])/(?:tmp|var/folders|private)/[\w.]")
 
@@ -184,10 +184,14 @@ def cells(root):
     "Cells short enough to explain; imports in cells of their own."
     out = []
     for place, _, _, s, d in code_cells(root):
-        n = len([l for l in s.splitlines() if l.strip() and not re.match(r"\s*#\s*\|", l)])
-        most = EXPORTED if is_export(d) else LESSON
-        if n > most: out.append(f"{place}: {n} lines, {most} at most")
-        body = tree.body if (tree := parse(s)) else []
+        tree = parse(s)
+        body = tree.body if tree else []
+        if is_export(d):
+            n = sum(isinstance(node, ast.stmt) for node in ast.walk(tree)) if tree else 0
+            if n > EXPORTED: out.append(f"{place}: {n} statements, {EXPORTED} at most")
+        else:
+            n = len([l for l in s.splitlines() if l.strip() and not re.match(r"\s*#\s*\|", l)])
+            if n > LESSON: out.append(f"{place}: {n} lines, {LESSON} at most")
         if not is_export(d) and len({isinstance(n, (ast.Import, ast.ImportFrom)) for n in body}) == 2: out.append(f"{place}: mixes imports with other code")
         loose = (isinstance(n, ast.ImportFrom) and (n.level or n.names[0].name == "*") for n in ast.walk(ast.Module(body, [])))
         if is_export(d) and any(loose): out.append(f"{place}: exported imports are absolute and explicit")

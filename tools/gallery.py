@@ -33,7 +33,9 @@ def apps(names, run:Path, url:str="")->None:
     if not url:
         place = Path(tempfile.mkdtemp()); (place/"runs").mkdir(); (place/"runs"/run.name).symlink_to(run.resolve())    # a tidy folder of runs
         server = subprocess.Popen([sys.executable, "-m", "camels.cli", "serve", "--run", f"runs/{run.name}", "--no-show"], cwd=place, env={**os.environ, "PYTHONPATH": str(root)}, stdout=subprocess.PIPE, text=True)
-        url = server.stdout.readline().split()[1].rstrip("/")
+        url = server.stdout.readline().split()[1]
+    url, _, query = url.partition("?")   # the token, which lets in
+    url = url.rstrip("/")
     try:
         with sync_playwright() as p:
             import shutil
@@ -42,7 +44,7 @@ def apps(names, run:Path, url:str="")->None:
             for name in names:
                 for theme in THEMES:
                     pg = b.new_page(viewport=dict(width=1280, height=720), color_scheme=theme); wait, keys = APPS[name]
-                    pg.set_default_timeout(180_000); pg.goto(f"{url}/{name}?theme={theme}"); pg.wait_for_selector(".bk-Row, .bk-Column, canvas, .explorer"); pg.wait_for_timeout(wait*1000)
+                    pg.set_default_timeout(180_000); pg.goto(f"{url}/{name}?theme={theme}&{query}"); pg.wait_for_selector(".bk-Row, .bk-Column, canvas, .explorer"); pg.wait_for_timeout(wait*1000)
                     for key in keys: pg.keyboard.press(key); pg.wait_for_timeout(3000)
                     for box in pg.locator("input").all():                           # where this machine keeps its runs is nobody's business
                         if str(place) in (v := box.input_value()): box.evaluate("(e, v) => { e.value = v }", v.replace(f"{place}/", ""))
@@ -103,7 +105,7 @@ def plots(run:Path)->None:
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", nargs="*", help="apps, faces, speech, plots; behind apps: their names"); p.add_argument("--run", type=Path, default=root/"runs"/"demo"); p.add_argument("--url", default="", help="a server that runs already")
+    p.add_argument("what", nargs="*", help="apps, faces, speech, plots; behind apps: their names"); p.add_argument("--run", type=Path, default=root/"runs"/"demo"); p.add_argument("--url", default="", help="the printed address of a server that runs already, token included")
     a = p.parse_args(); what = a.what or ["apps", "faces", "speech", "plots"]; t0 = time.time()
     if "apps" in what: apps([n for n in what if n in APPS] or list(APPS), a.run, a.url)
     if "faces" in what: faces()

@@ -6,7 +6,7 @@
 __all__ = ['VOICES', 'at_playhead', 'Film', 'curve_columns', 'panel_figure', 'Curves', 'CrossfadeApp']
 
 # %% ../../nbs/84_apps.crossfade.ipynb #667e2b6b
-import asyncio, html, io, tempfile
+import asyncio, io, tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from .expression import BAD, SOFT, Words, heading, ink, plain
 from .state import AXES, CrossfadeState, one_thread
 from ..arkit import ARKIT, GROUPS
 from ..core import EMOTIONS, CamelsError
+from ..files import escaped
 from ..viz import ACCENT, INK, MANY, OKABE_ITO
 
 # %% ../../nbs/84_apps.crossfade.ipynb #fe5bd6bc
@@ -35,7 +36,7 @@ def at_playhead(p:Performance, t_s:float, most:int=3)->str: # HTML
     best = {}
     for k in np.argsort(-w): best.setdefault(ARKIT[k].removesuffix("Left").removesuffix("Right"), w[k])
     top = ", ".join(f"{n} {x:.2f}" for n, x in list(best.items())[:most] if x > .01)
-    return f'<div style="font-size:13px;line-height:1.5;color:{SOFT}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says “{html.escape(said)}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
+    return f'<div style="font-size:13px;line-height:1.5;color:{SOFT}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says “{escaped(said)}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
 
 # %% ../../nbs/84_apps.crossfade.ipynb #1a182cab
 class Film(JSComponent):
@@ -127,7 +128,7 @@ class CrossfadeApp(pn.viewable.Viewer):
         self.button = pn.widgets.Button(name="Speak", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(21, 8, 4, 0)); self.button.on_click(self.speak)
         self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=208, margin=(3, 0, 4, 0)); self.voice.link(s, value="voice")
         self.film.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s"); s.param.watch(self.moved, "time_s")
-    def status_line(self, text, failed): return f'<div role="status" style="font-size:13px;color:{BAD if failed else SOFT}">{html.escape(text)}</div>'
+    def status_line(self, text, failed): return f'<div role="status" style="font-size:13px;color:{BAD if failed else SOFT}">{escaped(text)}</div>'
     async def speak(self, *_):
         "Perform the text and draw its film."
         self.button.disabled = True; self.button.name = "Drawing …"

@@ -17,6 +17,7 @@ from .expression import BAD, SOFT, TRACK, Pace, Words, face_image, heading, imag
 from .state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset, one_thread
 from ..arkit import ARKIT, DOES
 from ..face.anchors import anchors
+from ..files import escaped
 from ..viz import ACCENT, INK
 
 # %% ../../nbs/85_apps.editor.ipynb #16c3f45a
@@ -100,7 +101,7 @@ class PresetEditorApp(pn.viewable.Viewer):
     def draw_rest(self): "What it comes near."; self.near.html, self.note.html = neighbour_table(self.state), change_note(self.state)
     def tell(self):
         "The status line."
-        s = self.state; safe = s.status.replace("&", "&amp;").replace("<", "&lt;")
+        s = self.state; safe = escaped(s.status)
         self.status.html = f'<div class="status" role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{"<b>Not done.</b> " if s.failed else ""}{safe}</div>'
     def loaded(self, *_):
         "Show what was loaded, and offer a name for it."

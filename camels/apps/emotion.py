@@ -6,14 +6,15 @@
 __all__ = ['GRID', 'HEAD', 'bars', 'small_face', 'segment_html', 'EmotionApp']
 
 # %% ../../nbs/86_apps.emotion.ipynb #bfb476b5
-import functools, html
+import asyncio, functools
 
 import panel as pn
 
 from .expression import BAD, SOFT, Words, face_image, heading, image_url
 from .state import EmotionState, one_thread
-from ..core import EMOTIONS
+from ..core import EMOTIONS, CamelsError
 from ..face.compiler import compile_face
+from ..files import escaped
 from ..text.albert import Emotion, get_text_model
 from ..viz import ACCENT, INK
 
@@ -39,7 +40,7 @@ def segment_html(e:Emotion, most:int=3)->str: # HTML
     "A sentence with its face, its likeliest emotions and its VAD."
     top = sorted(zip(EMOTIONS, e.probs), key=lambda o: -o[1])[:most]
     return (f'<div class="segment" style="{GRID};padding:8px 0;border-bottom:1px solid color-mix(in srgb,{INK} 25%,transparent)">'
-            f'<img alt="{e.emotion}" style="border-radius:8px;width:96px" src="{small_face(e.emotion, e.intensity)}"><div style="font-size:14px">{html.escape(e.text)}<div style="color:{ACCENT};font-weight:600;margin-top:4px">{e.tag()}</div></div>'
+            f'<img alt="{e.emotion}" style="border-radius:8px;width:96px" src="{small_face(e.emotion, e.intensity)}"><div style="font-size:14px">{escaped(e.text)}<div style="color:{ACCENT};font-weight:600;margin-top:4px">{escaped(e.tag())}</div></div>'
             f'{bars(top)}{bars(zip(("valence", "arousal", "dominance"), e.vad), -1.)}</div>')
 
 # %% ../../nbs/86_apps.emotion.ipynb #eac14064
@@ -50,15 +51,32 @@ class EmotionApp(pn.viewable.Viewer):
         pn.extension(inline=True); one_thread(); super().__init__(); s = self.state = EmotionState(**kw)
         self.model = get_text_model(model) if isinstance(model, str) else model
         self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Text", sizing_mode="stretch_width", height=88, max_length=200_000, margin=(0, 0, 6, 0)); self.area.description = None
-        self.button = pn.widgets.Button(name="Read", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(0, 10, 0, 0)); self.button.on_click(lambda *_: self.read())
+        self.button = pn.widgets.Button(name="Read", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(0, 10, 0, 0)); self.button.on_click(self.clicked)
         self.line, self.rows, self.foot = (Words(sizing_mode="stretch_width", margin=(6, 0)) for _ in range(3)); self.read()
-    def read(self):
-        "Judge the text and draw it."
-        s = self.state; s.read(self.model)
-        self.line.html = f'<div role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{html.escape(s.status)}</div>'
+    async def clicked(self, *_):
+        "Judge the text in a thread, so that no other page waits for it."
+        if self.button.disabled: return
+        doc, self.button.disabled, self.button.name = pn.state.curdoc, True, "Reading …"
+        found, drawn = await asyncio.to_thread(self.judged)
+        done = lambda: self.done(found, drawn)
+        if doc is not None and doc.session_context is not None: doc.add_next_tick_callback(done)  # under the page's lock
+        else: done()
+    def judged(self)->tuple: # (an `Emotion` a sentence, or the error in their place; HTML of the first ones)
+        "Judge and draw; changes nothing, so it may run in a thread."
+        try: found = self.state.judge(self.model)
+        except CamelsError as e: return e, ""
+        except Exception as e: return CamelsError(f"{type(e).__name__}: {e}", "read"), ""  # noqa: BLE001  the page must come back
+        return found, "".join(map(segment_html, found[:self.MOST]))
+    def read(self): "Judge the text and draw it, here and now."; self.done(*self.judged())
+    def done(self, found, drawn):
+        "Show what was found, or the error."
+        s = self.state
+        s.take(found)
+        self.button.disabled, self.button.name = False, "Read"
+        self.line.html = f'<div role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
         if s.failed: return
         more = f'<p style="color:{SOFT}">and {len(s.segments) - self.MOST} more</p>' if len(s.segments) > self.MOST else ""
-        self.rows.html = HEAD + "".join(map(segment_html, s.segments[:self.MOST])) + more
-        self.foot.html = f'<div style="font-size:13px;color:{SOFT}">tagged, for <code>camels animate</code>:</div><pre class="tagged" style="white-space:pre-wrap;font-size:12px">{html.escape(s.tagged)}</pre>'
+        self.rows.html = HEAD + drawn + more
+        self.foot.html = f'<div style="font-size:13px;color:{SOFT}">tagged, for <code>camels animate</code>:</div><pre class="tagged" style="white-space:pre-wrap;font-size:12px">{escaped(s.tagged)}</pre>'
     def __panel__(self):
         return pn.Column(pn.pane.HTML(heading("Emotion", "what each sentence feels like, and its face"), margin=(0, 0, 8, 0)), self.area, pn.Row(self.button, self.line, sizing_mode="stretch_width"), self.rows, self.foot, sizing_mode="stretch_width", max_width=1200, margin=(8, 20))

@@ -8,7 +8,7 @@ __all__ = ['RUN_COLOURS', 'DASHES', 'SHOWS', 'COLUMNS', 'TrainingState', 'RunLis
            'Maps', 'Desk', 'TrainingApp']
 
 # %% ../../nbs/87_apps.training.ipynb #bfbc9b05
-import asyncio, html, json, time
+import asyncio, json, time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from panel.custom import JSComponent
 from .expression import BAD, CHOSEN, SOFT, Words, heading, hover_text, ink, plain
 from .state import one_thread
 from ..core import CamelsError, parse_overrides
+from ..files import escaped
 from ..runs import LatentFilm, RunView, ago, ask_weight, charts, find_runs, line_of, resume_run, start_run, stop_run, weights_now
 from ..train.learner import ask
 from ..viz import ACCENT, INK, colour_map, markers, stage_starts
@@ -138,7 +139,7 @@ def summary(s:TrainingState)->str: # HTML
     "The runs that are drawn, in numbers."
     cells = lambda tag, vs: "".join(f'<{tag} style="padding:2px 10px 2px 0;text-align:{"left" if i < 2 else "right"};font-weight:{500 if tag == "td" and i == 0 else 400};white-space:nowrap">{o}</{tag}>' for i, o in enumerate(vs))
     def row(v):
-        r = v.last; return [html.escape(v.name), html.escape(v.place() or v.state), number(r.get("loss")), number(r.get("valid_r1"), ".2f"), number(r.get("grad_norm")), number(r.get("lr"), ".2g"), number(r.get("rows_per_s"), ",.0f"), number(v.sign.get("rss_mb"), ",.0f"), left(v)]
+        r = v.last; return [escaped(v.name), escaped(v.place() or v.state), number(r.get("loss")), number(r.get("valid_r1"), ".2f"), number(r.get("grad_norm")), number(r.get("lr"), ".2g"), number(r.get("rows_per_s"), ",.0f"), number(v.sign.get("rss_mb"), ",.0f"), left(v)]
     if not s.shown: return f'<div style="font-size:13px;color:{SOFT}">Tick a run to draw it.</div>'
     return f'<table style="border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;width:100%"><tr style="color:{SOFT}">{cells("th", COLUMNS)}</tr>' + "".join(f"<tr>{cells('td', row(v))}</tr>" for v in s.shown) + "</table>"
 
@@ -195,7 +196,7 @@ class Charts(pn.viewable.Viewer):
         for i, c in enumerate(self.charts):
             if c.box.visible != (i < len(found)): c.box.visible = i < len(found)
         said = said or ("" if found or not s.shown else "these runs log no such numbers"); more = len(found) - len(self.charts)
-        self.note.html = f'<div role="note" style="font-size:13px;color:{SOFT}">{html.escape(said + f" · {more} more columns are not drawn"*(more > 0))}</div>'*bool(said or more > 0)
+        self.note.html = f'<div role="note" style="font-size:13px;color:{SOFT}">{escaped(said + f" · {more} more columns are not drawn"*(more > 0))}</div>'*bool(said or more > 0)
         pn.io.push_notebook(*(c.pane for c in self.charts[:len(found)]))
     def __panel__(self): return pn.Column(self.note, pn.FlexBox(*(c.box for c in self.charts), align_content="flex-start", margin=0, sizing_mode="stretch_width"), margin=0, sizing_mode="stretch_width", min_width=370)
 
@@ -265,7 +266,7 @@ class Maps(pn.viewable.Viewer):
         for m in self.maps[len(paths):]:
             if m.box.visible: m.box.visible = False
         self.reel.param.update(n=n, label=f"{at + 1} of {n}" if n else "no snapshot yet"); cm, mk = colour_map(seen), markers(list(seen)); shapes = dict(circle="●", triangle="▲", square="■", diamond="◆", star="★", hex="⬢")
-        self.legend.html = f'<div style="font-size:12px;color:{SOFT}">' + " ".join(f'<span style="margin-right:12px"><span style="color:{cm[k]}">{shapes[mk[k]]}</span> {html.escape(k)}</span>' for k in seen) + "</div>"; pn.io.push_notebook(*(m.pane for m in self.maps[:len(paths)]))
+        self.legend.html = f'<div style="font-size:12px;color:{SOFT}">' + " ".join(f'<span style="margin-right:12px"><span style="color:{cm[k]}">{shapes[mk[k]]}</span> {escaped(k)}</span>' for k in seen) + "</div>"; pn.io.push_notebook(*(m.pane for m in self.maps[:len(paths)]))
     def __panel__(self): return self.column
 
 # %% ../../nbs/87_apps.training.ipynb #c39ba0d5
@@ -287,7 +288,7 @@ class Desk(pn.viewable.Viewer):
     def fill(self, *_):
         "Put the weight that holds now beside its name."
         if (v := self.state.view) is not None: self.value.value = float(weights_now(v).get(f"w_{self.term.value}", 0.))
-    def say(self): s = self.state; self.line.html = f'<div role="status" style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:{BAD if s.failed else SOFT}">{html.escape(s.status)}</div>'
+    def say(self): s = self.state; self.line.html = f'<div role="status" style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
     def show(self):
         "Bring list, buttons and weights up to the state."
         s, v = self.state, self.state.view; rows, can = run_rows(s), v.can if v else set()
@@ -299,7 +300,7 @@ class Desk(pn.viewable.Viewer):
         terms = [k[2:] for k in weights_now(v)] if v and "weights" in can else []
         if terms != self.term.options: self.term.param.update(options=terms, value=terms[0] if terms else None); self.fill()
         self.term.disabled = self.value.disabled = self.set.disabled = not terms; done = (v.info.get("changes", []) if v else [])[-3:]
-        said = [f"step {c['step']}: " + (", ".join(f"{k[2:]} = {x:g}" for k, x in c["set"].items()) if "set" in c else f"refused, {c.get('refused', '')}") for c in done]; self.record.html = f'<div style="font-size:12px;color:{SOFT}">{"<br>".join(map(html.escape, said))}</div>'*bool(said)
+        said = [f"step {c['step']}: " + (", ".join(f"{k[2:]} = {x:g}" for k, x in c["set"].items()) if "set" in c else f"refused, {c.get('refused', '')}") for c in done]; self.record.html = f'<div style="font-size:12px;color:{SOFT}">{"<br>".join(map(escaped, said))}</div>'*bool(said)
     def __panel__(self):
         head = lambda t: pn.pane.HTML(f'<b style="font-size:13px;font-weight:600">{t}</b>', margin=(6, 0, 3, 0))
         return pn.Column(head("Runs"), self.list, self.follow, pn.Row(*self.buttons.values(), margin=(0, 0, 6, 0)), pn.Row(self.term, self.value, self.set, margin=0), self.record, head("A new training"), *self.form, self.start, self.line, width=312, margin=(0, 18, 0, 0))
@@ -335,8 +336,9 @@ class TrainingApp(pn.viewable.Viewer):
     def live(self):
         "Look again and again, for as long as the page is there."
         doc = pn.state.curdoc
-        try: asyncio.get_running_loop()
-        except RuntimeError: return
+        if doc is None or doc.session_context is None:  # a served page is made in a thread without a loop, and looks all the same
+            try: asyncio.get_running_loop()
+            except RuntimeError: return
         if doc not in self.beats: self.beats[doc] = pn.state.add_periodic_callback(self.tick, period=round(self.period_s*1e3))
     def __panel__(self):
         self.live(); right = pn.Column(self.numbers, self.show, pn.Row(self.charts, self.maps, sizing_mode="stretch_width", margin=0), sizing_mode="stretch_width", margin=0)

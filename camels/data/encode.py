@@ -375,8 +375,7 @@ def _put(said, message, tick)->None:
 
 def _results(clips, names, window, jobs, patience_s=PATIENCE_S)->Iterator:
     "(clip, kind, what) in order of `clips`: \"rows\" …, then \"done\" or \"error\"; \"again\" takes back what came of the clip."
-    if not clips: return iter(())
-    return _here(clips, names, window, patience_s) if jobs == 1 else _by_workers(clips, names, window, jobs, patience_s)
+    if clips: yield from _here(clips, names, window, patience_s) if jobs == 1 else _by_workers(clips, names, window, jobs, patience_s)
 
 # %% ../../nbs/23_data.encode.ipynb #8b07dd04
 @contextlib.contextmanager

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ..core import CamelsError, Float, Int, WindowConfig, asset, atomic_path, nearest, write_json
 from .core import Phones, register_encoder
-from .phoneme import PhoneEncoder, Segments, check_audio, crossings, runs, window_phones
+from .phoneme import HEARD_S, PhoneEncoder, Segments, check_audio, crossings, runs, window_phones
+from ..media import OffsetFilter
 
 # %% ../../nbs/14_encoders.espeak_mini.ipynb #534ae188
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ class EspeakMini(PhoneEncoder):
         if decode not in ("beam", "greedy"): raise CamelsError(f"decode={decode!r}", "espeak_mini", nearest(decode, ("beam", "greedy")))
         self.decode, self.grid_s = decode, c.grid/c.sr
         self.context_s = max(self.context_s, math.ceil((max(c.behind_s, c.ahead_s) + self.grid_s)/self.grid_s)*self.grid_s)
-    def state(self): return [self.config["labels"], self.config["network"], self.config.get("decoder", {}), self.decode, self.net.state_dict()]
+    def state(self): return ["offset taken away", self.config["labels"], self.config["network"], self.config.get("decoder", {}), self.decode, self.net.state_dict()]
     def decoder(self): return Decoder(self.net.trigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
     def frames(self, audio):
         with torch.inference_mode(): h, logits = self.net(torch.from_numpy(np.ascontiguousarray(audio))[None])
@@ -236,13 +237,14 @@ class EspeakMini(PhoneEncoder):
         sr, grid = self.window.sr, self.net.c.grid
         a = max(0, math.floor((lo_s-self.context_s)*sr/grid + 1e-6))*grid
         b = min(len(audio), math.ceil((hi_s+self.context_s)*sr/grid - 1e-6)*grid)
-        p, h = self.frames(audio[a:b]) if b > a else (np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32))
+        p, h = self.frames(OffsetFilter(sr)(audio[a:b])) if b > a else (np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32))
         return spans(p, self.decoder().push(p, last=True), self.frame_s), p, h, a/sr
 
 # %% ../../nbs/14_encoders.espeak_mini.ipynb #54a6ddf5
 class MiniStream:
     "A `MiniNet` fed a piece at a time."
     def __init__(self, net:MiniNet):
+        self.steady = OffsetFilter(net.c.sr)
         c = net.c; self.net, self.heard, self.given = net, 0, 0; z = lambda n, d: torch.zeros(1, n, d)
         self.audio, self.past, self.mel = torch.zeros(1, (c.win-c.hop)//2), torch.zeros(1, c.level_past), z(1, c.n_mels+1)
         self.mels, self.edge, self.skip = 0, z(0, c.d), z(0, c.d)
@@ -253,6 +255,7 @@ class MiniStream:
         return b.inside(x) if n > 0 else x[:, :0]
     def features(self, x:Float[Tensor, "1 n"], last:bool)->Float[Tensor, "1 t m"]:
         c, side = self.net.c, (self.net.c.win-self.net.c.hop)//2; self.heard += x.shape[1]
+        x = torch.from_numpy(self.steady(x[0].numpy()))[None]
         x = torch.cat([self.audio, x], 1); x = F.pad(x, (0, -self.heard % c.frame + side)) if last else x
         n = max(0, (x.shape[1]-c.win)//c.hop + 1); self.audio, self.mels = x[:, n*c.hop:], self.mels + n
         if not n: return torch.zeros(1, 0, c.n_mels+1)
@@ -293,7 +296,7 @@ class PhoneStream:
         self.ids = np.concatenate([self.ids, self.decoder.push(p, last)]); f = self.enc.frame_s
         seg = spans(self.p[:len(self.ids)], self.ids, f)
         done = len(self.ids) if last or not len(self.ids) else int(runs(self.ids)[0][-1])  # the last run may go on
-        seg = seg[(seg.hi <= done) & (seg.lo >= self.old)]; end = self.net.heard/self.enc.window.sr - self.at*f
+        seg = seg[(seg.hi <= done) & (seg.lo >= self.old) & (self.net.heard >= HEARD_S*self.enc.window.sr)]; end = self.net.heard/self.enc.window.sr - self.at*f
         out = window_phones(seg, self.p, self.h, self.enc.labels, 0., end if last else done*f + 1., 1 << 30, f)
         out.start_s, out.end_s = out.start_s + np.float32(self.at*f), out.end_s + np.float32(self.at*f)
         keep = max(0, done-1); self.old = int(done > 0 or self.old); self.p, self.h, self.ids, self.at = self.p[keep:], self.h[keep:], self.ids[keep:], self.at + keep

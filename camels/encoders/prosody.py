@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PROSODY_UNITS', 'PROSODY_NAMES', 'CONTOUR_COEFS', 'CONTOUR_UNITS', 'CONTOUR_NAMES', 'ProsodyConfig', 'FrameGrid',
            'window_blocks', 'mel_bank', 'tone', 'parabola', 'pitch_candidates', 'analyse_frames', 'voice_path',
-           'refine_peak', 'hnr_db', 'match_cycle', 'pulse_level', 'cycles', 'Tracks', 'track', 'track_pitch',
-           'masked_mean', 'jitter_shimmer', 'prosody_values', 'Prosody22', 'bridge', 'contours', 'ProsodyContour',
-           'librosa_prosody22']
+           'refine_peak', 'hnr_db', 'match_cycle', 'pulse_level', 'cycles', 'Tracks', 'masked_mean', 'frame_offsets',
+           'crossings', 'track', 'track_pitch', 'jitter_shimmer', 'prosody_values', 'Prosody22', 'bridge', 'contours',
+           'ProsodyContour', 'librosa_prosody22']
 
 # %% ../../nbs/11_encoders.prosody.ipynb #2990ec5d
 import functools
@@ -199,20 +199,23 @@ def hnr_db(r):
 @shaped
 def match_cycle(
     x:Float[np.ndarray, " s"],     # samples, padded by three longest periods
-    energy:Float[np.ndarray, " e"], # [s+1], sum of squares before each sample
+    sums:Float[np.ndarray, "2 e"],  # [2 s+1], sum of squares and of samples before each sample
     at:Int[np.ndarray, " n"],      # middle of each cycle
     period:Float[np.ndarray, " n"], # expected period in samples
     longest:int,                   # no period is longer
+    offset:Float[np.ndarray, " n"], # what the samples around each cycle lie about
 )->list[tuple[np.ndarray, np.ndarray]]: # [(period back, correlation), (period ahead, correlation)]
     "How far the same waveform lies before and after, within 0.8 to 1.25 periods."
     h, reach = longest//2, int(1.25*longest) + 2
     half = np.rint(period/2).astype(int)
-    seg = sliding_window_view(x, 2*reach+2*h+1)[at-reach-h]
+    seg = sliding_window_view(x, 2*reach+2*h+1)[at-reach-h] - offset[:, None]
     cycle = seg[:, reach:reach+2*h+1]*(np.abs(np.arange(-h, h+1)) <= half[:, None])
     n = fft.next_fast_len(seg.shape[1], real=True)
     dot = fft.irfft(fft.rfft(seg, n, axis=1)*np.conj(fft.rfft(cycle, n, axis=1)), n, axis=1)[:, :2*reach+1]
-    before = sliding_window_view(energy, 2*reach+1)
-    power = (before[at-reach+half+1] - before[at-reach-half]).astype(np.float32)
+    before = sliding_window_view(sums, 2*reach+1, axis=1)
+    square, total = before[:, at-reach+half+1] - before[:, at-reach-half]
+    about = offset.astype(np.float64)[:, None] # sum (x - o)^2 = sum x^2 - 2 o sum x + n o^2
+    power = np.maximum(square - 2*about*total + (2*half[:, None] + 1)*about**2, 0).astype(np.float32)
     ncc = dot/np.sqrt(np.maximum(power*power[:, reach:reach+1], np.float32(1e-20)))
     rows, shift, out = np.arange(len(at)), np.arange(-reach, reach+1), []
     for sign in (-1, 1):
@@ -223,12 +226,12 @@ def match_cycle(
     return out
 
 # %% ../../nbs/11_encoders.prosody.ipynb #14fbf9ed
-def pulse_level(x, at, width):
-    "RMS of the samples around `at` under a Hann window of half-width `width` samples."
+def pulse_level(x, at, width, offset):
+    "RMS of the samples around `at`, about `offset`, under a Hann window of half-width `width` samples."
     base = np.rint(at).astype(int)[:, None] + np.arange(-int(width.max(initial=0))-1, int(width.max(initial=0))+2)
     u = (base - at[:, None])/width[:, None]
     w = np.where(np.abs(u) < 1, .5 + .5*np.cos(np.pi*u), 0)
-    return np.sqrt((x[base]**2*w).sum(1)/w.sum(1))
+    return np.sqrt(((x[base] - offset[:, None])**2*w).sum(1)/w.sum(1))
 
 @shaped
 def cycles(
@@ -236,17 +239,22 @@ def cycles(
     middle:Int[np.ndarray, " n"],    # middle of each voiced frame, in samples
     period:Float[np.ndarray, " n"],  # its period in samples
     g:FrameGrid,
+    offset:Float[np.ndarray, " n"]=None, # mean of each of these frames; 0 where `None`
 )->tuple[np.ndarray, np.ndarray]: # float32 [n 5]: two periods in samples, three levels; bool [n]: they match
     "Periods and levels of the cycles at the middle of each frame."
-    pad = 3*g.lag_max; x, middle = np.pad(x, pad), middle+pad
-    energy = np.cumsum(np.r_[0, x.astype(np.float64)**2])
+    pad = 3*g.lag_max
+    x, middle = np.pad(x, pad), middle + pad
+    offset = np.zeros(len(period), np.float32) if offset is None else offset
+    wide = x.astype(np.float64)
+    sums = np.cumsum(np.pad([wide**2, wide], ((0, 0), (1, 0))), axis=1)
     out, good, longest = np.ones((len(period), 5), np.float32), np.zeros(len(period), bool), g.lag_max+2
     while longest >= g.lag_min: # an octave of periods at a time
         sel = np.flatnonzero((period <= longest) & (period > longest//2))
-        T, o = period[sel], np.arange(-(longest//2), longest//2+1)
-        at = middle[sel] + o[0] + np.where(np.abs(o) <= T[:, None]/2, np.abs(x[middle[sel][:, None]+o]), -1).argmax(1)
-        (back, r_back), (ahead, r_ahead) = match_cycle(x, energy, at, T, longest)
-        level = [pulse_level(x, at+d, .2*T) for d in (-back, 0*back, ahead)]
+        T, o, mean = period[sel], np.arange(-(longest//2), longest//2+1), offset[sel]
+        size = np.abs(x[middle[sel][:, None]+o] - mean[:, None])
+        at = middle[sel] + o[0] + np.where(np.abs(o) <= T[:, None]/2, size, -1).argmax(1)
+        (back, r_back), (ahead, r_ahead) = match_cycle(x, sums, at, T, longest, mean)
+        level = [pulse_level(x, at+d, .2*T, mean) for d in (-back, 0*back, ahead)]
         out[sel] = np.stack([back, ahead, *level], 1)
         good[sel] = (np.minimum(r_back, r_ahead) > .3) & (np.maximum(back, ahead) < 1.3*np.minimum(back, ahead))
         longest //= 2
@@ -267,6 +275,30 @@ class Tracks:
     zcr:np.ndarray      # [n], crossings per sample
 
 # %% ../../nbs/11_encoders.prosody.ipynb #e1e9f022
+def masked_mean(x, m):
+    "Mean of `x` over axis 1 where `m`; 0 where there is nothing."
+    return np.where(m, x, 0).sum(1)/np.maximum(m.sum(1), 1)
+
+def frame_offsets(
+    frames:Float[np.ndarray, "f s"], # samples
+    g:FrameGrid,
+    chunk:int=256,                   # frames worked on at a time
+)->Float[np.ndarray, " f"]: # float32
+    "Mean of each frame under the Hann window."
+    weights = g.hann/g.hann.sum()
+    return np.concatenate([frames[i:i+chunk] @ weights for i in range(0, len(frames), chunk)]).astype(np.float32)
+
+def crossings(
+    x:Float[np.ndarray, " s"],      # samples
+    start:Int[np.ndarray, " n"],    # first sample of each window
+    size:int,                       # its length in samples
+    offset:Float[np.ndarray, " n"], # what its samples lie about
+)->Float[np.ndarray, " n"]: # crossings per sample
+    "How often each window's signal crosses its offset."
+    below = sliding_window_view(x, size)[start] < offset[:, None]
+    return (below[:, 1:] != below[:, :-1]).sum(1)/size
+
+# %% ../../nbs/11_encoders.prosody.ipynb #3a0fa635
 def track(
     x:Float[np.ndarray, " s"],   # samples that hold all windows
     first:Int[np.ndarray, " n"], # frame that each window begins at
@@ -287,13 +319,14 @@ def track(
     chosen, where = np.unique(idx[voiced]*c.candidates + path[voiced], return_inverse=True)
     frame, k = np.divmod(chosen, c.candidates)
     period, r = refine_peak(acf, frame, lag[frame, k])
-    cycle, good = cycles(x, frame*g.step + g.size//2, period, g)
+    offset = frame_offsets(frames, g)
+    cycle, good = cycles(x, frame*g.step + g.size//2, period, g, offset[frame])
     def spread(v):
         out = np.zeros(idx.shape + v.shape[1:], v.dtype); out[voiced] = v[where]
         return out
     steady = spread(good); steady[:, :2] = steady[:, -2:] = False # their cycles would reach beyond the window
-    cross = np.cumsum(np.r_[0, np.diff(x < 0)], dtype=np.int64); a = first*g.step
-    f0, hnr, zcr = g.sr/period, hnr_db(r), (cross[a+size-1]-cross[a])/size
+    middle = np.where(sound.any(1), masked_mean(offset[idx], sound), offset[idx].mean(1)).astype(np.float32)
+    f0, hnr, zcr = g.sr/period, hnr_db(r), crossings(x, first*g.step, size, middle)
     return Tracks(level[idx], sound, voiced, spread(f0), spread(hnr), tones[idx], spread(cycle), steady, zcr)
 
 # %% ../../nbs/11_encoders.prosody.ipynb #935ca757
@@ -310,8 +343,6 @@ def track_pitch(
     return (np.arange(t)*g.step + g.size/2)/sr, w.f0_hz[0], 10*np.log10(w.level[0]+1e-12)
 
 # %% ../../nbs/11_encoders.prosody.ipynb #ef075d1e
-def masked_mean(x, m): "Mean of `x` over axis 1 where `m`; 0 where there is nothing."; return np.where(m, x, 0).sum(1)/np.maximum(m.sum(1), 1)
-
 def jitter_shimmer(w:Tracks)->tuple[np.ndarray, np.ndarray]: # fractions, [n] each
     "Mean step from cycle to cycle over the mean cycle: periods, then levels."
     back, ahead, *level = np.moveaxis(w.cycle, -1, 0)
@@ -334,6 +365,7 @@ def prosody_values(w:Tracks)->Float[np.ndarray, "n 22"]:
 class Prosody22(AudioEncoder):
     "f0, voicing, level, spectrum, jitter, shimmer, HNR: 22 raw values a window. Masked where there is no sound."
     name, modality, names, d_out = "prosody22", "prosody", PROSODY_NAMES, 22
+    version = "2" # 2: measured about the offset of the samples
     def __init__(self, window:WindowConfig=None, **changes): # changes: fields of `ProsodyConfig`
         super().__init__(window)
         self.config = configure(ProsodyConfig(), changes); self.grid = FrameGrid(self.config, self.window.sr)
@@ -353,7 +385,10 @@ class Prosody22(AudioEncoder):
             a = starts[rows[0]]; n = starts[rows[-1]] - a + size
             x = audio[a:a+n]
             if not np.isfinite(x).all(): raise CamelsError("audio holds NaN or infinite samples", self.name, "clean or cut the recording")
-            w = track(np.pad(x.clip(-1e6, 1e6), (0, n-len(x))), (starts[rows]-a)//g.step, size, g)
+            if not x.any(): continue # nothing, or digital silence: a gap costs nothing
+            x = x.clip(-1e6, 1e6)
+            x = np.pad(x, (0, n-len(x)), constant_values=x[-g.size:].mean()) # silence at the sound's own offset
+            w = track(x, (starts[rows]-a)//g.step, size, g)
             out.mask[rows] = w.sound.sum(1)*self.config.step_s >= self.config.min_sound_s
             out.x[rows] = np.where(out.mask[rows, None], self.values(w), 0)
         return out
@@ -385,7 +420,7 @@ CONTOUR_NAMES = tuple(CONTOUR_UNITS)
 class ProsodyContour(Prosody22):
     "The 22 values of `prosody22`, then cosine coefficients 1 to 24 of pitch, energy and voicing over the window."
     name, names, d_out = "prosody_contour", CONTOUR_NAMES, len(CONTOUR_NAMES)
-    version = "1" # of the contours, whose depth and number of coefficients are fixed
+    version = "2" # of the contours, whose depth and number of coefficients are fixed; 2: as `prosody22`
     def values(self, w):
         c = contours(w)
         coef = fft.dct(c, axis=2, norm="ortho")[..., 1:CONTOUR_COEFS+1]/np.sqrt(c.shape[2])

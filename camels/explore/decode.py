@@ -8,14 +8,14 @@ __all__ = ['FACE', 'ROUND', 'PARTS', 'BEYOND', 'channel_effect', 'channel_solver
            'mean_point', 'between']
 
 # %% ../../nbs/49_explore.decode.ipynb #759eb5df
-import json
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..core import CamelsError, Float
+from ..core import CamelsError, Float, read_record
+from ..files import read_json, reading
 from ..encoders.face import CHANNELS, HEAD, MOUTH, channel, decode_video, face_channels
 from ..encoders.prosody import CONTOUR_UNITS
 from ..face.mesh import base_mesh
@@ -58,8 +58,8 @@ def channel_weights(
 
 # %% ../../nbs/49_explore.decode.ipynb #c1b6adde
 def _info(run)->dict:
-    try: return json.loads((Path(run)/"run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError): raise CamelsError("not a run folder, so nothing that could decode", run, "latents alone have no decoder: open a run of camels train") from None
+    if not (Path(run)/"run.json").exists(): raise CamelsError("not a run folder, so nothing that could decode", run, "latents alone have no decoder: open a run of camels train")
+    return read_record(run)
 
 def learned(
     info:dict,  # run.json
@@ -116,9 +116,11 @@ class Truth:
     def __init__(self, run):
         info = _info(run)
         if not info.get("features"): raise CamelsError("the run does not say where its features are", Path(run).name, "errors need the features that it was trained on")
-        self.table = FeatureTable.open(info["features"]); points = json.loads((Path(run)/"latents"/"points.json").read_text(encoding="utf-8")); self.row = np.asarray(points["row"])
-        same = all(self.table.cards.get(m, {}).get("fingerprint") == c.get("fingerprint") for m, c in info["encoders"].items())
-        if not same or len(self.table) != info["data"]["rows"]: raise CamelsError("its features were made anew since", Path(info["features"]).name, "train again, or encode with the same encoders")
+        self.table = FeatureTable.open(info["features"])
+        where = Path(run)/"latents"/"points.json"
+        with reading(where, "a list of moments", "train again"): self.row = np.asarray(read_json(where, most_mb=2048)["row"], np.int64)
+        same = all(self.table.cards.get(m, {}).get("fingerprint") == c.get("fingerprint") for m, c in info.get("encoders", {}).items())
+        if not same or len(self.table) != info.get("data", {}).get("rows"): raise CamelsError("its features were made anew since", Path(info["features"]).name, "train again, or encode with the same encoders")
         self.mask = {m: self.table.ds.to_table(columns=[f"{m}_mask"])[f"{m}_mask"].to_numpy().astype(bool)[self.row] for m in info["encoders"] if f"{m}_mask" in self.table.ds.schema.names}
     def rows(self, m:str, moments)->np.ndarray: # float32 [k d], NaN where the modality is not real
         "Features of some moments, in raw units."

@@ -76,8 +76,8 @@ class MapWorker:
     )->Job:
         "Ask for a map; a map that is on disk is there at once."
         j = Job(method, {**METHODS.get(method, ({},))[0], **params}, np.asarray(x, np.float32), on_done)
-        if (p := map_path(j.x, method, j.params)).exists(): j._finish("done", map=Map.load(p))
-        else: self._todo.put(j)
+        try: j._finish("done", map=Map.load(map_path(j.x, method, j.params)))
+        except CamelsError: self._todo.put(j)   # not there, or spoilt: it is made again
         if self._thread is None: self._thread = threading.Thread(target=self._loop, daemon=True); self._thread.start()
         return j
     def cancel(self, job:Job):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Callable
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..core import CamelsError, Float, atomic_path, cache_dir, fingerprint, nearest
+from ..files import read_weights, reading
 from ..viz import procrustes
 
 # %% ../../nbs/72_explore.project.ipynb #46d9b1e5
@@ -112,7 +112,8 @@ class Map:
         with atomic_path(path) as p: save_file({k: np.ascontiguousarray(v) for k, v in self.arrays.items()}, p, {"method": self.method, "params": json.dumps(self.params)})
     @classmethod
     def load(cls, path):
-        with safe_open(path, "np") as s: return cls((m := s.metadata())["method"], json.loads(m["params"]), {k: s.get_tensor(k) for k in s.keys()})
+        arrays, m = read_weights(path, "np")
+        with reading(path, "a stored map", "delete it: it is made again"): return cls(m["method"], json.loads(m["params"]), {"xy": arrays["xy"], **arrays})
 
 def shepard(y, anchors, places, k:int=5)->np.ndarray: # [n 2]
     "The mean of the places of the k nearest anchors, weighted by 1/distance²."
@@ -153,7 +154,7 @@ def cached_map(
     defaults = METHODS[method][0] if method in METHODS else {}
     path = map_path(x, method, {**defaults, **params})
     try: return Map.load(path)
-    except (FileNotFoundError, OSError, SafetensorError): pass
+    except CamelsError: pass
     m = fit_map(x, method, **params); m.save(path)
     return m
 

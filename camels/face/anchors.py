@@ -7,7 +7,7 @@ __all__ = ['VERSION', 'SHA256', 'ALIASES', 'LEVELS', 'anchor_file', 'from_action
            'check_preset', 'emotion_of', 'vad_at', 'condition', 'read_presets', 'save_presets']
 
 # %% ../../nbs/33_face.anchors.ipynb #1d3b3b3c
-import difflib, functools, hashlib, json
+import difflib, functools, hashlib, json, os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Mapping
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from ..arkit import ARKIT, from_named, to_named
 from ..core import EMOTIONS, CamelsError, asset, nearest, write_json
+from ..files import as_text, parse_json, read_json, read_text, reading
 
 # %% ../../nbs/33_face.anchors.ipynb #ba1cef13
 VERSION = "1.5"
@@ -76,7 +77,7 @@ def anchors()->Anchors:
 def _check(x, shape, lo, hi, names, where):
     "Float32 array of `shape` in [lo, hi], or an error that names the first element outside."
     try: x = np.asarray(x, np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         odd = next((f"{n} is {v!r}" for n, v in zip(names, x) if not isinstance(v, (int, float))), repr(x)) if isinstance(x, (list, tuple)) else repr(x)
         raise CamelsError(f"{odd}, not a number", where) from None
     if x.shape != shape: raise CamelsError(f"shape {list(x.shape)}, not {list(shape)}", where)
@@ -148,14 +149,14 @@ def read_presets(
 )->dict: # {id: float32 [52]}
     "The faces of a preset file; raises one error where anything in it is wrong."
     path = Path(path)
-    try: top = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=list)
-    except OSError as e: raise CamelsError(e.strerror or "cannot be read", path.name) from None
-    except ValueError as e: raise CamelsError(f"not JSON: {e}", path.name) from None
+    text = read_text(path)
+    parse_json(text, path.name)   # refuses what is too deep or no JSON
+    top = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=list)
     is_pairs = lambda o: isinstance(o, list) and all(isinstance(p, tuple) for p in o)
     faces = dict(top).get("presets") if is_pairs(top) else None
     if not faces or not is_pairs(faces) or not all(is_pairs(f) for _, f in faces): raise CamelsError('no "presets" in it', path.name, 'write {"version": …, "presets": {id: {52 names}}}')
     if len(set(ids := [n for n, _ in faces])) < len(ids): raise CamelsError("an id stands in it twice", path.name)
-    return {name: _named(pairs, f"{path.name}: {name}") for name, pairs in faces}
+    return {as_text(name): _named(pairs, f"{path.name}: {as_text(name)}") for name, pairs in faces}
 
 # %% ../../nbs/33_face.anchors.ipynb #1e4b13e8
 def save_presets(
@@ -165,7 +166,8 @@ def save_presets(
 )->Path:
     "Write faces to a file of one's own, whole or not at all; version 1.5 is never overwritten."
     path = Path(path)
-    if str(version) == VERSION or path.resolve() == asset("face", "emotion_vad_anchors.json").resolve() or _version(path) == VERSION:
+    with reading(path): same = os.path.realpath(path) == os.path.realpath(asset("face", "emotion_vad_anchors.json"))
+    if str(version) == VERSION or same or _version(path) == VERSION:
         raise CamelsError(f"version {VERSION} is frozen", path.name, "choose another file and another version name")
     if not presets: raise CamelsError("no preset to save", path.name)
     faces = {str(n): {k: round(v, 4) for k, v in to_named(check_preset(x, f"{path.name}: {n}")).items()} for n, x in presets.items()}
@@ -174,5 +176,5 @@ def save_presets(
 
 def _version(path):
     "Version of the preset file at `path`; None where there is none."
-    try: return str(json.loads(path.read_text(encoding="utf-8")).get("version"))
-    except (OSError, ValueError, AttributeError): return None
+    try: return str(read_json(path).get("version"))
+    except (CamelsError, AttributeError): return None

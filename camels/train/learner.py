@@ -9,7 +9,7 @@ __all__ = ['DO', 'MOST_ASKED', 'trainers', 'CancelFit', 'CancelEpoch', 'CancelBa
            'Trainer']
 
 # %% ../../nbs/50_train.learner.ipynb #4f096dc4
-import copy, json, math, os, platform, sys, time, uuid
+import copy, math, os, platform, sys, time, uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path

@@ -19,8 +19,9 @@ from safetensors.numpy import save_file
 from scipy import fft
 
 from ..core import CamelsError, Float, Int, atomic_path, fingerprint, shaped
-from ..files import read_weights, reading
 from ..encoders.prosody import mel_bank
+from ..files import read_weights, reading
+from ..media import OffsetFilter
 
 # %% ../../nbs/63_v3.features.ipynb #2ca5aebb
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class FeatureConfig:
     contrast_floor: float = 1e-3 # magnitude of one bin
     centroid_floor: float = 1.   # sum of magnitudes, below which the centroid fades
     zero_floor: float = 1e-4     # samples nearer to zero have no sign
+    offset_hz: float = 2.        # what lies below this frequency is a sound card's offset and taken away first
 
 # %% ../../nbs/63_v3.features.ipynb #061f51dd
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -171,6 +173,7 @@ class FeatureStream:
     def _begin(self):
         "`n` samples taken, `frame` comes next; `held` is the sound from sample `at` on, `rows` the last two analysed."
         self.n, self.frame, self.at = 0, 0, -self.half
+        self.steady = OffsetFilter(self.config.sr, self.config.offset_hz)
         self.held, self.rows = np.zeros(self.half, np.float32), analyse(np.zeros((0, self.config.n_fft)), self.config)
     @property
     def lookahead_ms(self)->float: "How long after its moment a row is known, at most."; return 1000*(self.half + math.ceil(self.config.sr/self.fps))/self.config.sr
@@ -186,7 +189,7 @@ class FeatureStream:
         rows = self._analysed(math.inf); self._begin()
         return movement(np.concatenate([rows, rows[-1:]]), self.config)
     def _take(self, x):
-        self.held = np.concatenate([self.held, x], dtype=np.float32, casting="same_kind"); self.n += len(x)
+        self.held = np.concatenate([self.held, self.steady(x)], dtype=np.float32, casting="same_kind"); self.n += len(x)
         rows = self._analysed(self.n); self.rows = rows[-2:].copy()
         drop = min(int(self._start(self.frame)) - self.at, len(self.held))
         self.held, self.at = self.held[drop:].copy(), self.at + drop
@@ -217,7 +220,7 @@ def audio_features(
 # %% ../../nbs/63_v3.features.ipynb #25dc8928
 def feature_version(fps:float=30., config:FeatureConfig=FeatureConfig())->str: # 16 hexadecimal digits
     "What features a network was trained on; changes with every setting."
-    return fingerprint("v3.features", 1, float(fps), config, FEATURE_NAMES)
+    return fingerprint("v3.features", 2, float(fps), config, FEATURE_NAMES)
 
 @dataclass(frozen=True)
 class FeatureStats:

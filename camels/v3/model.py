@@ -7,7 +7,7 @@ __all__ = ['FPS', 'SR', 'BLOCK', 'FORMAT', 'ENGINES', 'past_rows', 'export_v3', 
            'check_cond', 'V3', 'has_v3', 'shipped_v3', 'V3Stream']
 
 # %% ../../nbs/66_v3.model.ipynb #a33d9cc4
-import functools, importlib.util, json, math
+import functools, importlib.util, math
 from dataclasses import asdict
 from pathlib import Path
 

@@ -17,6 +17,7 @@ from typing import Iterable, Sequence
 from ..core import EMOTIONS, SPLITS, CamelsError, asset, nearest, write_text
 from ..face.anchors import check_vad, emotion_of, vad_at
 from ..face.timeline import parse_tags
+from ..files import parse_json
 
 # %% ../../nbs/59_v3.scenarios.ipynb #2c2dc283
 @dataclass(frozen=True)
@@ -361,8 +362,8 @@ def tagged(
 # %% ../../nbs/59_v3.scenarios.ipynb #1eeb4e76
 def _read_turn(line:str, name:str, places:dict)->Turn:
     "One line; `places` counts the turns of each dialogue."
-    try: row = json.loads(line)
-    except (ValueError, RecursionError) as e: raise CamelsError(f"not JSON: {str(e).splitlines()[0]}") from None
+    try: row = parse_json(line, name, nan=True)
+    except CamelsError as e: raise CamelsError(e.what) from None
     if not isinstance(row, dict): raise CamelsError(f"a {type(row).__name__}, not an object")
     for k, kinds in (("dialogue", (str, int)), ("speaker", (str, int)), ("turn", int)):
         if row.get(k) is not None and (isinstance(row[k], bool) or not isinstance(row[k], kinds)): raise CamelsError(f"{k} is {json.dumps(row[k])[:60]}")
