@@ -174,6 +174,18 @@ def animate_text(
     return perform(speech, time_segments(segments, speech), **kw)
 
 # %% ../nbs/67_animate.ipynb #1430199e
+@contextlib.contextmanager
+def _of(
+    audio, # a file, or samples and their rate
+):
+    "What is wrong with a recording names its file."
+    try: yield
+    except CamelsError as e:
+        if isinstance(audio, tuple) or e.where not in (None, "audio features"): raise
+        hint = "export it again with its peaks below full scale" if "full scale" in e.what else e.hint
+        raise CamelsError(e.what, audio, hint) from None
+
+# %% ../nbs/67_animate.ipynb #67285713
 def sound(
     audio,        # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)
     sr:int=16000, # sample rate wanted in Hz
@@ -208,17 +220,6 @@ def animate_audio(
     with _of(audio):
         speech = sound(audio) if by == "v3" else hear(audio, encoder)
         return perform(speech, segments or [replace(one, end_s=speech.duration_s)], **{**kw, "by": by})
-
-@contextlib.contextmanager
-def _of(
-    audio, # a file, or samples and their rate
-):
-    "What is wrong with a recording names its file."
-    try: yield
-    except CamelsError as e:
-        if isinstance(audio, tuple) or e.where not in (None, "audio features"): raise
-        hint = "export it again with its peaks below full scale" if "full scale" in e.what else e.hint
-        raise CamelsError(e.what, audio, hint) from None
 
 # %% ../nbs/67_animate.ipynb #2d9dba0e
 def save_json(path, p:Performance)->None:

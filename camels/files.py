@@ -56,7 +56,7 @@ def escaped(
     "`text` as words and nothing else."
     words = printable(str(text)) if markdown else "".join(c if c in "\n\t" else printable(c) for c in as_text(str(text)))
     words = html.escape(words)
-    return re.sub(r"(?<!\w)_|_(?!\w)|(?<!&)#|[\\`*\[\]|~!$]", r"\\\g<0>", words) if markdown else words
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])|(?<!&)#|[\\`*\[\]|~!$]", r"\\\g<0>", words) if markdown else words
 
 # %% ../nbs/00_files.ipynb #25f12bde
 THROWN = {

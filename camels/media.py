@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RATES_HZ', 'MOST_CHANNELS', 'MOST_SIDE', 'MOST_PIXELS', 'MOST_S', 'MOST_READ_S', 'MOST_HOLE_S', 'FULL_SCALE',
-           'FORMATS', 'LISTEN_S', 'BACK_S', 'SEEKABLE', 'MEASURED', 'TIMELESS', 'THIN', 'AAC_RATES', 'NoSound',
-           'NoPicture', 'Sizes', 'open_media', 'Survey', 'iter_frames', 'MediaInfo', 'probe', 'write_video',
+           'FORMATS', 'LISTEN_S', 'BACK_S', 'SEEKABLE', 'MEASURED', 'TIMELESS', 'THIN', 'SCREENED_S', 'AAC_RATES',
+           'NoSound', 'NoPicture', 'Sizes', 'open_media', 'Survey', 'iter_frames', 'MediaInfo', 'probe', 'write_video',
            'channel_weights', 'Mix', 'read_audio', 'iter_audio', 'OffsetFilter', 'write_audio', 'thumbnail',
            'window_starts', 'Clip', 'read_clips', 'write_clips']
 
@@ -207,6 +207,8 @@ def _stamp(path:Path)->tuple[int, int]: # size in bytes, time of the last change
     return found.st_size, found.st_mtime_ns
 
 # %% ../nbs/02_media.ipynb #70996cb2
+_GUARDS = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
+
 @contextlib.contextmanager
 def open_media(
     path, # a local file
@@ -215,9 +217,8 @@ def open_media(
     path = Path(path)
     _check_file(path)
     again = _sizes(path, _stamp(path)).again
-    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     try:
-        with av.open(f"file:{path}", options=options, metadata_errors="replace") as c:
+        with av.open(f"file:{path}", options=_GUARDS, metadata_errors="replace") as c:
             if not (c.streams.audio or c.streams.video):
                 raise CamelsError("neither sound nor picture in it", path, "name a video or audio file")
             if again and not _is(c, ("matroska",)):
@@ -538,11 +539,21 @@ class MediaInfo:
     warnings: list = field(default_factory=list) # what is odd about the file, a sentence each
 
 # %% ../nbs/02_media.ipynb #f7266085
+SCREENED_S = .25 # seconds of sound above -60 dB in which `probe` looks for channels that cancel
+
 def _describe_sound(path:Path, c, info:MediaInfo)->None:
-    "Fill in what is known of the sound."
+    "Fill in what is known of the sound; decodes a little of it where there are several channels."
     s = _stream(c, "audio", path)
     info.has_audio, info.sr, info.channels = True, s.rate, s.channels
-    if s.channels > 1 and (why := _mix(path, _stamp(path)).warning): info.warnings.append(why)
+    heard = doubt = 0.
+    if s.channels == 2:
+        with contextlib.suppress(CamelsError): # what is wrong with it, its reader will say
+            for t, f, _ in _frames(path, c, s, 0.):
+                x = _channels(f)
+                if f.layout.nb_channels == 2 and np.abs(x).max(initial=0) > 2e-3:
+                    heard, doubt = heard + f.samples/f.sample_rate, doubt + _cancels(x)
+                if heard > SCREENED_S or doubt: break
+    if (doubt or not heard) and s.channels > 1 and (why := _mix(path, _stamp(path)).warning): info.warnings.append(why)
 
 def _describe_picture(path:Path, c, info:MediaInfo)->None:
     "Fill in what is known of the picture; decodes the first one."
@@ -584,7 +595,7 @@ def probe(
     path, wrong = Path(path), []
     with open_media(path) as c:
         info = MediaInfo(str(path), 0.)
-        for kind, describe in (("audio", _describe_sound), ("video", _describe_picture)):
+        for kind, describe in (("video", _describe_picture), ("audio", _describe_sound)):
             if not any(s.codec_context is None or s in _real(c, kind) for s in getattr(c.streams, kind)): continue
             try: describe(path, c, info)
             except (NoSound, NoPicture) as e: wrong.append(e)
@@ -723,11 +734,30 @@ def _mix(path:Path, stamp:tuple, heard_s:float=1., most_s:float=60.)->Mix:
             if heard >= heard_s or t > most_s: break
     return _decide(layout, names, gram) if heard else Mix()
 
-def _mono(f, mix:Mix)->np.ndarray: # float32 or float64 [n]
-    "One channel of a libav audio frame."
-    x = _channels(f)
-    if len(x) == 1: return x[0]
-    return np.array(mix.weights if mix.layout == f.layout.name else channel_weights(_names(f))) @ x
+class _Mixer:
+    "Makes one channel of a recording's frames; asks `_mix` where two channels seem to cancel, or there are more."
+    def __init__(self, path:Path, channels:int):
+        self.path, self.asked, self.weights, self.sure = path, False, {}, 0
+        if channels > 2: self._ask()
+    def _ask(self):
+        self.asked, mix = True, _mix(self.path, _stamp(self.path))
+        if mix.weights: self.weights = {mix.layout: np.array(mix.weights)}
+    def _doubt(self, x):
+        "Ask where channels cancel; stop doubting after half a second that can be heard."
+        if _cancels(x): self._ask()
+        elif abs(x[0, 0]) > 1e-3: self.sure += 1
+        self.asked = self.asked or self.sure > 20
+    def __call__(self, f)->np.ndarray: # float32 or float64 [n]
+        x = _channels(f)
+        if len(x) == 1: return x[0]
+        if len(x) == 2 and not self.asked: self._doubt(x)
+        if f.layout.name not in self.weights: self.weights[f.layout.name] = np.array(channel_weights(_names(f)))
+        return self.weights[f.layout.name] @ x
+
+def _cancels(x:np.ndarray)->bool: # [2 n]
+    "Do two channels that can be heard seem to cancel?"
+    a, b, both = float(x[0] @ x[0]), float(x[1] @ x[1]), float(x[0] @ x[1])
+    return max(a, b) > 1e-6*x.shape[1] and not a + b + 2*both > .2*max(a, b)
 
 # %% ../nbs/02_media.ipynb #ad94ff53
 class _Levels:
@@ -789,19 +819,19 @@ def _aligned(
     rate = pos = need = None
     filled, joins = 0., _joins(path, c)
     length = joins.end_s if joins else (c.duration or MOST_S*av.time_base)/av.time_base
-    mix = _mix(path, _stamp(path)) if s.channels > 1 else Mix()
+    mixed = _Mixer(path, s.channels)
     checked = _Levels(path, s.codec_context.name.startswith("pcm"))
-    clock = not _is(c, TIMELESS)
+    clock, tick_s = not _is(c, TIMELESS), float(s.time_base)
     for t, f, lost in _frames(path, c, s, max(0., start_s - 0.2)):
-        x = checked(_mono(f, mix), t)
+        x = checked(mixed(f), t)
         if f.sample_rate != rate:
             new = f.sample_rate
             if not RATES_HZ[0] <= new <= RATES_HZ[1]: raise NoSound(f"a sample rate of {new} Hz at {t:.2f} s", path, "it is damaged")
             pos, need = (round(t*new), start_s*new) if rate is None else (round(pos*new/rate), round(need*new/rate))
-            if rate is None and start_s > 10 and s.time_base*new > 1:
-                pos = _on_grid(path, pos + len(x), new, float(s.time_base)) - len(x)
+            if rate is None and start_s > 10 and tick_s*new > 1:
+                pos = _on_grid(path, pos + len(x), new, tick_s) - len(x)
             rate = new
-        at = _place(pos, t*rate, len(x), float(s.time_base)*rate, rate, lost, clock and t < length + 1)
+        at = _place(pos, t*rate, len(x), tick_s*rate, rate, lost, clock and t < length + 1)
         pos = at + len(x)
         for i in range(need, at, rate):
             filled += 1

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['MARK_COLUMNS', 'TEXT_COLUMNS', 'DIGESTS', 'CHECKED_S', 'BROKEN', 'DAMAGED', 'LANCE_OWN', 'SPILL', 'KEEP_S',
            'KEEP_TIMES', 'table_schema', 'clip_rows', 'content_digest', 'read_digests', 'note_digests', 'damaged_parts',
-           'lance_path', 'reading_table', 'OpenTable', 'open_lance', 'FeatureTable', 'never_made', 'TableWriter',
-           'add_rows', 'tidy', 'compact', 'FeatureSet', 'load_features', 'subset', 'batch', 'bytes_per_window']
+           'lance_path', 'not_a_file', 'reading_table', 'OpenTable', 'open_lance', 'never_made', 'FeatureTable',
+           'check_same', 'TableWriter', 'add_rows', 'tidy', 'compact', 'FeatureSet', 'load_features', 'subset', 'batch',
+           'bytes_per_window']
 
 # %% ../nbs/21_store.ipynb #7d04934f
 import contextlib, hashlib, json, logging, os, shutil, time, zlib
@@ -62,7 +63,8 @@ def clip_rows(
     vad = [None if clip.vad is None else list(map(float, clip.vad))]*n
     cols = dict(clip=[as_text(clip.id)]*n, window=window, start_s=at, end_s=at + win, vad=vad)
     cols |= {k: [as_text(v)]*n for k, v in _texts(clip).items()}
-    cols |= {k: [v]*n for k, v in zip(MARK_COLUMNS, (-1. if clip.end_s is None else float(clip.end_s), *(mark or (None,)*3)))}
+    marks = -1. if clip.end_s is None else float(clip.end_s), *(mark or (None,)*3)
+    cols |= {k: [v]*n for k, v in zip(MARK_COLUMNS, marks)}
     cols |= {f"{m}_mask": f.mask for m, f in feats.items()}
     for m in ("video", "prosody"):
         if m in feats: cols[m] = _matrix(feats[m].x, schema.field(m).type)
@@ -71,7 +73,8 @@ def clip_rows(
 
 def _texts(clip:Clip)->dict:
     "What is known of a clip, by column."
-    return {k: getattr(clip, k) for k in ("speaker", "dialogue", "split", "transcript", "emotion")} | dict(source=clip.path, corpus=clip.source)
+    same = ("speaker", "dialogue", "split", "transcript", "emotion")
+    return {k: getattr(clip, k) for k in same} | dict(source=clip.path, corpus=clip.source)
 
 def _matrix(x, typ):
     import pyarrow as pa
@@ -97,7 +100,10 @@ def content_digest(
     path, # a plain file
 )->str: # 32 hexadecimal digits
     "BLAKE2b of a file's content."
-    with open_plain(path) as f, reading(path): return hashlib.file_digest(f, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    def blake(): return hashlib.blake2b(digest_size=16)
+    with open_plain(path) as f, reading(path): return hashlib.file_digest(f, blake).hexdigest()
+
+def _what(f)->tuple: return os.path.getsize(f), content_digest(f) # size in bytes, digest
 
 def _seal(text:str)->str: return f"{zlib.crc32(text.encode()):08x}"
 
@@ -119,6 +125,7 @@ def _parts(table)->list: # names of the files that a table is made of, without t
     return [f"{d}/{f}" for d, end in (("data", ".lance"), ("_deletions", ""), ("_versions", ".manifest"))
             for f in (sorted(os.listdir(Path(table)/d)) if (Path(table)/d).is_dir() else ()) if f.endswith(end)]
 
+# %% ../nbs/21_store.ipynb #d4cc310c
 def _memory(table)->Path:
     "Where checks of a table are remembered."
     return cache_dir()/"checked"/f"{fingerprint(os.path.realpath(table))}.json"
@@ -138,6 +145,10 @@ def _remember(table, names:list)->None:
         kept = {k: v for k, v in _recall(table).items() if os.path.exists(k)}
         write_json(_memory(table), kept | fresh)
 
+def _still(f, then)->bool:
+    "Was this file found sound of late, and not touched since?"
+    return bool(then) and then[:5] == _now(f) and then[5] > time.time() - CHECKED_S
+
 def _recall(table)->dict:
     try: found = read_json(_memory(table))
     except CamelsError: return {}
@@ -148,7 +159,7 @@ def note_digests(
 )->None:
     "Add the digests of files that are new; forget those of files that are gone."
     known, there = read_digests(table), _parts(table)
-    new = {n: (os.path.getsize(Path(table)/n), content_digest(Path(table)/n)) for n in there if n not in known}
+    new = {n: _what(Path(table)/n) for n in there if n not in known}
     lines = [f"{digest} {size} {name}" for name, (size, digest) in new.items()]
     text = "".join(f"{line} {_seal(line)}\n" for line in lines).encode()
     with writing(table), open(Path(table)/DIGESTS, "ab") as f: f.write(text)
@@ -167,12 +178,12 @@ def damaged_parts(
 )->list[str]: # a line for each that is not as it was written
     "Which of these files of a table are gone, of another size, or of other content?"
     known, root, out, todo = read_digests(table), os.path.realpath(table), [], []
-    old, late = _recall(table) if any(os.path.join(root, n) not in _checked for n in names) else {}, time.time() - CHECKED_S
+    old = _recall(table) if any(os.path.join(root, n) not in _checked for n in names) else {}
     for n in names:
         f = os.path.join(root, n)
         if not os.path.isfile(f): out.append(f"{n} is missing")
-        elif n in known and not any(k and k[:5] == _now(f) and k[5] > late for k in (_checked.get(f), old.get(f))): todo.append(n)
-    sound = [n for n in todo if (os.path.getsize(os.path.join(root, n)), content_digest(os.path.join(root, n))) == known[n]]
+        elif n in known and not any(map(_still, (f, f), (_checked.get(f), old.get(f)))): todo.append(n)
+    sound = [n for n in todo if _what(os.path.join(root, n)) == known[n]]
     _remember(table, sound)
     return out + [f"{n} is not as it was written" for n in todo if n not in sound]
 
@@ -185,8 +196,13 @@ def lance_path(
     "A table's path as Lance takes it: whole, so that no sign in it makes it an address."
     whole = os.path.abspath(os.fspath(path))
     if not whole.isprintable() or as_text(whole) != whole:
-        raise CamelsError("a table cannot have this name", printable(path), "use letters and signs of UTF-8, without control characters")
+        hint = "use letters and signs of UTF-8, without control characters"
+        raise CamelsError("a table cannot have this name", printable(path), hint)
     return whole
+
+def not_a_file(path)->None:
+    "Raise where a table is to be made in place of a file."
+    if Path(path).exists() and not Path(path).is_dir(): raise CamelsError("is a file, not a table", as_text(path), "choose another --out")
 
 @contextlib.contextmanager
 def reading_table(
@@ -197,8 +213,10 @@ def reading_table(
         with reading(path, "a readable table", BROKEN): yield
     except CamelsError as e:
         if "not found" not in e.what.lower() and "no such file" not in e.what.lower(): raise
-        raise CamelsError("has changed since it was opened, or a part of it is missing", as_text(path), "open it again; if that fails too, " + BROKEN) from None
+        what = "has changed since it was opened, or a part of it is missing"
+        raise CamelsError(what, as_text(path), "open it again; if that fails too, " + BROKEN) from None
 
+# %% ../nbs/21_store.ipynb #0d49cbe5
 class OpenTable:
     "A Lance dataset, call for call; what it throws is one line that names the table."
     def __init__(self, path, dataset): self._path, self._dataset = path, dataset
@@ -223,7 +241,9 @@ def _versions(table)->list[tuple]: # (version, name of its manifest), the newest
     folder, out = Path(table)/"_versions", []
     for f in os.listdir(folder) if folder.is_dir() else ():
         stem = f.removesuffix(".manifest")
-        if f.endswith(".manifest") and stem.isdigit(): out.append((2**64 - 1 - int(stem) if len(stem) == 20 else int(stem), f"_versions/{f}"))
+        if not (f.endswith(".manifest") and stem.isdigit()): continue
+        version = 2**64 - 1 - int(stem) if len(stem) == 20 else int(stem)
+        out.append((version, f"_versions/{f}"))
     return sorted(out, reverse=True)
 
 def _open_version(table, version:int, manifest:str): # a Lance dataset
@@ -234,11 +254,13 @@ def _open_version(table, version:int, manifest:str): # a Lance dataset
         ds = lance.dataset(lance_path(table), version=version)
         parts = [(f"data/{d.path}", d.file_size_bytes) for f in ds.get_fragments() for d in f.metadata.files]
         deleted = [d for f in ds.get_fragments() if (d := f.deletion_file())]
-    short = [f"{n} is {os.path.getsize(Path(table)/n):,} bytes, not {size:,}" for n, size in parts if size and (Path(table)/n).is_file() and os.path.getsize(Path(table)/n) != size]
+    there = {n: os.path.getsize(Path(table)/n) for n, _ in parts if (Path(table)/n).is_file()}
+    short = [f"{n} is {there[n]:,} bytes, not {size:,}" for n, size in parts if size and there.get(n, size) != size]
     if bad := short or damaged_parts(table, [n for n, _ in parts] + [d.lstrip("/") for d in deleted]):
         raise CamelsError(f"damaged: {bad[0]}", as_text(table), BROKEN)
     return ds
 
+# %% ../nbs/21_store.ipynb #d336480f
 def open_lance(
     path, # a Lance table of any kind
 )->OpenTable:
@@ -253,69 +275,13 @@ def open_lance(
             with reading_table(path): n = found.count_rows()
             if n: break   # an empty table is no stand-in
     else: raise why
-    logging.getLogger("camels").warning(f"camels: {printable(path)}: {why.what}; an older version that is sound is read, of {n:,} rows")
+    line = f"camels: {printable(path)}: {why.what}; an older version that is sound is read, of {n:,} rows"
+    logging.getLogger("camels").warning(line)
     return OpenTable(Path(path), found)
 
 # %% ../nbs/21_store.ipynb #80d68d92
-class FeatureTable:
-    "A Lance feature table: one row a window."
-    def __init__(self, path, dataset): self.path, self.ds = Path(path), dataset
-    @classmethod
-    def open(cls, path):
-        path = Path(path)
-        if not path.exists(): raise CamelsError("no feature table here", as_text(path), "make it with: camels encode INPUT --out " + as_text(path))
-        try: ds = open_lance(path)
-        except CamelsError as e: raise (e if e.what.startswith("damaged") else CamelsError("not a feature table", as_text(path), e.what)) from None
-        if b"camels" not in (ds.schema.metadata or {}): raise CamelsError("a Lance table, but not of features", as_text(path), "make it with: camels encode")
-        return cls(path, ds)
-    @classmethod
-    def create(cls, path, schema): # made empty where there is none; refuses a table of other encoders or windows
-        path = Path(path)
-        if path.exists() and not path.is_dir(): raise CamelsError("is a file, not a table", as_text(path), "choose another --out")
-        if never_made(path): return cls(path, _made(path, schema))
-        t = cls.open(path)
-        t._same(json.loads(schema.metadata[b"camels"]))
-        _set_aside(t)
-        return t._with_columns(schema)
-    @property
-    def meta(self)->dict:
-        with reading(self.path, "a readable table", BROKEN): return json.loads(self.ds.schema.metadata[b"camels"])
-    @property
-    def cards(self)->dict: return self.meta["encoders"]
-    @property
-    def window(self)->WindowConfig: return configure(WindowConfig(), self.meta["window"])
-    def __len__(self): return self.ds.count_rows()
-    def clips(self)->set: "Ids of the clips that are in."; return set(self.ds.to_table(columns=["clip"])["clip"].to_pylist())
-    def about(self)->dict:
-        "What is written of each clip that is in, by its id."
-        names = [c for c in ("clip", "start_s", *TEXT_COLUMNS, *MARK_COLUMNS) if c in self.ds.schema.names]
-        return {r["clip"]: r for r in self.ds.to_table(columns=names, filter="`window` = 0").to_pylist()}
-    def _same(self, other):
-        for m in {*self.cards, *other["encoders"]}:
-            a, b = self.cards.get(m, {}), other["encoders"].get(m, {})
-            if a.get("fingerprint") != b.get("fingerprint"): raise CamelsError(f"{m} features here are by {_who(a)}, not by {_who(b)}", as_text(self.path), "write to another --out, or use the same encoder")
-        if self.meta["window"] != other["window"]: raise CamelsError(f"cut with {self.meta['window']}, not {other['window']}", as_text(self.path), "write to another --out")
-    def _with_columns(self, schema):
-        "The table with the columns of today; a table made before they were has nothing in them."
-        import pyarrow as pa
-        new = [schema.field(c) for c in MARK_COLUMNS if c in schema.names and c not in self.ds.schema.names]
-        if not new: return self
-        with writing(self.path): self.ds.add_columns(pa.schema(new))
-        note_digests(self.path)
-        return FeatureTable.open(self.path)
-
-def _who(card): return f"{card['name']} {card['version']} ({card['fingerprint']})" if card else "no encoder"
-
-DAMAGED = "_damaged"
-LANCE_OWN = frozenset(("_transactions", "_versions", "_deletions", "_indices", "data", DIGESTS)) # what a table's folder may hold
-
-def _set_aside(table:FeatureTable)->None:
-    "Versions newer than the sound one that was opened go to a folder of their own, so that writing goes on from the sound one."
-    for version, manifest in _versions(table.path):
-        if version <= table.ds.version: return
-        (table.path/DAMAGED).mkdir(exist_ok=True)
-        (table.path/manifest).replace(table.path/DAMAGED/Path(manifest).name)
-        (table.path/"_versions"/"latest_version_hint.json").unlink(missing_ok=True)
+DAMAGED = "_damaged"                                                                              # folder of versions set aside
+LANCE_OWN = frozenset(("_transactions", "_versions", "_deletions", "_indices", "data", DIGESTS))  # what a table's folder may hold
 
 def never_made(
     path, # where a table is to be
@@ -323,7 +289,8 @@ def never_made(
     "Is nothing there but, at most, the leavings of a table that never had a version?"
     path = Path(path)
     if not path.exists(): return True
-    had = _versions(path) or any(n.startswith("_versions/") for n in read_digests(path)) or any(n.startswith("data/") for n in _parts(path))
+    named = [*read_digests(path), *_parts(path)]
+    had = _versions(path) or any(n.startswith(("_versions/", "data/")) for n in named)
     return not had and {f.name for f in path.iterdir()} <= LANCE_OWN
 
 def _made(path:Path, schema)->OpenTable:
@@ -337,21 +304,133 @@ def _made(path:Path, schema)->OpenTable:
     note_digests(path)
     return open_lance(path)
 
+# %% ../nbs/21_store.ipynb #be4cee00
+class FeatureTable:
+    "A Lance feature table: one row a window."
+    def __init__(self, path, dataset): self.path, self.ds = Path(path), dataset
+    @classmethod
+    def open(cls, path):
+        path = Path(path)
+        make, name = "make it with: camels encode INPUT --out ", as_text(path)
+        if not path.exists(): raise CamelsError("no feature table here", name, make + name)
+        try: ds = open_lance(path)
+        except CamelsError as e:
+            if e.what.startswith("damaged"): raise
+            raise CamelsError("not a feature table", name, e.what) from None
+        if b"camels" not in (ds.schema.metadata or {}): raise CamelsError("a Lance table, but not of features", name, make + "F.lance")
+        return cls(path, ds)
+    @classmethod
+    def create(cls, path, schema): # made empty where there is none; refuses a table of other encoders or windows
+        path = Path(path)
+        not_a_file(path)
+        if never_made(path): return cls(path, _made(path, schema))
+        t = cls.open(path)
+        check_same(t, json.loads(schema.metadata[b"camels"]))
+        _set_aside(t)
+        return _with_columns(t, schema)
+    @property
+    def meta(self)->dict:
+        with reading(self.path, "a readable table", BROKEN): return json.loads(self.ds.schema.metadata[b"camels"])
+    @property
+    def cards(self)->dict: return self.meta["encoders"]
+    @property
+    def window(self)->WindowConfig: return configure(WindowConfig(), self.meta["window"])
+    def __len__(self): return self.ds.count_rows()
+    def clips(self)->set: "Ids of the clips that are in."; return set(self.ds.to_table(columns=["clip"])["clip"].to_pylist())
+    def about(self)->dict:
+        "What is written of each clip that is in, by its id."
+        names = [c for c in ("clip", "start_s", *TEXT_COLUMNS, *MARK_COLUMNS) if c in self.ds.schema.names]
+        return {r["clip"]: r for r in self.ds.to_table(columns=names, filter="`window` = 0").to_pylist()}
+
+# %% ../nbs/21_store.ipynb #272bdc2f
+def check_same(
+    table:FeatureTable,
+    other:dict, # description of what is to be written: encoders' cards and window
+)->None:
+    "Raise where rows of other encoders, or cut in another way, are to be added."
+    for m in {*table.cards, *other["encoders"]}:
+        a, b = table.cards.get(m, {}), other["encoders"].get(m, {})
+        if a.get("fingerprint") == b.get("fingerprint"): continue
+        what, hint = f"{m} features here are by {_who(a)}, not by {_who(b)}", "write to another --out, or use the same encoder"
+        raise CamelsError(what, as_text(table.path), hint)
+    mine, theirs = table.meta["window"], other["window"]
+    if mine != theirs: raise CamelsError(f"cut with {mine}, not {theirs}", as_text(table.path), "write to another --out")
+
+def _who(card): return f"{card['name']} {card['version']} ({card['fingerprint']})" if card else "no encoder"
+
+def _set_aside(table:FeatureTable)->None:
+    "Versions newer than the sound one go to a folder of their own, so that writing goes on from the sound one."
+    for version, manifest in _versions(table.path):
+        if version <= table.ds.version: return
+        (table.path/DAMAGED).mkdir(exist_ok=True)
+        (table.path/manifest).replace(table.path/DAMAGED/Path(manifest).name)
+        (table.path/"_versions"/"latest_version_hint.json").unlink(missing_ok=True)
+
+def _with_columns(table:FeatureTable, schema)->FeatureTable:
+    "The table with the columns of today; one made before they were has nothing in them."
+    import pyarrow as pa
+    new = [schema.field(c) for c in MARK_COLUMNS if c in schema.names and c not in table.ds.schema.names]
+    if not new: return table
+    with writing(table.path): table.ds.add_columns(pa.schema(new))
+    note_digests(table.path)
+    return FeatureTable.open(table.path)
+
 # %% ../nbs/21_store.ipynb #62ea9059
+def _on_disk(
+    table:FeatureTable,
+    parts:list, # rows, and fragments
+)->list: # fragments, in the same order, that no version knows yet
+    "Write those of the parts that are rows."
+    import pyarrow as pa
+    from lance.fragment import write_fragments
+    ds, out, rows = table.ds._dataset, [], []
+    for p in [*parts, None]:
+        if isinstance(p, pa.Table):
+            rows.append(p)
+            continue
+        if rows:
+            with writing(table.path): out += write_fragments(pa.concat_tables(rows), ds, schema=ds.schema, mode="append")
+        rows = []
+        if p is not None: out.append(p)
+    return out
+
+def _erase(table:FeatureTable, parts:list)->None:
+    "Remove fragments that no version knows."
+    files = [f.path for p in parts for f in getattr(p, "files", ())]
+    for f in files: (table.path/"data"/f).unlink(missing_ok=True)
+
+def _in_place_of(
+    ds,         # Lance dataset
+    ids:list,   # of clips whose rows go
+    new:list,   # fragments that come
+): # one step of Lance
+    "Take out old rows as new ones come."
+    import lance
+    names = ", ".join("'" + o.replace("'", "''") + "'" for o in ids)
+    removed, changed = [], []
+    for f in ds.get_fragments():
+        if not f.count_rows(f"clip in ({names})"): continue
+        left = f.delete(f"clip in ({names})")
+        if left is None: removed.append(f.fragment_id)
+        else: changed.append(left)
+    return lance.LanceOperation.Update(removed_fragment_ids=removed, updated_fragments=changed, new_fragments=new)
+
+# %% ../nbs/21_store.ipynb #d1c5fe2e
 SPILL = 64 << 20 # bytes of rows held in memory
 
 class TableWriter:
     "Adds whole clips to a table that this process holds; nothing is seen of a clip before its last row is there."
     def __init__(self, table:FeatureTable):
         self.table = table
-        self.whole, self.clip = [], []    # parts of finished clips, and of the one in hand: rows, or fragments on the disk
+        self.whole, self.clip = [], []    # of finished clips, and of the one in hand: rows, or fragments on the disk
         self.gone = []                    # ids whose old rows go
         self.size = 0                     # bytes of rows in memory
     def add(self, rows)->None:
         "Rows of the clip in hand, after those that came before."
         self.clip.append(rows.select(self.table.ds.schema.names))
         self.size += rows.nbytes
-        if self.size > SPILL: self._spill()
+        if self.size <= SPILL: return
+        self.whole, self.clip, self.size = _on_disk(self.table, self.whole), _on_disk(self.table, self.clip), 0
     def finish(self, instead_of:str=None)->None:
         "The clip in hand is whole; the rows of clip `instead_of` go when it comes."
         self.whole += self.clip
@@ -359,55 +438,23 @@ class TableWriter:
         if instead_of is not None: self.gone.append(instead_of)
     def drop(self)->None:
         "Forget the clip in hand."
-        self._erase(self.clip)
+        _erase(self.table, self.clip)
         self.clip = []
     def commit(self)->FeatureTable:
         "All whole clips become part of the table, in one step."
         import lance
         if not (self.whole or self.gone): return self.table
-        ds, new = self.table.ds._dataset, self._fragments(self.whole)
-        step = self._instead(ds, new) if self.gone else lance.LanceOperation.Append(new)
+        ds, new = self.table.ds._dataset, _on_disk(self.table, self.whole)
+        step = _in_place_of(ds, self.gone, new) if self.gone else lance.LanceOperation.Append(new)
         try:
             with writing(self.table.path): ds = lance.LanceDataset.commit(ds, step, read_version=ds.version)
         except BaseException:
-            self._erase(new)
+            _erase(self.table, new)
             raise
         self.whole, self.gone, self.size = [], [], sum(p.nbytes for p in self.clip if hasattr(p, "nbytes"))
         note_digests(self.table.path)
         self.table = FeatureTable(self.table.path, OpenTable(self.table.path, ds))
         return self.table
-    def _instead(self, ds, new):
-        "The step that takes out old rows as it brings the new ones."
-        import lance
-        names = ", ".join("'" + o.replace("'", "''") + "'" for o in self.gone)
-        removed, changed = [], []
-        for f in ds.get_fragments():
-            if not f.count_rows(f"clip in ({names})"): continue
-            left = f.delete(f"clip in ({names})")
-            if left is None: removed.append(f.fragment_id)
-            else: changed.append(left)
-        return lance.LanceOperation.Update(removed_fragment_ids=removed, updated_fragments=changed, new_fragments=new)
-    def _spill(self):
-        "Put what is in memory on the disk, unseen."
-        self.whole, self.clip, self.size = self._fragments(self.whole), self._fragments(self.clip), 0
-    def _fragments(self, parts:list)->list:
-        "The same parts, in order, all on the disk."
-        import pyarrow as pa
-        out, rows = [], []
-        for p in [*parts, None]:
-            if isinstance(p, pa.Table): rows.append(p)
-            else:
-                out += self._written(rows) if rows else []
-                rows = []
-                out += [p] if p is not None else []
-        return out
-    def _written(self, rows:list)->list:
-        import pyarrow as pa
-        from lance.fragment import write_fragments
-        ds = self.table.ds._dataset
-        with writing(self.table.path): return write_fragments(pa.concat_tables(rows), ds, schema=ds.schema, mode="append")
-    def _erase(self, parts:list):
-        for f in (f for p in parts for f in getattr(p, "files", ())): (self.table.path/"data"/f.path).unlink(missing_ok=True)
 
 def add_rows(
     table:FeatureTable, # an open table
@@ -436,7 +483,8 @@ def tidy(
     with writing(table.path):
         if old: ds.cleanup_old_versions(versions=old, delete_unverified=True)
         ds.cleanup_old_versions(older_than=timedelta(days=36500), delete_unverified=True)
-        need, left = sum(d.file_size_bytes or 0 for f in ds.get_fragments() for d in f.metadata.files), sorted(set(since) - set(old))
+        need = sum(d.file_size_bytes or 0 for f in ds.get_fragments() for d in f.metadata.files)
+        left = sorted(set(since) - set(old))
         while left and _size(table.path) > KEEP_TIMES*need + (1 << 20):
             ds.cleanup_old_versions(versions=left[:max(1, len(left)//2)], delete_unverified=True)
             left = left[max(1, len(left)//2):]
@@ -449,7 +497,8 @@ def compact(
     ds = table.ds._dataset
     pieces = ds.get_fragments()
     if len(pieces) > 1 or any(f.deletion_file() for f in pieces):
-        with writing(table.path): ds.optimize.compact_files(target_rows_per_fragment=1 << 20, materialize_deletions=True, materialize_deletions_threshold=0.)
+        how = dict(target_rows_per_fragment=1 << 20, materialize_deletions=True, materialize_deletions_threshold=0.)
+        with writing(table.path): ds.optimize.compact_files(**how)
         note_digests(table.path)
     tidy(table)
     return FeatureTable.open(table.path)
@@ -487,14 +536,17 @@ def load_features(
     "Read a whole feature table into memory."
     t = FeatureTable.open(path)
     tab = t.ds.to_table().combine_chunks()
-    if not len(tab): raise CamelsError("the feature table is empty", as_text(path), "see errors.jsonl beside it for what went wrong")
+    hint = "see errors.jsonl beside it for what went wrong"
+    if not len(tab): raise CamelsError("the feature table is empty", as_text(path), hint)
     with reading(path, "a readable feature table", BROKEN): return _in_memory(t, tab)
 
 def _in_memory(t:FeatureTable, tab)->FeatureSet:
     def col(k): return tab[k].chunk(0) if tab[k].num_chunks else tab[k]
-    ids = {k: tab[k].to_numpy(zero_copy_only=False) for k in ("clip", "window", "start_s", "end_s", *TEXT_COLUMNS) if k in tab.column_names}
+    names = [k for k in ("clip", "window", "start_s", "end_s", *TEXT_COLUMNS) if k in tab.column_names]
+    ids = {k: tab[k].to_numpy(zero_copy_only=False) for k in names}
     ids["vad"] = np.array([v if v is not None else [np.nan]*3 for v in tab["vad"].to_pylist()], np.float32)
-    x = {m: np.asarray(col(m).flatten(), dtype=np.float32).reshape(len(tab), -1) for m in ("video", "prosody") if m in tab.column_names}
+    wide = [m for m in ("video", "prosody") if m in tab.column_names]
+    x = {m: np.asarray(col(m).flatten(), dtype=np.float32).reshape(len(tab), -1) for m in wide}
     masks = {m: col(f"{m}_mask").to_numpy(zero_copy_only=False) for m in MODALITIES if m in t.cards}
     fs = FeatureSet(ids, x, masks, encoders=t.cards, window=t.window)
     return _load_phones(fs, col) if "phoneme" in t.cards else fs

@@ -32,10 +32,16 @@ def mine():
                 face=rng.normal(size=(60, 16)).astype(np.float32), voice=rng.normal(size=(60, 8)).astype(np.float32))
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    "A small run, trained once."
+    return train(toy_features(80, d=8), tmp_path_factory.mktemp("trained")/"run", TINY, progress=False)
+
+
 @pytest.fixture
-def run(tmp_path):
-    "A run that was stopped at its end, with two checkpoints."
-    run = train(toy_features(80, d=8), tmp_path/"run", TINY, progress=False)
+def run(tmp_path, trained):
+    "A copy of it that was stopped at its end, with two checkpoints."
+    run = RunFolder(shutil.copytree(trained.path, tmp_path/"run"))
     write_json(run/"run.json", {k: v for k, v in run.info.items() if k != "finished"})
     return run
 
@@ -117,14 +123,13 @@ def full(*a, **kw):
 
 
 @pytest.mark.parametrize("what", ["camels.train.checkpoint.save_file", "camels.curriculum.save_file"])
-def test_a_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path, monkeypatch, what):
-    whole = train(toy_features(80, d=8), tmp_path/"whole", TINY, progress=False)
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path, monkeypatch, trained, what):
     with monkeypatch.context() as m:
         m.setattr(what, full)
         with pytest.raises((CamelsError, OSError)) as e: train(toy_features(80, d=8), tmp_path/"run", TINY, progress=False)
     assert "disk is full" in str(e.value) and str(tmp_path/"run") in str(e.value)
     run = train(toy_features(80, d=8), tmp_path/"run", resume=True, progress=False)
-    assert (run/"model.safetensors").read_bytes() == (whole/"model.safetensors").read_bytes()
+    assert (run/"model.safetensors").read_bytes() == (trained/"model.safetensors").read_bytes()
 
 
 @contextmanager
@@ -392,7 +397,7 @@ def test_workers_of_targets_end_with_their_parent(tmp_path, how):
         assert len(workers) >= 2
         from camels.v3.targets import folder_lock
         with pytest.raises(CamelsError, match="another process"), folder_lock(tmp_path/"t"): pass
-        if how == signal.SIGINT: time.sleep(3); os.killpg(p.pid, how)
+        if how == signal.SIGINT: os.killpg(p.pid, how)
         else: p.kill()
         said = p.communicate(timeout=20)[1]
         while any(map(alive, workers)) and time.time() < end: time.sleep(.1)

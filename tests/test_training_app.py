@@ -92,7 +92,10 @@ def test_a_log_is_read_whole_whatever_the_pieces(tmp_path):
 
 def test_old_requests_and_a_copied_folder(tmp_path):
     run = train(toy_features(80, d=8), tmp_path/"run", dict(d_latent=16, batch=16, epochs_a=1, epochs_b=1, epochs_c=1, threads=1), progress=False); write_json(run/"run.json", {k: v for k, v in run.info.items() if k != "finished"})
-    ask(run.path, do="stop"); [c.rename(tmp_path/c.name) for c in (run/"checkpoints").glob("step-*")]
+    ask(run.path, do="stop")
+    kept = [c.rename(tmp_path/c.name) for c in (run/"checkpoints").glob("step-*")]
+    with pytest.raises(CamelsError, match="are gone"): train(toy_features(80, d=8), run.path, resume=True, progress=False)
+    for c in kept: c.rename(run/"checkpoints"/c.name)
     assert "finished" in train(toy_features(80, d=8), run.path, resume=True, progress=False).info, "a wish from before the process began stops nobody"
     info = run.info; write_json(run/"run.json", {k: v for k, v in info.items() if k != "finished"}); write_json(run/".lock", {"pid": os.getpid(), "began": 0., "host": "another-machine"})
     v = RunView(run.path).refresh(); assert v.state == "followed" and v.can >= {"pause", "stop"}

@@ -13,7 +13,7 @@ __all__ = ['JS_TOOLS', 'JS_PANE', 'JS_DRAW', 'JS_HAND', 'JS_CARD', 'JS_FACE', 'J
            'follow']
 
 # %% ../../nbs/81_apps.explorer.ipynb #30af2b89
-import asyncio, io, json, tempfile, threading
+import asyncio, io, tempfile, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable
@@ -23,7 +23,7 @@ import panel as pn
 import param
 from panel.custom import JSComponent
 
-from .state import LINES, LINKED, PROJECTIONS, ExplorerState, find, from_query, matched, one_thread, to_query
+from .state import LINES, LINKED, PROJECTIONS, ExplorerState, find, from_query, locked, matched, one_thread, to_query
 from ..core import CamelsError, RunFolder, WindowConfig, cache_dir, fingerprint, write_json
 from ..encoders.face import decode_video
 from ..explore.decode import BEYOND, Decoder, Truth, between, channel_weights, face_errors, heard, mean_point, prosody_error, prosody_names, prosody_rows, slots_of
@@ -33,6 +33,7 @@ from ..explore.project import fixed_range
 from ..explore.raster import Raster, lassoed, map_large, nearest_row, sample_rows
 from ..explore.views import View, media_of
 from ..face.render import Renderer
+from ..files import read_json
 from ..media import iter_frames, probe, read_audio, write_audio, write_video
 from ..report import jpeg, recall_rows
 from ..viz import ACCENT, INK, MANY, colour_map, data_url, loss_terms, markers, procrustes
@@ -562,11 +563,16 @@ def views_file(view:View)->Path:
     return p/"views.json" if (p/"latents").exists() else cache_dir()/"explore"/f"views-{fingerprint(str(p.resolve()))}.json"
 
 def saved_views(view:View)->dict: # {name: query}
-    try: d = json.loads(views_file(view).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError): return {}
+    try: d = read_json(views_file(view))
+    except CamelsError: return {}
     return {str(k): str(v) for k, v in d.items()} if isinstance(d, dict) else {}
 
-def save_view(view:View, name:str, query:str): write_json(views_file(view), {**saved_views(view), name.strip()[:60] or "view": query})
+def save_view(view:View, name:str, query:str)->None:
+    "Keep a view under a name; what other pages keep at the same time stays."
+    at = views_file(view)
+    with locked(at):
+        if at.exists(): read_json(at)  # a damaged file is said, and not written over
+        write_json(at, {**saved_views(view), name.strip()[:60] or "view": query})
 
 def run_figures(path)->dict: # {"stages": rows of text, "losses": {"step", "stages", "terms"}}
     "What a run's report and log say, for the drawers."

@@ -9,7 +9,7 @@ __all__ = ['LOOPBACK', 'HINT', 'REFUSED', 'POLICY', 'SAFE', 'KEY', 'host_parts',
            'route_table', 'intrusions', 'open_routes', 'Pinged', 'server_lag', 'visit']
 
 # %% ../../nbs/48_apps.guard.ipynb #1f36abbb
-import asyncio, hashlib, hmac, json, re, secrets, socket, threading, time
+import asyncio, hashlib, hmac, json, re, secrets, socket, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Callable
@@ -82,8 +82,9 @@ def from_own_page(
 
 # %% ../../nbs/48_apps.guard.ipynb #b73e2905
 def is_page(method:str, headers)->bool:
-    "Does a browser go to a page here, in a tab of its own?"
-    return method == "GET" and headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    "Does a browser go to a page here, in a tab of its own? It does not say so where the address is not this machine's and not https."
+    told = [headers.get(f"Sec-Fetch-{k}") for k in ("Site", "Mode", "Dest")]
+    return method == "GET" and (told[1:] == ["navigate", "document"] or (not any(told) and "text/html" in headers.get("Accept", "")))
 
 def is_socket(headers)->bool:
     "Is a WebSocket asked for?"
@@ -230,6 +231,7 @@ def build_aside(
 )->None:
     "Let the pages of `server` be built in a thread, one at a time."
     pool = ThreadPoolExecutor(1, "pages")
+    sys.setswitchinterval(min(.001, sys.getswitchinterval()))  # how long a thread keeps the others waiting, s
     if warm: pool.submit(warm)
     _written_aside(server._tornado, pool)
     for context in server._tornado._applications.values():

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MEDIA', 'OTHER', 'DRAWN', 'corpora', 'register_corpus', 'split_of', 'assign_splits', 'group_of', 'is_plain',
            'looks_like_media', 'Passed', 'visible_files', 'media_files', 'Corpus', 'get_corpus', 'list_corpora',
-           'Folder', 'source_key', 'own_id', 'find_clips', 'clips_from', 'check_found', 'shared_data']
+           'read_manifest', 'Folder', 'source_key', 'own_id', 'find_clips', 'clips_from', 'check_found', 'shared_data']
 
 # %% ../../nbs/20_data.core.ipynb #7a453b19
 import hashlib, os, stat
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Iterable, Iterator
 
 from ..core import CamelsError, Registry
-from ..files import as_path, as_text, open_plain, reading
-from ..media import Clip, open_media, read_clips
+from ..files import as_path, as_text, open_plain, parse_json, read_text, reading
+from ..media import Clip, _clip, open_media
 
 # %% ../../nbs/20_data.core.ipynb #93771cdd
 def split_of(
@@ -49,18 +49,19 @@ def group_of(clip:Clip)->str:
 # %% ../../nbs/20_data.core.ipynb #9b25fd50
 MEDIA = frozenset("""
     .mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .flv .3gp .ts .wav .flac .mp3 .m4a .ogg .opus .aac
-    .aiff .aif .aifc .caf .wma .wmv .asf .amr .awb .mka .weba .mts .m2ts .m2t .vob .ogv .oga .ogm .ogx .spx .au .snd .w64 .rf64
-    .bwf .wave .qt .mpe .m1v .m2v .mpv .mp1 .mp2 .m4b .m4r .f4v .3g2 .3gpp .3ga .divx .mxf .dv .ac3 .eac3 .dts .tta .ape .wv .mpc
-    .nut .y4m .ivf .rm .rmvb .ra .voc .sph .nist .adts .mjpeg .mjpg
+    .aiff .aif .aifc .caf .wma .wmv .asf .amr .awb .mka .weba .mts .m2ts .m2t .vob .ogv .oga .ogm .ogx .spx .au .snd .w64
+    .rf64 .bwf .wave .qt .mpe .m1v .m2v .mpv .mp1 .mp2 .m4b .m4r .f4v .3g2 .3gpp .3ga .divx .mxf .dv .ac3 .eac3 .dts .tta .ape
+    .wv .mpc .nut .y4m .ivf .rm .rmvb .ra .voc .sph .nist .adts .mjpeg .mjpg
 """.split())
 OTHER = frozenset("""
-    .txt .json .jsonl .csv .tsv .md .rst .tex .py .ipynb .js .css .sh .c .h .align .lab .phn .wrd .textgrid .eaf .srt .vtt .ass .xml
-    .html .htm .yaml .yml .toml .ini .cfg .log .pdf .doc .docx .xls .xlsx .ppt .pptx .odt .png .jpg .jpeg .gif .bmp .tif .tiff .webp
-    .heic .svg .ico .npz .npy .parquet .arrow .feather .safetensors .pt .pth .ckpt .onnx .pkl .mat .h5 .hdf5 .zip .gz .tar .bz2 .xz
-    .7z .rar .lance .manifest .txn .db .sqlite .tmp .part .crdownload .lock .m3u .m3u8 .pls .cue .mpd .ffconcat .exe .so .dll
+    .txt .json .jsonl .csv .tsv .md .rst .tex .py .ipynb .js .css .sh .c .h .align .lab .phn .wrd .textgrid .eaf .srt .vtt .ass
+    .xml .html .htm .yaml .yml .toml .ini .cfg .log .pdf .doc .docx .xls .xlsx .ppt .pptx .odt .png .jpg .jpeg .gif .bmp .tif
+    .tiff .webp .heic .svg .ico .npz .npy .parquet .arrow .feather .safetensors .pt .pth .ckpt .onnx .pkl .mat .h5 .hdf5 .zip .gz .tar
+    .bz2 .xz .7z .rar .lance .manifest .txn .db .sqlite .tmp .part .crdownload .lock .m3u .m3u8 .pls .cue .mpd
+    .ffconcat .exe .so .dll
 """.split())
 
-DRAWN = frozenset("image2 gif apng ico webp bin xbin adf idf tty".split()) # formats of libav that are pictures or screens of text
+DRAWN = frozenset("image2 gif apng ico webp bin xbin adf idf tty".split()) # formats that are pictures or screens of text
 
 def is_plain(
     path, # any name
@@ -110,7 +111,8 @@ class Passed:
     def line(self)->str: # empty where nothing was passed over
         "One sentence for people."
         n, names = len(self.files), ", ".join(as_text(Path(f).name) for f in self.files[:3])
-        return f"passed over {n} file{'s'*(n > 1)} that {'are no recordings' if n > 1 else 'is no recording'}: {names}{', …'*(n > 3)}"*bool(n)
+        what = "files that are no recordings" if n > 1 else "file that is no recording"
+        return f"passed over {n} {what}: {names}{', …'*(n > 3)}"*bool(n)
 
 # %% ../../nbs/20_data.core.ipynb #cda6a8c4
 def visible_files(
@@ -119,7 +121,9 @@ def visible_files(
 )->Iterator[Path]:
     "Files under `folder`, linked folders too; hidden ones, feature tables and run folders' insides are left out."
     passed, seen = passed if passed is not None else Passed(), set()
-    def refuse(e): passed.error(e.filename, CamelsError(f"cannot be listed ({e.strerror.lower()})", e.filename, "check its permissions"))
+    def refuse(e):
+        what = f"cannot be listed ({e.strerror.lower()})"
+        passed.error(e.filename, CamelsError(what, e.filename, "check its permissions"))
     for at, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         here = os.stat(at)
         again = (here.st_dev, here.st_ino) in seen
@@ -165,16 +169,33 @@ def get_corpus(name:str)->Corpus: "A corpus reader by name."; return corpora[nam
 def list_corpora(pattern:str="*")->list[str]: "Names of the known corpora."; return corpora.list(pattern)
 
 # %% ../../nbs/20_data.core.ipynb #18769955
+def read_manifest(
+    path,          # .jsonl, one object a line
+    passed:Passed, # told of wrong lines
+)->list[Clip]: # with whole media paths
+    "The clips of a manifest, as far as its lines are right."
+    path, out = Path(path), {}
+    for i, line in enumerate(read_text(path, most_mb=1024).split("\n"), 1):
+        if not line.strip(): continue
+        where = f"{as_text(path)}, line {i}"
+        try:
+            clip = _clip(parse_json(line, where), where)
+            if clip.id in out: raise CamelsError(f"id {clip.id!r} again", where, "ids must be unique")
+        except CamelsError as e: passed.error(where, e)
+        else: out[clip.id] = replace(clip, path=str(as_path(path.resolve().parent/clip.path)))
+    return list(out.values())
+
+# %% ../../nbs/20_data.core.ipynb #a77daca0
 @register_corpus("folder")
 class Folder(Corpus):
-    "Any folder of media files: a clip a file; its path in the folder, ending included, is its id, whatever lies beside it."
+    "Any folder of media files: a clip a file, its path in the folder, ending included, as its id."
     name, about, licence, size = "folder", "your own recordings: any folder of media files", "yours", "any"
     get = "put the files in one folder; a clips.jsonl beside them may add speaker, transcript, emotion and split"
     @classmethod
     def found(cls, root): return Path(root).is_dir()
     def clips(self, root):
         root = Path(root)
-        if (m := root/"clips.jsonl").exists(): return read_clips(m)
+        if (root/"clips.jsonl").exists(): return read_manifest(root/"clips.jsonl", self.passed)
         return [Clip(as_text(p.relative_to(root).as_posix()), str(p)) for p in media_files(root, self.passed)]
 
 # %% ../../nbs/20_data.core.ipynb #ffc19c9a
@@ -192,7 +213,8 @@ def own_id(
     clip:Clip, # whose id is taken by another recording
 )->str:
     "Its id with a mark of its place, the same in every call."
-    return f"{clip.id}~{hashlib.sha256(as_text(source_key(clip.path, clip.start_s, clip.end_s)).encode()).hexdigest()[:8]}"
+    place = as_text(source_key(clip.path, clip.start_s, clip.end_s))
+    return f"{clip.id}~{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 def _once(clips:list)->list:
     "The same stretch of the same file once; of two files with one id, the second gets its own."
@@ -216,12 +238,14 @@ def find_clips(
     for i in inputs:
         try: out += _named(_clips_in(as_path(i), corpus, passed), passed)
         except CamelsError as e: passed.error(e.where if e.where is not None else i, e)
-        except (OSError, ValueError) as e: passed.error(i, CamelsError(f"cannot be read: {getattr(e, 'strerror', None) or e}", i))
+        except (OSError, ValueError) as e:
+            why = getattr(e, "strerror", None) or e
+            passed.error(i, CamelsError(f"cannot be read: {why}", i, "check the path"))
     return _once(out), passed
 
 def _clips_in(path:Path, corpus:str, passed:Passed)->list:
     if not path.exists(): raise CamelsError("no such file or folder", path, "check the path")
-    if path.suffix == ".jsonl": return [replace(c, path=str(as_path(c.path))) if "\0" not in c.path else c for c in read_clips(path)]
+    if path.suffix == ".jsonl": return read_manifest(path, passed)
     if not path.is_dir(): return [Clip(as_text(path.name), str(path))]
     reader = _corpus_for(path, corpus)
     clips, left = reader.clips(path), getattr(reader, "passed", Passed())

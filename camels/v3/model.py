@@ -130,6 +130,7 @@ def _size_of(c, folder)->dict:
     if odd: raise CamelsError(f"a damaged config.json: {odd[0]} is {str(s.get(odd[0]))[:30]}", folder, _TRAIN)
     return s
 
+# %% ../../nbs/66_v3.model.ipynb #e55cd9f3
 def read_v3(
     folder, # that `save_v3` wrote
 )->dict: # its config

@@ -90,6 +90,13 @@ def _begin_worker(parent:int):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
 
+@contextlib.contextmanager
+def _held_back(signum):
+    "A signal waits until the block ends; processes that are started inside do not get it."
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
+    try: yield
+    finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
 def _shards(folder, todo, cuts, jobs:int, how:dict):
     "Reports of shards as they are done; here for one job, in worker processes for several."
     if jobs == 1:
@@ -97,7 +104,8 @@ def _shards(folder, todo, cuts, jobs:int, how:dict):
         return
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(os.getpid(),))
     try:
-        for r in as_completed([pool.submit(_write_shard, folder, k, cuts[k], how) for k in todo]): yield r.result()
+        with _held_back(signal.SIGINT): todo = [pool.submit(_write_shard, folder, k, cuts[k], how) for k in todo]   # a worker that only starts must not hear it either
+        for r in as_completed(todo): yield r.result()
     except BrokenProcessPool: raise CamelsError("a worker process was ended", folder, "run again: what is finished is kept; fewer --jobs need less memory") from None
     finally:
         for p in list((pool._processes or {}).values()): p.terminate()   # idle, or in the middle of a shard that is made again
