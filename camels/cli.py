@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['app', 'Json', 'err', 'SPELT', 'data', 'PARTS', 'BENCHES', 'Emotion', 'Vad', 'Intensity', 'finite', 'shown', 'Plain',
-           'emit', 'complain', 'missing_part', 'open_streams', 'fault', 'ending', 'main', 'progress', 'encode', 'train',
-           'eval_', 'eval_v3', 'phones', 'emotion', 'data_list', 'data_check', 'data_prepare', 'doctor', 'bench',
-           'parse_vad', 'compile_', 'animate', 'targets_', 'train_v3_', 'demo', 'serve', 'lab']
+           'emit', 'complain', 'missing_part', 'open_streams', 'fault', 'ending', 'main', 'progress', 'encode',
+           'split_words', 'find_trainer', 'source_of', 'train', 'eval_', 'eval_v3', 'phones', 'emotion', 'data_list',
+           'data_check', 'data_prepare', 'doctor', 'bench', 'parse_vad', 'compile_', 'animate', 'targets_', 'train_v3_',
+           'demo', 'serve', 'lab']
 
 # %% ../nbs/90_cli.ipynb #5f07f8bd
 import errno, importlib, importlib.metadata, importlib.util, json, math, os, re, subprocess, sys, traceback
@@ -176,20 +177,58 @@ def _encoded_line(rep)->str:
     return line
 
 # %% ../nbs/90_cli.ipynb #f8726a90
+def split_words(
+    words:list, # of the command line
+)->tuple: # name of a training or "", {key: value}
+    "A name, where the first word is one, and the changes of its configuration."
+    named = words[:1] if words and "=" not in words[0] else []
+    return "".join(named), parse_overrides(words[len(named):])
+
+def find_trainer(
+    name:str,    # as it was typed, or ""
+    resume=None, # run folder
+): # a `Trainer`
+    "The training that is meant; a run folder says what it holds."
+    from camels.train.learner import trainers
+    kind = read_record(resume).get("kind", "curriculum") if resume is not None else name or "curriculum"
+    if name and trainers[name].name != kind:
+        raise CamelsError(f"a run of {kind}, not of {name}", resume, "leave the name away")
+    return trainers[kind]
+
+def source_of(trainer, given:dict): # {"features": path or None, "targets": path or None}
+    "What a training learns from; an option of another one is an error."
+    for option, value in given.items():
+        if value is not None and option != trainer.source:
+            raise CamelsError(f"--{option} is not for {trainer.name}", "train", f"it learns from --{trainer.source}" if trainer.source else "name its data by data=FOLDER")
+    return given.get(trainer.source)
+
+# %% ../nbs/90_cli.ipynb #27d9e1d8
 @app.command(context_settings=dict(allow_interspersed_args=True))
 def train(
-    changes:Annotated[Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the configuration, such as batch=32 lr=3e-4.", show_default=False)]=None,
-    features:Annotated[Optional[Path], typer.Option(help="Feature table, or .npz/.parquet of your own embeddings.", show_default=False)]=None,
+    words:Annotated[Optional[list[str]], typer.Argument(metavar="[NAME] [KEY=VALUE]...", help="curriculum (where nothing is named), phones, text or v3; then changes of its configuration, such as batch=32 lr=3e-4.", show_default=False)]=None,
+    features:Annotated[Optional[Path], typer.Option(help="curriculum: feature table, or .npz/.parquet of your own embeddings.", show_default=False)]=None,
+    targets:Annotated[Optional[Path], typer.Option(help="v3: folder that camels targets made.", show_default=False)]=None,
     out:Annotated[Optional[Path], typer.Option(help="Run folder to make.", show_default=False)]=None,
     resume:Annotated[Optional[Path], typer.Option(help="Run folder to go on with.", show_default=False)]=None,
+    measure:Annotated[Optional[Path], typer.Option(help="phones, text: measure the model in this folder and write its card, in place of training.", show_default=False)]=None,
+    version:Annotated[Optional[str], typer.Option(help="With --measure: version of the weights, for the card.", show_default=False)]=None,
+    note:Annotated[Optional[str], typer.Option(help="With --measure: a line for the card.", show_default=False)]=None,
     as_json:Json=False,
 ):
-    "Train the curriculum A, B, C on a feature table."
-    from camels.curriculum import train as run
-    if resume is None and (features is None or out is None): raise CamelsError("needs --features and --out, or --resume", "train")
-    if resume is not None: read_record(resume)
-    folder = run(features, resume or out, parse_overrides(changes or []), resume=resume is not None)
-    emit(dict(run=str(folder.path), seconds=folder.info["seconds"]), as_json, f"trained in {folder.info['seconds']:.0f} s: {folder.path}\nnext: camels eval {folder.path} --features {features or folder.info['features']}")
+    "Train by name: the latent space, the phone recogniser, the text model, V3."
+    name, changes = split_words(words or [])
+    trainer = find_trainer(name, resume)
+    if measure is not None:
+        if trainer.measure is None:
+            raise CamelsError(f"{trainer.name} is measured by its own command", "--measure", trainer.next.format(run="RUN", source="FEATURES", model="RUN/model"))
+        figures = trainer.measure(measure, changes, version, note)
+        return emit(figures, as_json, json.dumps(finite(figures), indent=1, ensure_ascii=False))
+    source = source_of(trainer, dict(features=features, targets=targets))
+    if resume is None and (out is None or trainer.source and source is None):
+        raise CamelsError(f"needs {f'--{trainer.source} and '*bool(trainer.source)}--out, or --resume", f"train {trainer.name}", "see camels train --help")
+    done = trainer.start(source, resume or out, changes, resume is not None, lambda line: err.print(line, markup=False, soft_wrap=True))
+    follow = trainer.next.format(**{"source": "", "model": done["run"], **done})
+    emit(done, as_json, f"trained in {done['seconds']:.0f} s: {done.get('model', done['run'])}\nnext: {follow}")
 
 # %% ../nbs/90_cli.ipynb #f6edac93
 @app.command("eval")
@@ -465,21 +504,19 @@ def targets_(
         else: write_targets(said, out, voices, seed, jobs=jobs, on_shard=told)
     made = Targets(out); frames = sum(r["frames"] for r in made.rows)
     emit(dict(folder=str(out), triples=len(made), hours=round(frames/108_000, 2), errors=len(made.errors), bad_lines=len(bad)), as_json,
-         f"{len(made)} triples, {frames/108_000:.1f} h, in {out}" + f"; {len(made.errors)} turns could not be made"*bool(made.errors) + f"\nnext: camels train-v3 --targets {out} --out RUN")
+         f"{len(made)} triples, {frames/108_000:.1f} h, in {out}" + f"; {len(made.errors)} turns could not be made"*bool(made.errors) + f"\nnext: camels train v3 --targets {out} --out RUN")
     if bad: raise typer.Exit(2)
 
-@app.command("train-v3", context_settings=dict(allow_interspersed_args=True))
+@app.command("train-v3", hidden=True, context_settings=dict(allow_interspersed_args=True))
 def train_v3_(
     out:Annotated[Path, typer.Option(help="Run folder to make; with --resume, to go on with.", show_default=False)],
-    changes:Annotated[Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the configuration, such as epochs=40 seed=8.", show_default=False)]=None,
+    changes:Annotated[Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", show_default=False)]=None,
     targets:Annotated[Optional[Path], typer.Option(help="Folder that camels targets made.", show_default=False)]=None,
     resume:Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]=False, as_json:Json=False,
 ):
-    "Train V2, then V3, on targets; the model comes into RUN/model."
-    if targets is None and not resume: raise CamelsError("needs --targets, or --resume", "train-v3", "camels train-v3 --targets FOLDER --out RUN")
-    from camels.v3.train import train_v3
-    model = train_v3(targets, out, parse_overrides(changes or []), resume=resume, tell=lambda s: err.print(s, markup=False, soft_wrap=True))
-    emit(dict(run=str(out), model=str(model)), as_json, f"trained: {model}\nnext: camels eval v3 --model {model}")
+    "The old spelling of `camels train v3`."
+    err.print("train-v3 is now: camels train v3 --targets FOLDER --out RUN, or camels train --resume RUN", markup=False, soft_wrap=True)
+    train(["v3", *(changes or [])], targets=targets, out=None if resume else out, resume=out if resume else None, as_json=as_json)
 
 # %% ../nbs/90_cli.ipynb #367af395
 @app.command(context_settings=dict(allow_interspersed_args=True))

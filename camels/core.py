@@ -92,6 +92,11 @@ RANGES = {
     "sr": Range(1, 1_000_000), "fps": Range(1, 1000), "max_phones": Range(1, 10_000),
     "d_in": COUNT, "d_latent": Range(1, 16_384), "hidden": WIDTH, "hidden_*": WIDTH, "flow_hidden": WIDTH, "flow_blocks": Range(0, 64),
     "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024), "ahead": Range(0, 100),
+    "hours": Range(.001, 10_000), "item_s": Range(.4, 600), "held_out": Range(1, 100_000), "dev": Range(1, 100_000),
+    "quiet": SHARE, "real": SHARE, "calm": SHARE, "prior": SHARE, "paths": SHARE, "smooth": PART, "part": SHARE, "trust": SHARE,
+    "ngrams": SHARE, "context": SHARE, "emoji": SHARE, "teacher_decay": SHARE, "teachers": Range(1, 100), "teacher_bank": Range(1, 1000),
+    "teacher_len": Range(2, 512), "extra": COUNT, "alone": Range(0, 10_000), "last": Range(0, 1000), "rating": Range(0, 1000),
+    "balance": Range(0, 10), "*_w_*": WEIGHT, "d": WIDTH, "deep": WIDTH, "layers": Range(1, 64),
 }
 
 # %% ../nbs/00_core.ipynb #d39c3b47
@@ -206,6 +211,29 @@ def fingerprint(
     return h.hexdigest()[:16]
 
 # %% ../nbs/00_core.ipynb #c7dfd2e5
+def _unfit(path)->tuple: # errno, what it is, path
+    "Why what is at `path` cannot be replaced."
+    if path.is_dir(): return errno.EISDIR, "Is a folder, not a file", str(path)
+    return errno.EINVAL, "Not a plain file", str(path)
+
+@contextlib.contextmanager
+def _named(
+    path,      # final place
+    tmp=None,  # temporary place
+):
+    "A failed write names the final place, also where a library in Rust reports it in words."
+    try: yield
+    except OSError as e:
+        own = e.filename is None or tmp is None or os.fspath(e.filename) == str(tmp)
+        if not (own and e.errno): raise
+        if e.errno in (errno.EEXIST, errno.ENOTDIR): raise NotADirectoryError(errno.ENOTDIR, "Lies in a file, not in a folder", str(path)) from None
+        raise OSError(e.errno, e.strerror or os.strerror(e.errno), str(path)) from None
+    except Exception as e:
+        code = re.search(r"os error (\d+)|code: (\d+), kind", str(e)) if type(e).__name__ == "SafetensorError" else None
+        if not code: raise
+        raise OSError(code := int(code[1] or code[2]), os.strerror(code), str(path)) from None
+
+# %% ../nbs/00_core.ipynb #9f9288b1
 @contextlib.contextmanager
 def atomic_path(
     path, # final place
@@ -228,28 +256,6 @@ def atomic_path(
     finally: tmp.unlink(missing_ok=True)
 
 def _umask(): old = os.umask(0); os.umask(old); return old
-
-def _unfit(path)->tuple: # errno, what it is, path
-    "Why what is at `path` cannot be replaced."
-    if path.is_dir(): return errno.EISDIR, "Is a folder, not a file", str(path)
-    return errno.EINVAL, "Not a plain file", str(path)
-
-@contextlib.contextmanager
-def _named(
-    path,      # final place
-    tmp=None,  # temporary place
-):
-    "A failed write names the final place, also where a library in Rust reports it in words."
-    try: yield
-    except OSError as e:
-        own = e.filename is None or tmp is None or os.fspath(e.filename) == str(tmp)
-        if not (own and e.errno): raise
-        if e.errno in (errno.EEXIST, errno.ENOTDIR): raise NotADirectoryError(errno.ENOTDIR, "Lies in a file, not in a folder", str(path)) from None
-        raise OSError(e.errno, e.strerror or os.strerror(e.errno), str(path)) from None
-    except Exception as e:
-        code = re.search(r"os error (\d+)|code: (\d+), kind", str(e)) if type(e).__name__ == "SafetensorError" else None
-        if not code: raise
-        raise OSError(code := int(code[1] or code[2]), os.strerror(code), str(path)) from None
 
 # %% ../nbs/00_core.ipynb #516eec13
 _LONGEST = 255 # bytes of a file's name

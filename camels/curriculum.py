@@ -9,7 +9,7 @@ __all__ = ['RESERVED', 'STAGES', 'TERMS', 'trainer', 'as_features', 'parquet_arr
            'flow', 'consistency', 'GatherCB', 'MoCoCB', 'embed_rows', 'ValidCB', 'save_latents', 'save_points',
            'save_stage', 'LiveCB', 'check_memory', 'make_latent', 'stage_loss', 'RampCB', 'stage_learner', 'steered',
            'steer', 'SteerCB', 'taken_up', 'run_lock', 'is_held', 'exactly', 'open_run', 'began_with', 'try_out',
-           'train', 'sweep_temporary', 'weights_of_run']
+           'train', 'sweep_temporary', 'settings_now', 'start_curriculum']
 
 # %% ../nbs/52_curriculum.ipynb #41432a78
 import contextlib, importlib.util, json, os, platform, re, stat, time, uuid
@@ -32,8 +32,8 @@ from .nn.losses import (MoCoQueue, capacity_at, centre_loss, info_nce, kl_capaci
     recon_loss, reencode_loss, soften, vicreg)
 from .store import FeatureSet, batch, load_features, subset
 from .train.checkpoint import CheckpointCB, Checkpoints, load_learner
-from .train.learner import (AmpCB, Callback, ClipCB, ControlCB, DeviceCB, EarlyStopCB, EventCB, Learner,
-    MetricsCB, MomentumCB, ProgressCB, ScheduleCB, TensorBoardCB, Trainer, requests, warm_cosine)
+from .train.learner import (AmpCB, Callback, ClipCB, ControlCB, DeviceCB, EarlyStopCB, EventCB, Learner, MetricsCB, MomentumCB, ProgressCB,
+    ScheduleCB, TensorBoardCB, Trainer, requests, warm_cosine)
 
 # %% ../nbs/52_curriculum.ipynb #b7bb2edc
 def as_features(
@@ -737,22 +737,24 @@ def sweep_temporary(
         for f in (Path(path)/folder).glob(".*.tmp*"):
             if f.is_file(): f.unlink(missing_ok=True)
 
-# %% ../nbs/52_curriculum.ipynb #4a961ba2
-def _own_weights(cfg): return {k: v for k, v in vars(cfg).items() if k.startswith("w_")}
+# %% ../nbs/52_curriculum.ipynb #450d6aa2
+def settings_now(
+    c,              # as a run began
+    changes:list,   # of run.json
+    step:int,       # updates done
+    stage:str="",   # part of the run; the same settings hold in all of them
+): # the settings then
+    "The settings of a run at a step."
+    return steered(c, changes, step)
 
-def weights_of_run(
-    info:dict, # run.json
-    stage:str, # of the last row; all stages have the same weights
-)->dict: # {"w_…": weight}
-    "The loss weights that hold now: the run's own, and what was changed."
-    began = {k: v for k, v in info.get("config", {}).items() if k.startswith("w_")}
-    return _own_weights(steered(configure(TrainConfig(), began), info.get("changes", []), 10**12))
+def start_curriculum(
+    features, out, changes:dict, resume:bool,
+    tell:Callable=None, # not used: a bar shows how far it is
+)->dict: # {"run", "seconds", "source"}
+    "Train the latent space; what `camels train` says of it."
+    run = train(features, out, changes, resume)
+    return dict(run=str(run.path), seconds=run.info["seconds"], source=str(features or run.info["features"]))
 
-trainer = Trainer(
-    checked=lambda changes: checked(configure(TrainConfig(), changes)),
-    takes=lambda path: True,
-    start=("train", "--features"),
-    resume=("train", "--resume"),
-    weights=weights_of_run,
-    steer=lambda info, stage, wish: steer(configure(TrainConfig(), weights_of_run(info, stage)), wish),
-)
+trainer = Trainer("curriculum", "one latent space for face, phonemes and prosody, in three stages", TrainConfig(),
+                  tuple(f.name for f in fields(TrainConfig) if f.name.startswith("w_")), checked, start_curriculum, settings_now,
+                  steer, source="features", next="camels eval {run} --features {source}")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NUMBERS', 'TEXTS', 'TERMS', 'SPEED', 'Tail', 'sound_row', 'owner', 'sound_process', 'is_alive', 'placed', 'launched',
            'complaint', 'start_run', 'resume_run', 'stop_run', 'read_info', 'ago', 'weights_of', 'weights_now',
-           'stage_of', 'RunView', 'series', 'charts', 'line_of', 'LatentFilm', 'ask_weight', 'find_runs']
+           'settings_at', 'RunView', 'series', 'charts', 'line_of', 'LatentFilm', 'ask_weight', 'find_runs']
 
 # %% ../nbs/78_runs.ipynb #6d0dbc22
 import contextlib, importlib.util, json, os, platform, signal, subprocess, sys, time
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .core import CamelsError, cache_dir, fingerprint, read_record, write_json
+from .core import CamelsError, cache_dir, configure, fingerprint, read_record, write_json
 from .curriculum import is_held
 from .files import as_path, as_text, parse_json, read_json
 from .train.learner import ask, trainers
@@ -128,17 +128,16 @@ def start_run(
     if not features.exists(): raise CamelsError("no features here", features, "make them with: camels encode INPUT --out " + str(features))
     if (out/"run.json").exists(): raise CamelsError("already holds a run", out, "resume it, or name another folder")
     if is_alive(launched(out)): raise CamelsError("a training is starting there", out)
-    kinds = [k for k in trainers.list() if trainers[k].takes(features)]
-    trainer = trainers[min(kinds, key=lambda k: k == "curriculum")]   # the curriculum takes what nobody else does
+    trainer = trainers["v3" if features.is_dir() and any(features.glob("index-*.json")) else "curriculum"]
+    trainer.checked(configure(trainer.config, changes))
     words = [f"{k}={json.dumps(v) if isinstance(v, (tuple, list)) else v}" for k, v in (changes or {}).items()]
-    trainer.checked(changes)
-    return _launch(out, *trainer.start, str(features), "--out", str(out), *words)
+    return _launch(out, "train", trainer.name, f"--{trainer.source}", str(features), "--out", str(out), *words)
 
 def resume_run(path)->int: # process id
     "Go on with a run that was stopped, in a process of its own."
     v = RunView(path).refresh()
     if "resume" not in v.can: raise CamelsError(f"cannot go on: {v.words}", path)
-    return _launch(v.path, *trainers[v.info["kind"]].resume, str(v.path.resolve()))
+    return _launch(v.path, "train", "--resume", str(v.path.resolve()))
 
 def stop_run(path, now:bool=False)->None: # now=True: end the process, with what its last checkpoint holds
     "Stop a training between two updates, after a checkpoint."
@@ -163,17 +162,22 @@ def ago(s:float)->str: "Seconds, in words."; return f"{max(s, 0):.0f} s" if s < 
 # %% ../nbs/78_runs.ipynb #da4a506d
 def weights_of(view)->dict: # {"w_…": weight}
     "The loss weights that hold now, the run's own and what was changed; raises where the record holds others."
-    if (kind := view.info.get("kind", "")) not in trainers: return {}
-    return trainers[kind].weights(view.info, stage_of(view))
+    if view.info.get("kind") not in trainers.list():
+        return {}
+    trainer, now = trainers[view.info["kind"]], settings_at(view)
+    return {k: getattr(now, k) for k in trainer.weights}
 
 def weights_now(view)->dict: # {"w_…": weight}
     "`weights_of`, or nothing where the record cannot be read."
     try: return weights_of(view)
     except CamelsError: return {}
 
-def stage_of(view)->str:
-    "The stage that a run is in, \"\" before its first sign of life."
-    return (view.sign or view.last).get("stage", "")
+def settings_at(view):
+    "The settings that hold now, as far as they are numbers: the run's own and what was changed."
+    trainer, kept = trainers[view.info["kind"]], view.info.get("config", {})
+    mine = {k: v for k, v in kept.items() if isinstance(getattr(trainer.config, k, None), float)}
+    stage = (view.sign or view.last).get("stage", "")
+    return trainer.now(configure(trainer.config, mine), view.info.get("changes", []), 10**12, stage)
 
 # %% ../nbs/78_runs.ipynb #5cea8e1c
 class RunView:
@@ -238,7 +242,8 @@ def judge(self:RunView, now:float)->tuple: # (state, words, is it an error?)
 @patch(as_prop=True)
 def can(self:RunView)->set:
     "What may be asked of it now."
-    mine = self.info.get("kind", "") in trainers; weights = ["weights"]*(mine and self.sign.get("stage") != "expression")
+    mine = self.info.get("kind") in trainers.list()
+    weights = ["weights"]*(mine and self.sign.get("stage") != "expression")
     if self.state == "starting": return {"stop"}
     if self.state in ("training", "paused"): return {"pause" if self.state == "training" else "go", "stop", *weights}
     if self.state == "followed": return {"go" if self.sign.get("state") == "paused" else "pause", "stop", *weights} if self.sign else set()
@@ -299,7 +304,7 @@ class LatentFilm:
 def ask_weight(view:RunView, key:str, value:float)->str: # the request's id
     "Ask a run for another loss weight."
     if "weights" not in view.can: raise CamelsError(f"takes no other weights now ({view.words})", view.path)
-    trainers[view.info["kind"]].steer(view.info, stage_of(view), {key: value})
+    trainers[view.info["kind"]].steer(settings_at(view), {key: value})
     return ask(view.path, set={key: value})
 
 def find_runs(folder, most:int=12)->list[Path]:

@@ -292,6 +292,7 @@ async def _look_up(url:str)->None:
     threading.Thread(target=ask, daemon=True).start()
     if error := await answer: raise error
 
+# %% ../nbs/03_voice.ipynb #dcabdbd4
 def _bounded(edge_tts):
     "`Communicate` that keeps what failed and never waits long."
     class Bounded(edge_tts.Communicate):

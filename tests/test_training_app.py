@@ -117,7 +117,7 @@ def test_v3_obeys_its_folder_and_ends_with_the_same_weights(tmp_path, monkeypatc
         ask_weight(v, "w_gap", 2.); time.sleep(1.); assert v.refresh().sign["step"] == at and list((out/"checkpoints").glob("step-*"))
         ask(out, do="go"); until(v, lambda v: v.info.get("changes")); change = v.info["changes"][0]; assert change["set"] == {"w_gap": 2.} and change["step"] >= at
         stop_run(out); until(v, lambda v: v.state == "stopped"); assert not v.failed and v.can >= {"resume"} and not (out/"model").exists()
-        resume_run(out); until(v, lambda v: v.state == "finished", 240); assert [r["epoch"] for r in v.rows] == [*range(8), *range(3), 0]
+        resume_run(out); until(v, lambda v: v.state == "finished", 240); assert [r["epoch"] for r in v.rows] == [*range(8), *range(3), 0, 0]
     finally:
         if is_alive(who := owner(out)): os.kill(who["pid"], signal.SIGKILL)
     n = change["step"]//2; line = f"V2 epoch {n} of" if n <= 8 else f"V3 epoch {n - 8} of"          # an undisturbed run that is asked for the same in the epoch before
@@ -136,12 +136,15 @@ def test_v3_may_be_stopped_in_its_last_part(tmp_path):
     targets = write_targets(scenario_turns(16, seed=3), tmp_path/"targets", voices=1, shard=8, jobs=1); cfg = {**TINY, "v2_epochs": 1, "epochs": 1, "polish": 1}
     whole = train_v3(targets, tmp_path/"whole", cfg, tell=lambda _: None); out = tmp_path/"cut"
     import camels.v3.train as module
-    def late(control, c, step):
-        point = points(control, c, step); return lambda i: (ask(out, do="stop") if i == 9 else None, point(i))
-    points, module.own_points = module.own_points, late
+    made, calls = module.fade_batch, []
+    def late(rng, *args):
+        calls.append(1)
+        if len(calls) == 9: ask(out, do="stop")
+        return made(rng, *args)
+    module.fade_batch = late
     try:
         with pytest.raises(KeyboardInterrupt): train_v3(targets, out, cfg, tell=lambda _: None)
-    finally: module.own_points = points
+    finally: module.fade_batch = made
     v = RunView(out).refresh(); assert v.state == "stopped" and "expression path, update 9 of 12" in v.words and v.can == {"resume"}
     model = train_v3(None, out, resume=True, tell=lambda _: None); assert (model/"model.safetensors").read_bytes() == (whole/"model.safetensors").read_bytes()
     assert train_v3(None, out, resume=True, tell=lambda _: pytest.fail("a finished run is left as it is")) == model

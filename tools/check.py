@@ -15,7 +15,7 @@ FLOORS = {
     1: "core files arkit media voice",
     2: "encoders nn face lipsync metrics",
     3: "latent train data store viz",
-    4: "curriculum evaluate report bench demo agent v3 text animate facebench explore runs",
+    4: "train.phones curriculum evaluate report bench demo agent v3 text animate facebench explore runs",
     5: "live",
     6: "apps magic",
     7: "cli faultbench",
@@ -86,7 +86,7 @@ def floors(root):
     known, out, graph = sources(root), [], {}
     for name, path in known.items():
         me, where = name.removeprefix("camels").lstrip("."), path.relative_to(root).as_posix()
-        floor = FLOOR.get(me.split(".")[0], 0)
+        floor = FLOOR.get(me) or FLOOR.get(me.split(".")[0], 0)
         if me and not floor: out.append(f"{where}: no floor for {me!r} (see FLOORS in tools/check.py)")
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         for target, line, inside in imports(ast.parse(path.read_text(encoding="utf-8")), package, known):
@@ -101,7 +101,7 @@ def floors(root):
             if not me and inside: continue                                      # the package's own doors, such as %load_ext camels
             to = target.removeprefix("camels").lstrip(".")
             graph.setdefault(name, set()).add(target)
-            above = FLOOR.get(to.split(".")[0], 0)
+            above = FLOOR.get(to) or FLOOR.get(to.split(".")[0], 0)
             if above > floor: out.append(f"{place}: {me or 'camels'} (floor {floor}) imports {to} (floor {above})")
             elif not within(to, SEES.get(me.split(".")[0], to)): out.append(f"{place}: {me} knows only {SEES[me.split('.')[0]]}, not {to}")
     return out + [f"circle: {' -> '.join(c)}" for c in circles(graph)]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -150,7 +151,7 @@ def load_mini(
     "Read a recogniser back."
     folder = Path(folder)
     for f in ("config.json", "model.safetensors"):
-        if not (folder/f).exists(): raise CamelsError(f"no {f}", folder, "train one: python -m camels.train.phones --out RUN")
+        if not (folder/f).exists(): raise CamelsError(f"no {f}", folder, "train one: camels train phones --out RUN")
     cfg = json.loads((folder/"config.json").read_text(encoding="utf-8"))
     net = MiniNet(len(cfg["labels"]), MiniConfig(**cfg["network"]))
     net.load_state_dict({k: v.float() for k, v in load_file(folder/"model.safetensors").items()})
@@ -158,45 +159,96 @@ def load_mini(
 
 # %% ../../nbs/14_encoders.espeak_mini.ipynb #ba98e5d6
 class Decoder:
-    "Posteriors, a piece at a time, to the label of each frame: Viterbi's best path (1967) over pairs of labels, settled with a fixed lag."
+    "Posteriors, a piece at a time, to the label of each frame: Viterbi's best path (1967) over pairs of labels."
     def __init__(self,
         trigram:Float[np.ndarray, "v v v"], # log P(label | the two before)
-        groups=None,        # class of each label: labels of a class share their probability
-        share:float=.5,     # weight of a label's own share of its class
-        lm:float=.5,        # weight of the trigram
-        switch:float=1., silence:float=0., # nats that every change costs; nats that silence is held back by
-        lag:int=10, greedy:bool=False, # frames until a path is settled; no path, each frame for itself
-        beam:float=6., least:float=.005, # nats below the best within which a pair is gone on from; probability below which no label begins
+        groups=None,       # class of each label: labels of a class share their probability
+        share:float=.5,    # weight of a label's own share of its class
+        lm:float=.5,       # weight of the trigram
+        switch:float=1.,   # nats that every change costs
+        silence:float=0.,  # nats that silence is held back by
+        lag:int=10,        # frames until a path is settled
+        greedy:bool=False, # no path, each frame for itself
+        beam:float=6.,     # nats below the best within which a pair is gone on from
+        least:float=.005,  # probability below which no label begins
     ):
-        self.v = v = len(trigram); same = np.arange(v); g = same if groups is None else np.asarray(groups)
-        self.together = (g[:, None] == g[None]).astype(np.float32); self.share, self.silence, self.lag, self.greedy = share, silence, lag, greedy
-        self.beam, self.least, self.score = beam, math.log(least), None
-        self.step = np.ascontiguousarray(np.float32(lm)*trigram.transpose(2, 1, 0) - np.float32(switch)); self.step[same, same] = -1e9 # [next, now, before]
-        self.back, self.best, self.age = np.zeros((0, v, v), np.int8), np.zeros(0, np.int64), np.zeros((v, v), np.int64) # age: frames since a pair began
+        self.v, self.share, self.silence = len(trigram), share, silence
+        self.lag, self.greedy, self.beam, self.least = lag, greedy, beam, math.log(least)
+        same = np.arange(self.v)
+        class_of = same if groups is None else np.asarray(groups)
+        self.together = (class_of[:, None] == class_of[None]).astype(np.float32)
+        step = np.float32(lm)*trigram.transpose(2, 1, 0) - np.float32(switch)
+        self.step = np.ascontiguousarray(step)             # [next, now, before]
+        self.step[same, same] = -1e9
+        self.score = None                                  # of the best path that ends in a pair, [before, now]
+        self.age = np.zeros((self.v, self.v), np.int64)    # frames since a pair began
+        self.back = np.zeros((0, self.v, self.v), np.int8) # of open frames: what was before a pair that began there
+        self.best = np.zeros(0, np.int64)                  # of the same frames: the best pair, as one number
+    def emissions(self, p)->tuple: # scores of labels [t v], log probabilities of their classes [t v]
+        "Labels of a class stand together, and share what they have by `share`."
+        whole = np.log(p@self.together + 1e-8)
+        score = whole + self.share*(np.log(p + 1e-8) - whole)
+        score[:, :1] -= self.silence
+        return score, whole
     def push(self,
         p:Float[np.ndarray, "t v"], # posteriors of the next frames
         last:bool=False,            # nothing follows
     )->Int[np.ndarray, " n"]: # labels of the frames that are settled by now and were not before
-        whole = np.log(p@self.together + 1e-8); e = whole + self.share*(np.log(p + 1e-8) - whole); e[:, :1] -= self.silence
-        if self.greedy: return e.argmax(1)
+        score, whole = self.emissions(p)
+        if self.greedy:
+            return score.argmax(1)
         back, best = np.full((len(p), self.v, self.v), -1, np.int8), np.zeros(len(p), np.int64)
-        for t, row in enumerate(e): best[t] = self._go(row, np.flatnonzero(whole[t] > self.least), back[t])
+        for t, row in enumerate(score):
+            best[t] = self._advance(row, np.flatnonzero(whole[t] > self.least), back[t])
         self.back, self.best = np.concatenate([self.back, back]), np.concatenate([self.best, best])
-        n = len(self.best) if last else max(0, len(self.best)-self.lag)
-        end = np.minimum(np.arange(n) + self.lag, len(self.best)-1); at = self.best[end]
-        for k in range(self.lag):
-            go = end-k > np.arange(n); a, b = np.divmod(at[go], self.v); o = self.back[(end-k)[go], a, b].astype(int)
-            at[go] = np.where(o < 0, at[go], o*self.v + a)
-        self.back, self.best = self.back[n:], self.best[n:]
-        return at % self.v
-    def _go(self, row, c, back)->int: # the best pair; `back` gets the label before it where it has just begun
-        if self.score is None: self.score = np.full((self.v,)*2, -1e9, np.float32); self.score[0] = row; return int(row.argmax())
-        s = self.score; self.age += 1; top = s.max(0); b = np.flatnonzero(top > top.max()-self.beam)
-        if len(c) != 1 or len(b) != 1 or c[0] != b[0]:  # else nothing can begin
-            path = self.step[c[:, None], b]; path = np.where(self.age.T[b] > 25, path[..., :1], path) + s.T[b]
-            at = b[:, None], c; new, old = path.max(2).T, s[at]; better = new > old
-            s[at] = np.where(better, new, old); back[at] = np.where(better, path.argmax(2).T, -1); self.age[at] *= ~better
-        s += row; k = int(s.argmax()); s -= s.flat[k]; return k
+        return self._settle(len(self.best) if last else max(0, len(self.best) - self.lag))
+
+# %% ../../nbs/14_encoders.espeak_mini.ipynb #f030cc4b
+@patch
+def _advance(self:Decoder,
+    row,   # scores of the labels at a frame [v]
+    may,   # labels that may begin there
+    back,  # gets the label before each pair that begins there [v v]
+)->int: # the best pair
+    "One frame of the forward pass."
+    if self.score is None:
+        self.score = np.full((self.v, self.v), -1e9, np.float32)
+        self.score[0] = row                                # silence comes before all
+        return int(row.argmax())
+    score = self.score
+    self.age += 1
+    top = score.max(0)
+    now = np.flatnonzero(top > top.max() - self.beam)      # labels that paths near the best are in
+    if len(may) != 1 or len(now) != 1 or may[0] != now[0]: # else nothing can begin
+        path = self.step[may[:, None], now]                # [next, now, before]
+        is_long = self.age.T[now] > 25                     # half a second: what was before is forgotten
+        path = np.where(is_long, path[..., :1], path) + score.T[now]
+        pairs = now[:, None], may
+        new, old = path.max(2).T, score[pairs]
+        better = new > old                                 # than to have been in the pair already
+        score[pairs] = np.where(better, new, old)
+        back[pairs] = np.where(better, path.argmax(2).T, -1)
+        self.age[pairs] *= ~better
+    score += row
+    best = int(score.argmax())
+    score -= score.flat[best]
+    return best
+
+@patch
+def _settle(self:Decoder,
+    n:int, # frames
+)->Int[np.ndarray, " n"]: # their labels
+    "From the best pair `lag` frames later back to each frame: a pair that began there goes on from the pair before it."
+    frame = np.arange(n)
+    end = np.minimum(frame + self.lag, len(self.best) - 1)
+    pair = self.best[end]
+    for k in range(self.lag):
+        on_the_way = end - k > frame
+        before, now = np.divmod(pair[on_the_way], self.v)
+        older = self.back[(end - k)[on_the_way], before, now].astype(int)
+        pair[on_the_way] = np.where(older < 0, pair[on_the_way], older*self.v + before)
+    self.back, self.best = self.back[n:], self.best[n:]
+    return pair % self.v
 
 # %% ../../nbs/14_encoders.espeak_mini.ipynb #9b899048
 def spans(

@@ -178,7 +178,7 @@ def own_view(
     if not path.exists(): raise CamelsError("no such file", as_text(path), "bring .npy, .npz, .parquet or a Lance table")
     try: columns, vectors = {".npy": _npy, ".npz": _npz, ".parquet": _parquet}[path.suffix](path) if path.is_file() else (None, None)
     except KeyError: raise CamelsError(f"cannot read {path.suffix or 'this'} files", path, "bring .npy, .npz, .parquet or a Lance table") from None
-    except ValueError as e: raise CamelsError("cannot be read", path, str(e).split("\n")[0][:100]) from None
+    except CamelsError as e: raise CamelsError(f"cannot be read: {e.what}", e.where, e.hint) from None
     if columns is None: return LanceView(path)
     if not vectors: raise CamelsError("holds no vectors", path, "a vector column is a list of equally many numbers a row")
     n = {len(v) for v in vectors.values()} | {len(c) for c in columns.values()}

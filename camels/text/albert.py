@@ -165,7 +165,7 @@ def load_albert(folder): # (network in evaluation mode, config dict)
     with reading(folder, "the weights of this network", _AGAIN): net.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     return net.eval().requires_grad_(False), cfg
 
-_AGAIN = "train one: python -m camels.text.train --out RUN"
+_AGAIN = "train one: camels train text --out RUN"
 _MOST = dict(vocab=2**20, pairs=2**20, embed=4096, hidden=4096, ffn=2**14, heads=256, layers=64, groups=64, max_len=2**14, vad=3) # of a config that is believed
 
 def read_config(folder)->dict:

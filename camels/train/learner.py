@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['DO', 'MOST_ASKED', 'trainers', 'CancelFit', 'CancelEpoch', 'CancelBatch', 'Callback', 'Learner', 'to_device',
            'DeviceCB', 'AmpCB', 'ClipCB', 'warm_cosine', 'ScheduleCB', 'n_rows', 'MetricsCB', 'TensorBoardCB',
-           'EventCB', 'epoch_line', 'ProgressCB', 'EarlyStopCB', 'MomentumCB', 'ask', 'requests', 'ControlCB', 'memory',
-           'Trainer']
+           'EventCB', 'epoch_line', 'ProgressCB', 'EarlyStopCB', 'MomentumCB', 'SeedCB', 'ask', 'requests', 'ControlCB',
+           'memory', 'Trainer']
 
 # %% ../../nbs/50_train.learner.ipynb #4f096dc4
 import copy, math, os, platform, sys, time, uuid
@@ -181,7 +181,7 @@ class MetricsCB(Callback):
         if hasattr(learn, "grad_norm"): terms["grad_norm"] = learn.grad_norm
         for k, v in terms.items(): self.sums[k] = self.sums.get(k, 0.) + (v.detach().double() if isinstance(v, Tensor) else v)
         self.n_sums += 1; self.seen += n_rows(learn.batch)
-        if self.every and (learn.step+1) % self.every == 0: self.add(kind="step", **self.where(learn), **{k: round(float(v), 6) for k, v in terms.items()})
+        if self.every and (learn.step+1) % self.every == 0: self.add(kind="step", **self.where(learn), **{k: round(float(v.detach() if isinstance(v, Tensor) else v), 6) for k, v in terms.items()})
     def where(self, learn): return {**self.fixed, "epoch": learn.epoch, "step": learn.step + 1, "lr": learn.opt.param_groups[0]["lr"]}
     def after_epoch(self, learn):
         s = time.perf_counter() - self.t0
@@ -279,18 +279,47 @@ class EarlyStopCB(Callback):
 class MomentumCB(Callback):
     "Keep `learn.slow`, a copy of the model that follows it with `momentum`."
     order = 20
-    def __init__(self, momentum:float=0.999): self.momentum, self.slow = momentum, None
+    def __init__(self,
+        momentum:float=0.999, # share of the slow copy that stays at an update, in [0, 1]
+        warm:bool=False,      # follow faster at first: momentum (1 + n)/(10 + n) after n updates, where that is less
+    ):
+        self.momentum, self.warm, self.slow, self.n = momentum, warm, None, 0
     def before_fit(self, learn):
-        if self.slow is None: self.slow = copy.deepcopy(learn.model).requires_grad_(False)
-        if weights := getattr(self, "weights", None): self.slow.load_state_dict(weights); self.weights = None
+        if self.slow is None:
+            self.slow = copy.deepcopy(learn.model).requires_grad_(False)
+        if weights := getattr(self, "weights", None):
+            self.slow.load_state_dict(weights)
+            self.weights = None
         learn.slow = self.slow.eval()
     @torch.no_grad()
     def after_step(self, learn):
+        momentum = min(self.momentum, (1 + self.n)/(10 + self.n)) if self.warm else self.momentum
+        self.n += 1
         for slow, fast in zip(self.slow.state_dict().values(), learn.model.state_dict().values()):
-            if slow.is_floating_point(): slow.lerp_(fast, 1 - self.momentum)
-            else: slow.copy_(fast)
-    def state(self): return dict(weights=self.slow.state_dict() if self.slow else {})
-    def load(self, state): self.weights = state["weights"]
+            if slow.is_floating_point():
+                slow.lerp_(fast, 1 - momentum)
+            else:
+                slow.copy_(fast)
+    def state(self):
+        return dict(weights=self.slow.state_dict() if self.slow else {}, n=self.n)
+    def load(self, state):
+        self.weights, self.n = state["weights"], state.get("n", 0)
+
+# %% ../../nbs/50_train.learner.ipynb #e659ff06
+class SeedCB(Callback):
+    "Seed torch before each update with `seed·1_000_003 + n`, `n` being the number of the update in this fit."
+    order = -60
+    def __init__(self, seed:int): # any whole number
+        self.seed, self.first = seed, None
+    def before_fit(self, learn):
+        if self.first is None:
+            self.first = learn.step
+    def before_batch(self, learn):
+        torch.manual_seed(self.seed*1_000_003 + learn.step - self.first)
+    def state(self):
+        return dict(first=self.first)
+    def load(self, state):
+        self.first = state["first"]
 
 # %% ../../nbs/50_train.learner.ipynb #6d9d72be
 DO = ("pause", "go", "stop")
@@ -310,7 +339,7 @@ def requests(
 )->tuple: # requests, byte where they end
     "What was asked of a run, in whole lines; what cannot be read is passed over."
     f, rows = Path(folder)/"control.jsonl", []
-    if not f.is_file() or (size := f.stat().st_size) <= start: return [], f.stat().st_size if f.is_file() else 0
+    if not f.is_file() or f.stat().st_size <= start: return [], f.stat().st_size if f.is_file() else 0
     with f.open("rb") as o:
         o.seek(start)
         data = o.read(MOST_ASKED)
@@ -363,15 +392,25 @@ def memory()->dict: # {"rss_mb"}, and "gpu_mb" where there is a device
     import psutil
     return dict(rss_mb=round(psutil.Process().memory_info().rss/1e6), **(dict(gpu_mb=round(torch.cuda.memory_allocated()/1e6)) if torch.cuda.is_initialized() else {}))
 
-# %% ../../nbs/50_train.learner.ipynb #3b9d5d1e
+# %% ../../nbs/50_train.learner.ipynb #d85f9610
 @dataclass(frozen=True)
 class Trainer:
-    "How trainings of one kind are started and steered from outside."
-    checked: Callable # {key: value or text} of its configuration, or None → the settings; what cannot be is an error
-    takes: Callable   # path of data → can it learn from that?
-    start: tuple      # words of the command before the data
-    resume: tuple     # words of the command before the run folder
-    weights: Callable # (run.json, stage) → {"w_…": weight} that hold now
-    steer: Callable   # (run.json, stage, {"w_…": weight}) → None; a wish that cannot be is an error
+    "One training that can be started by its name."
+    name: str
+    about: str                # what it trains, in a line
+    config: object            # settings as they are where nothing is changed: a dataclass
+    weights: tuple            # settings that may change while it trains
+    checked: Callable         # checked(config) → config, if a run can have it; an error that names the key where it cannot
+    start: Callable           # start(source, out, changes, resume, tell) → {"run", …}: what it wrote
+    now: Callable             # now(config, changes of run.json, step, stage) → the settings that hold there
+    steer: Callable           # steer(config, {key: value}) → the settings with other weights; an error where that cannot be
+    source: str = ""          # option that names what is learnt from, such as "features"; empty where the settings name it
+    next: str = ""            # the command that may follow; {run}, {source} and {model} are filled in
+    measure: Callable = None  # measure(folder, changes, version, note) → figures, and a new card; None: it has a command of its own
 
-trainers = Registry("training", {"curriculum": "camels.curriculum:trainer", "v3": "camels.v3.train:trainer"})
+trainers = Registry("training", dict(
+    curriculum="camels.curriculum:trainer",
+    phones="camels.train.phones:trainer",
+    text="camels.text.train:trainer",
+    v3="camels.v3.train:trainer",
+))

@@ -116,7 +116,7 @@ def save_v3(
     return folder
 
 # %% ../../nbs/66_v3.model.ipynb #4a228401
-_TRAIN = "train one: camels train-v3 --targets FOLDER --out RUN"
+_TRAIN = "train one: camels train v3 --targets FOLDER --out RUN"
 _MOST = dict(features=4096, cond=4096, width=4096, embed=4096, ahead=64, own=4096) # of a config that is believed
 
 def _size_of(c, folder)->dict:
