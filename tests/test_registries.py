@@ -1,4 +1,4 @@
-"Registries fill themselves: what is known does not depend on who imported what, and no held-out clip was in a training set."
+"Registries fill themselves: what is known does not depend on imports, and no held-out clip was in a training set."
 import importlib
 import json
 import os
@@ -30,9 +30,11 @@ def registries():
     "Every registry of the package: {module.name: Registry}."
     found = {}
     for info in pkgutil.walk_packages(camels.__path__, "camels."):
-        if info.name == "camels.cli": continue
+        if info.name == "camels.cli":
+            continue
         for name, value in vars(importlib.import_module(info.name)).items():
-            if isinstance(value, Registry): found.setdefault(id(value), (f"{info.name}.{name}", value))
+            if isinstance(value, Registry):
+                found.setdefault(id(value), (f"{info.name}.{name}", value))
     return dict(found.values())
 
 
@@ -43,7 +45,8 @@ def test_every_place_leads_to_what_is_registered_there():
         registry = registries()[table]
         module, _, path = registry.places[name].partition(":")
         found = importlib.import_module(module)
-        for part in path.split("."): found = getattr(found, part)
+        for part in path.split("."):
+            found = getattr(found, part)
         assert registry[name] == found, f"{table}[{name!r}]"
 
 
@@ -61,7 +64,8 @@ def test_a_fresh_process_knows_all(module, call, names):
 
 
 def test_listing_imports_nothing():
-    code = "import sys\nfrom camels.data.core import list_corpora\nlist_corpora()\nprint('camels.data.studio' in sys.modules)"
+    code = "import sys\nfrom camels.data.core import list_corpora\nlist_corpora()\n"
+    code += "print('camels.data.studio' in sys.modules)"
     assert fresh(code) == "False"
 
 
@@ -71,8 +75,10 @@ def test_an_object_is_imported_by_asking():
 
 
 def test_a_broken_place_is_not_an_unknown_name():
-    with pytest.raises(ModuleNotFoundError): Registry("pet", {"cat": "camels.nowhere:Cat"})["cat"]
-    with pytest.raises(CamelsError, match="did you mean 'cat'"): Registry("pet", {"cat": "camels.nowhere:Cat"})["cta"]
+    with pytest.raises(ModuleNotFoundError):
+        Registry("pet", {"cat": "camels.nowhere:Cat"})["cat"]
+    with pytest.raises(CamelsError, match="did you mean 'cat'"):
+        Registry("pet", {"cat": "camels.nowhere:Cat"})["cta"]
 
 
 def test_what_is_registered_comes_before_its_place():
@@ -96,9 +102,11 @@ def grid_folder(folder, n=12):
 def test_a_fresh_encode_reads_grid_as_grid(tmp_path):
     grid_folder(tmp_path/"s1", 8)
     for name, more in (("named", ["--corpus", "grid"]), ("found", [])):
-        command = [sys.executable, "-m", "camels.cli", "encode", str(tmp_path/"s1"), "--out", str(tmp_path/f"{name}.lance"), *more]
+        table = tmp_path/f"{name}.lance"
+        command = [sys.executable, "-m", "camels.cli", "encode", tmp_path/"s1", "--out", table, *more]
         light = ["--video", "none", "--phoneme", "none", "--jobs", "1"]
-        done = subprocess.run([*command, *light], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([*command, *light], env=env, capture_output=True, text=True)
         assert not done.returncode, done.stderr
         from camels.store import FeatureTable
         about = FeatureTable.open(tmp_path/f"{name}.lance").about()
@@ -108,7 +116,8 @@ def test_a_fresh_encode_reads_grid_as_grid(tmp_path):
 
 def test_an_unknown_corpus_is_named(tmp_path):
     from camels.data.core import clips_from
-    with pytest.raises(CamelsError, match="did you mean 'grid'"): clips_from([grid_folder(tmp_path/"s1", 1)], "gird")
+    with pytest.raises(CamelsError, match="did you mean 'grid'"):
+        clips_from([grid_folder(tmp_path/"s1", 1)], "gird")
 
 
 def heard_by_phones(folder, monkeypatch):
@@ -116,7 +125,12 @@ def heard_by_phones(folder, monkeypatch):
     import camels.media
     from camels.train.phones import grid_utterances
     read = []
-    monkeypatch.setattr(camels.media, "read_audio", lambda path, **kw: (read.append(Path(path).stem), np.zeros(160, np.float32))[1])
+
+    def listen(path, **kw):
+        read.append(Path(path).stem)
+        return np.zeros(160, np.float32)
+
+    monkeypatch.setattr(camels.media, "read_audio", listen)
     voice = SimpleNamespace(speak=lambda *a, **kw: SimpleNamespace(phones=[]))
     out = []
     for test in (False, True):
@@ -139,7 +153,8 @@ def watched_by_v3(folder, monkeypatch):
 def test_no_held_out_clip_was_heard_in_training(tmp_path, monkeypatch):
     from camels.data.core import clips_from
     folder = grid_folder(tmp_path/"s1")
-    for f in folder.glob("*.wav"): shutil.move(f, f.with_suffix(".mp4"))
+    for f in folder.glob("*.wav"):
+        shutil.move(f, f.with_suffix(".mp4"))
     held_out = {Path(c.path).stem for c in clips_from([folder]) if c.split == "test"}
     trained, tested = heard_by_phones(folder, monkeypatch)
     assert len(held_out) == 3 and len(trained) == 9
@@ -149,7 +164,8 @@ def test_no_held_out_clip_was_heard_in_training(tmp_path, monkeypatch):
 
 
 def test_no_held_out_clip_of_the_real_talker_was_heard(shared, monkeypatch):
-    if not (shared/"grid_s1").exists(): pytest.skip("no GRID in the development data")
+    if not (shared/"grid_s1").exists():
+        pytest.skip("no GRID in the development data")
     monkeypatch.setenv("CAMELS_DATA", str(shared))
     from camels.bench import grid_clips
     held_out = {Path(c.path).stem for c in grid_clips() if c.split == "test"}

@@ -48,12 +48,19 @@ def bare(source):
 
 def parse(source):
     "The syntax tree of a cell; an empty one where it does not parse."
-    try: return ast.parse(source)
-    except SyntaxError: return ast.Module([], [])
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module([], [])
 
 
-def is_import(node): return isinstance(node, (ast.Import, ast.ImportFrom))
-def is_text(node): return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def is_import(node):
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def is_text(node):
+    "A docstring, or another text that stands alone."
+    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
 
 
 def statements(tree):
@@ -63,8 +70,10 @@ def statements(tree):
 
 def semicolons(source):
     "Semicolons that join two statements."
-    try: tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    except (tokenize.TokenError, IndentationError): return 0
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (tokenize.TokenError, IndentationError):
+        return 0
     return sum(t.type == tokenize.OP and t.string == ";" for t in tokens)
 
 
@@ -76,19 +85,21 @@ def room(module):
 def modules(root):
     "{module: path}, packages left out."
     files = sorted((root/"camels").rglob("*.py"))
-    name = lambda p: ".".join(p.relative_to(root/"camels").with_suffix("").parts)  # noqa: E731
-    return {name(p): p for p in files if p.name not in ("__init__.py", "_modidx.py")}
+    files = [p for p in files if p.name not in ("__init__.py", "_modidx.py")]
+    return {".".join(p.relative_to(root/"camels").with_suffix("").parts): p for p in files}
 
 
 def imports(path, module, known):
     "(module, name or \"\", line) of every import of the package, late ones too."
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((a.name.removeprefix("camels."), "", node.lineno) for a in node.names if a.name.startswith("camels."))
+            ours = [a.name.removeprefix("camels.") for a in node.names if a.name.startswith("camels.")]
+            yield from ((name, "", node.lineno) for name in ours)
         elif isinstance(node, ast.ImportFrom):
             up = ["camels", *module.split(".")][:-node.level] if node.level else []
             base = ".".join([*up, *filter(None, [node.module])])
-            if base.split(".")[0] != "camels": continue
+            if base.split(".")[0] != "camels":
+                continue
             base = base.removeprefix("camels").lstrip(".")
             for a in node.names:
                 inner = f"{base}.{a.name}".lstrip(".")
@@ -103,17 +114,21 @@ def circles(graph):
         if node in path:
             found.append(" -> ".join([*path[path.index(node):], node]))
             return
-        if node in done: return
-        for other in sorted(graph.get(node, ())): walk(other, [*path, node])
+        if node in done:
+            return
+        for other in sorted(graph.get(node, ())):
+            walk(other, [*path, node])
         done.add(node)
 
-    for node in sorted(graph): walk(node, [])
+    for node in sorted(graph):
+        walk(node, [])
     return found
 
 
 def is_upward(module, target, numbers):
     "Does an arrow point up? By floors where both have one, and by the numbers of the notebooks."
-    if numbers.get(target, -1) >= numbers.get(module, 10**6): return True
+    if numbers.get(target, -1) >= numbers.get(module, 10**6):
+        return True
     floors = [FLOOR.get(o.split(".")[0]) for o in (module, target)]
     return None not in floors and floors[1] > floors[0]
 
@@ -134,13 +149,16 @@ def stretches(texts):
     "Places where `ALIKE` lines or more stand as they stand elsewhere; short lines do not count."
     seen, found = {}, []
     for place, text in texts:
-        lines = [(i, s.strip()) for i, s in enumerate(text.splitlines(), 1) if len(s.strip()) > 3 and not s.lstrip().startswith("#")]
+        lines = [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1)]
+        lines = [(i, line) for i, line in lines if len(line) > 3 and not line.startswith("#")]
         last = -ALIKE
         for k in range(len(lines) - ALIKE + 1):
             key = tuple(s for _, s in lines[k:k+ALIKE])
             here = f"{place}:{lines[k][0]}"
-            if (first := seen.setdefault(key, here)) == here: continue
-            if k - last >= ALIKE: found.append(f"{here} = {first}")
+            if (first := seen.setdefault(key, here)) == here:
+                continue
+            if k - last >= ALIKE:
+                found.append(f"{here} = {first}")
             last = k
     return found
 
@@ -150,7 +168,8 @@ def pages(root):
     out = {}
     for path in sorted((root/"nbs").glob("[0-9]*.ipynb")):
         module, cells = read_page(path)
-        if module: out[path.relative_to(root).as_posix()] = (int(path.name.split("_")[0]), module, cells)
+        if module:
+            out[path.relative_to(root).as_posix()] = (int(path.name.split("_")[0]), module, cells)
     return out
 
 
@@ -159,9 +178,11 @@ def without_lesson(cells):
     row, found = 0, []
     for i, (exported, source) in enumerate(cells):
         tree = parse(source)
-        if all(is_import(n) for n in tree.body): continue
+        if all(is_import(n) for n in tree.body):
+            continue
         row = row + 1 if exported else 0
-        if row >= 3: found.append(i)
+        if row >= 3:
+            found.append(i)
     return found
 
 
@@ -179,7 +200,8 @@ def survey(root):
         spread["statements"] += [statements(t) for e, t in work if e]
         places["third exported cell without a lesson"] += [f"{nb}[{i}]" for i in without_lesson(cells)]
         for i, (_, source) in enumerate(cells):
-            places["lines over 120 columns"] += [f"{nb}[{i}]:{k}" for k, l in enumerate(source.splitlines(), 1) if len(l) > WIDTH]
+            wide = [k for k, line in enumerate(source.splitlines(), 1) if len(line) > WIDTH]
+            places["lines over 120 columns"] += [f"{nb}[{i}]:{k}" for k in wide]
             places["semicolons"] += [f"{nb}[{i}]"]*semicolons(source)
         used = set().union(*(called(t) for e, t in work if not e))
         names = [n for e, t in work if e for n in definitions(t)]
@@ -187,14 +209,19 @@ def survey(root):
     graph = defaultdict(set)
     for module, path in files.items():
         n = len(path.read_text(encoding="utf-8").splitlines())
-        if n > LONG: places["files over 400 lines"].append(f"{module}: {n}")
-        if "." not in module: places["modules on top"].append(module)
+        if n > LONG:
+            places["files over 400 lines"].append(f"{module}: {n}")
+        if "." not in module:
+            places["modules on top"].append(module)
         for target, name, line in imports(path, module, files):
-            if target not in files: continue
+            if target not in files:
+                continue
             graph[module].add(target)
             place = f"{module}:{line} imports {target}{'.' + name if name else ''}"
-            if is_upward(module, target, numbers): places["upward imports"].append(place)
-            if name.startswith("_") and not name.startswith("__"): places["private imports"].append(place)
+            if is_upward(module, target, numbers):
+                places["upward imports"].append(place)
+            if name.startswith("_") and not name.startswith("__"):
+                places["private imports"].append(place)
     places["circles"] = circles(graph)
     own = [(nb, "\n".join(s for e, s in cells if e)) for nb, (_, _, cells) in book.items()]
     places["stretches of six lines that stand twice"] = stretches(own)
@@ -203,7 +230,8 @@ def survey(root):
 
 
 FIGURES = ["lines over 120 columns", "semicolons", "public definitions unused on their page",
-           "third exported cell without a lesson", "files over 400 lines", "modules on top", "circles", "upward imports",
+           "third exported cell without a lesson", "files over 400 lines", "modules on top", "circles",
+           "upward imports",
            "private imports", "stretches of six lines that stand twice"]
 
 
@@ -221,36 +249,63 @@ def figures(root):
 def p90(values): return sorted(values)[int(.9*(len(values) - 1))]
 
 
+STYLE = """svg{font-family:sans-serif} .floor{fill:#8881} .room{fill:#fff;stroke:#0072b2} .n{font-size:15px;fill:#777}
+.r{font-size:13px;font-weight:bold;fill:#222} .m{font-size:9px;fill:#333}
+.a{fill:none;stroke:#d55e00;stroke-opacity:.3}"""
+ACROSS, COLUMN, LINE, TALL = 1180, 118, 12, 6 # pixels: the picture, a column of names, a line; lines of a column
+
+
+def box(x, y, width, height, kind):
+    return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" class="{kind}"/>'
+
+
+def word(x, y, kind, text):
+    return f'<text x="{x}" y="{y}" class="{kind}">{text}</text>'
+
+
+def draw_room(name, modules, numbers, x, y, height):
+    "(shapes, width) of a room with its modules, each with the number of its notebook."
+    columns = -(-len(modules)//TALL)
+    width = 16 + COLUMN*columns
+    shapes = [box(x, y + 6, width, height - 12, "room"), word(x + 8, y + 21, "r", name)]
+    for k, module in enumerate(modules):
+        leaf = f"{numbers[module]:03d} {module.partition('.')[2] or module}"
+        shapes.append(word(x + 10 + COLUMN*(k//TALL), y + 36 + LINE*(k % TALL), "m", leaf))
+    return shapes, width
+
+
+def arrow(start, end):
+    "A line from the foot of a room to the head of another one below."
+    (x, _, foot), (u, head, _) = start, end
+    return f'<path d="M{x:.0f},{foot} C{x:.0f},{foot + 14} {u:.0f},{head - 14} {u:.0f},{head}" class="a"/>'
+
+
 def draw(root):
     "The house as SVG: a floor a band, a room a box with its modules, an arrow from each room to those it uses."
     _, _, graph, numbers = survey(root)
     rooms = defaultdict(list)
-    for module in sorted(numbers, key=numbers.get): rooms[module.split(".")[0]].append(module)
-    arrows = {(m.split(".")[0], t.split(".")[0]) for m, ts in graph.items() for t in ts}
-    arrows = sorted((a, b) for a, b in arrows if a != b)
-    size = {r: max(1, -(-len(ms)//6)) for r, ms in rooms.items()}
-    band, at, shapes, y = 0, {}, [], 30
+    for module in sorted(numbers, key=numbers.get):
+        rooms[module.split(".")[0]].append(module)
+    at, shapes, y, across = {}, [], 10, ACROSS
     for n in range(len(FLOORS), 0, -1):
         here = [r for r in FLOORS[n-1].split() if r in rooms]
-        if not here: continue
-        band = 34 + 13*min(6, max(len(rooms[r]) for r in here))
-        shapes.append(f'<rect x="0" y="{y}" width="1180" height="{band}" class="floor"/><text x="8" y="{y+18}" class="n">{n}</text>')
-        x = 34
+        if not here:
+            continue
+        height = 40 + LINE*min(TALL, max(len(rooms[r]) for r in here))
+        x, band = 34, []
         for r in here:
-            width = 40 + 120*size[r]
-            at[r] = (x + width/2, y, y + band)
-            shapes.append(f'<rect x="{x}" y="{y+6}" width="{width}" height="{band-12}" class="room"/><text x="{x+8}" y="{y+21}" class="r">{r}</text>')
-            for k, m in enumerate(rooms[r]):
-                leaf = m.partition(".")[2] or "·"
-                shapes.append(f'<text x="{x+12+120*(k//6)}" y="{y+35+12*(k%6)}" class="m">{numbers[m]:03d} {leaf}</text>')
+            drawn, width = draw_room(r, rooms[r], numbers, x, y, height)
+            at[r] = (x + width/2, y + 6, y + height - 6)
+            band += drawn
             x += width + 14
-        y += band + 16
-    lines = [f'<path d="M{at[a][0]:.0f},{at[a][2]} C{at[a][0]:.0f},{at[a][2]+14} {at[b][0]:.0f},{at[b][1]-14} {at[b][0]:.0f},{at[b][1]}" class="a"/>'
-             for a, b in arrows if a in at and b in at and at[a][1] < at[b][1]]
-    style = ("svg{font-family:sans-serif}.floor{fill:#8881}.room{fill:#fff;stroke:#0072b2}.n{font-size:15px;fill:#777}.r{font-size:13px;font-weight:bold;fill:#222}"
-             ".m{font-size:9px;fill:#333}.a{fill:none;stroke:#d55e00;stroke-opacity:.35}")
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1180 {y}" role="img"><title>The house of CAMELS</title><style>{style}</style>'
-    return head + "".join(lines) + "".join(shapes) + "</svg>\n"
+        across = max(across, x)
+        shapes += [word(8, y + 20, "n", n), *band]
+        y += height + 16
+    uses = {(m.split(".")[0], t.split(".")[0]) for m, ts in graph.items() for t in ts}
+    arrows = [arrow(at[a], at[b]) for a, b in sorted(uses) if a in at and b in at and at[a][1] < at[b][1]]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {y}" role="img">'
+    head += f"\n<title>The house of CAMELS</title><style>{STYLE}</style>"
+    return "\n".join([head, *arrows, *shapes, "</svg>", ""])
 
 
 def main():
@@ -267,12 +322,16 @@ def main():
     if a.list:
         places = survey(a.root)[0]
         hits = [n for n in places if a.list in n]
-        if not hits: sys.exit(f"house: no figure {a.list!r}; there are {', '.join(places)}")
+        if not hits:
+            sys.exit(f"house: no figure {a.list!r}; there are {', '.join(places)}")
         print(*(line for n in hits for line in places[n]), sep="\n")
         return
     out = figures(a.root)
-    if a.json: print(json.dumps(out, indent=1))
-    else: print(*(f"{v:>8}  {k}" for k, v in out.items()), sep="\n")
+    if a.json:
+        print(json.dumps(out, indent=1))
+    else:
+        print(*(f"{v:>8}  {k}" for k, v in out.items()), sep="\n")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()
