@@ -186,6 +186,9 @@ def _places(
         odd = [c for c, n in zip(row, names) if n is None and c.strip()]
         near = nearest(missing[0], odd) if odd else "record the take again, or add a column of zeros"
         raise CamelsError(f"no column {', '.join(missing[:3])}{f' and {len(missing) - 3} more'*(len(missing) > 3)}", where, near)
+    for part in (ANGLES[:3], ANGLES[3:6], ANGLES[6:]):   # half a rotation is no rotation
+        lost = [n for n in part if n not in names]
+        if 0 < len(lost) < 3: raise CamelsError(f"{len(row)} columns, not {len(LIVELINK_COLUMNS)}", where, f"{lost[0]} is missing beside the other angles of its part")
     return {n: i for i, n in enumerate(names) if n}
 
 def _number(text, name, where)->float:

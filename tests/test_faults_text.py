@@ -108,6 +108,7 @@ def test_a_take_that_is_none_says_why(take, tmp_path):
     says(lines(without("JawOpen")), "line 1", "no column JawOpen")
     says(lines([["Timecode", "BlendShapeCount"], ["00:00:00:00.000", "61"]]), "no column EyeBlinkLeft", "and 48 more")
     says(lines(without("Timecode")), "line 1", "Timecode")
+    says(lines(without("LeftEyePitch")), "62 columns, not 63", "LeftEyePitch is missing")
     says([*lines(cells)[:3], "1,2"], "line 4", "2 cells")
     says(lines([*cells[:2], [*cells[2][:5], "1e300", *cells[2][6:]]]), "line 3", "1e300")
     says(lines([*cells[:2], [*cells[2][:5], "", *cells[2][6:]]]), "line 3", "not a finite number")

@@ -150,7 +150,7 @@ def read_presets(
     "The faces of a preset file; raises one error where anything in it is wrong."
     path = Path(path)
     text = read_text(path)
-    parse_json(text, path.name)   # refuses what is too deep or no JSON
+    parse_json(text, path.name, nan=True)   # refuses what is too deep or no JSON; `check_preset` names a NaN's channel
     top = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=list)
     is_pairs = lambda o: isinstance(o, list) and all(isinstance(p, tuple) for p in o)
     faces = dict(top).get("presets") if is_pairs(top) else None

@@ -275,7 +275,8 @@ def load_stats(
 )->FeatureStats:
     "Read statistics; those of other features are an error."
     if not Path(path).is_file(): raise CamelsError("no such file", path, "save_stats writes one")
-    tensors, meta = read_weights(path, "np")
+    try: tensors, meta = read_weights(path, "np")
+    except CamelsError as e: raise CamelsError(f"not feature statistics ({e.what})", path, "save_stats writes them") from None
     with reading(path, "feature statistics", "save_stats writes them"):
         mean, std = tensors["mean"], tensors["std"]
         out = FeatureStats(mean, std, int(meta["n"]), meta["version"])

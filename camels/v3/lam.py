@@ -173,8 +173,11 @@ def _contents(f)->dict: # {plain name: (name, shape)}
 
 def _file_config(f, path:Path)->LamConfig:
     "The sizes a file states, or the published ones."
-    try: return configure(LamConfig(), parse_json((f.metadata() or {}).get("lam", "{}"), path))
-    except (ValueError, AttributeError): raise CamelsError("broken sizes in its metadata", path, "write it again with save_lam") from None
+    broken = CamelsError("broken sizes in its metadata", path, "write it again with save_lam")
+    try: sizes = parse_json((f.metadata() or {}).get("lam", "{}"), path)
+    except CamelsError: raise broken from None
+    if not isinstance(sizes, dict): raise broken
+    return configure(LamConfig(), sizes)
 
 # %% ../../nbs/65_v3.lam.ipynb #a0ce5e50
 def read_lam(

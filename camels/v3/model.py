@@ -175,7 +175,7 @@ def _onnx_engine(folder:Path, size:dict, threads:int):
     if not (folder/"model.onnx").exists():
         with reading(folder/"model.safetensors", "the weights of this network", _TRAIN): export_v3(folder, size)
     with open_plain(folder/"model.onnx"): pass
-    with reading(folder/"model.onnx", "a whole graph", again): s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
+    with reading(folder/"model.onnx", "whole: a damaged graph", again): s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
     zeros = np.zeros(sum(r*w for r, w in past_rows(size)), np.float32)
     def run(x, c, past):
         with reading(folder/"model.onnx", "the graph of this network", again):
