@@ -139,7 +139,7 @@ def test_saved_and_loaded_is_the_same_bit_for_bit(tmp_path):
 def test_loading_refuses(tmp_path):
     space = make_space(); f = space.save_pretrained(tmp_path/"m")
     (f/"model.safetensors").write_bytes((f/"model.safetensors").read_bytes()[:500])
-    with pytest.raises(CamelsError, match="not a safetensors file"): LatentSpace.from_pretrained(f)
+    with pytest.raises(CamelsError, match="safetensors file"): LatentSpace.from_pretrained(f)
     make_space(d_latent=16).save_pretrained(tmp_path/"n"); (f/"model.safetensors").write_bytes((tmp_path/"n/model.safetensors").read_bytes())
     with pytest.raises(CamelsError, match=r"is \[.*\], not \["): LatentSpace.from_pretrained(f)
     (f/"model.safetensors").unlink(); torch.save({}, f/"pytorch_model.bin")
