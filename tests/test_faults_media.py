@@ -588,3 +588,35 @@ def test_a_name_of_odd_bytes_comes_back(tmp_path):
     write_clips(tmp_path/"m.jsonl", [Clip("a", str(tmp_path/name))])
     json.loads((tmp_path/"m.jsonl").read_text(encoding="utf-8"))
     assert probe(read_clips(tmp_path/"m.jsonl")[0].path).duration_s == 2
+
+
+def test_a_64_bit_wav_is_read_as_any_other(tmp_path):
+    x = .25*np.sin(np.arange(32000)/16000*2*np.pi*200)
+    with av.open(str(tmp_path/"wide.wav"), "w", format="wav") as c:
+        s = c.add_stream("pcm_s64le", rate=16000, layout="mono")
+        f = av.AudioFrame.from_ndarray(x[None], format="dblp", layout="mono")
+        f.sample_rate, f.pts = 16000, 0
+        for g in av.AudioResampler("s64", "mono", 16000).resample(f): c.mux(s.encode(g))
+        c.mux(s.encode(None))
+    assert np.abs(read_audio(tmp_path/"wide.wav") - x).max() < 1e-3
+
+
+def test_a_stream_whose_header_is_damaged_is_told(tmp_path):
+    with av.open(str(tmp_path/"a.avi"), "w", format="avi") as c:
+        v, a = c.add_stream("mpeg4", rate=25), c.add_stream("pcm_s16le", rate=16000, layout="mono")
+        v.width, v.height, v.pix_fmt = 64, 64, "yuv420p"
+        for i in range(50):
+            f = av.VideoFrame.from_ndarray(np.full((64, 64, 3), i, np.uint8))
+            f.pts, f.time_base = i, Fraction(1, 25)
+            c.mux(v.encode(f))
+            g = av.AudioFrame.from_ndarray(np.full((1, 640), 100*i, np.int16), format="s16", layout="mono")
+            g.sample_rate, g.pts, g.time_base = 16000, 640*i, Fraction(1, 16000)
+            c.mux(a.encode(g))
+        c.mux(v.encode(None))
+        c.mux(a.encode(None))
+    data = bytearray((tmp_path/"a.avi").read_bytes())
+    assert probe(tmp_path/"a.avi").has_audio and not probe(tmp_path/"a.avi").warnings
+    data[data.index(b"auds")] ^= 1
+    (tmp_path/"b.avi").write_bytes(data)
+    info = probe(tmp_path/"b.avi")
+    assert info.has_video and not info.has_audio and "is left out" in " ".join(info.warnings)

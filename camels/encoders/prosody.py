@@ -208,7 +208,8 @@ def match_cycle(
     "How far the same waveform lies before and after, within 0.8 to 1.25 periods."
     h, reach = longest//2, int(1.25*longest) + 2
     half = np.rint(period/2).astype(int)
-    seg = sliding_window_view(x, 2*reach+2*h+1)[at-reach-h] - offset[:, None]
+    seg = sliding_window_view(x, 2*reach+2*h+1)[at-reach-h]
+    seg -= offset[:, None]
     cycle = seg[:, reach:reach+2*h+1]*(np.abs(np.arange(-h, h+1)) <= half[:, None])
     n = fft.next_fast_len(seg.shape[1], real=True)
     dot = fft.irfft(fft.rfft(seg, n, axis=1)*np.conj(fft.rfft(cycle, n, axis=1)), n, axis=1)[:, :2*reach+1]
@@ -245,8 +246,9 @@ def cycles(
     pad = 3*g.lag_max
     x, middle = np.pad(x, pad), middle + pad
     offset = np.zeros(len(period), np.float32) if offset is None else offset
-    wide = x.astype(np.float64)
-    sums = np.cumsum(np.pad([wide**2, wide], ((0, 0), (1, 0))), axis=1)
+    sums = np.zeros((2, len(x) + 1))
+    np.cumsum(x.astype(np.float64)**2, out=sums[0, 1:])
+    np.cumsum(x, dtype=np.float64, out=sums[1, 1:])
     out, good, longest = np.ones((len(period), 5), np.float32), np.zeros(len(period), bool), g.lag_max+2
     while longest >= g.lag_min: # an octave of periods at a time
         sel = np.flatnonzero((period <= longest) & (period > longest//2))
@@ -295,8 +297,8 @@ def crossings(
     offset:Float[np.ndarray, " n"], # what its samples lie about
 )->Float[np.ndarray, " n"]: # crossings per sample
     "How often each window's signal crosses its offset."
-    below = sliding_window_view(x, size)[start] < offset[:, None]
-    return (below[:, 1:] != below[:, :-1]).sum(1)/size
+    below = (x[a:a+size] < o for a, o in zip(start, offset))
+    return np.array([np.count_nonzero(b[1:] != b[:-1])/size for b in below])
 
 # %% ../../nbs/11_encoders.prosody.ipynb #3a0fa635
 def track(
