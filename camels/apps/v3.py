@@ -238,7 +238,7 @@ class V3App(pn.viewable.Viewer):
         self.source = pn.widgets.RadioButtonGroup.from_param(s.param.source, width=286, margin=(0, 0, 8, 0), button_type="default", stylesheets=[CHOSEN])
         self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Text, with tags or without", width=286, height=190, margin=0, max_length=20000); self.area.description = None
         self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=286, margin=(8, 0, 0, 0)); self.voice.link(s, value="voice")
-        self.file = SoundFile(width=286, margin=(4, 0, 8, 0)); self.file.param.watch(lambda e: s.param.update(recording=self.file.value, file=self.file.file), ["value", "file"])
+        self.file = SoundFile(width=286, margin=(4, 0, 8, 0)); self.file.param.watch(lambda *_: s.param.update(recording=self.file.value, file=self.file.file), ["value", "file"])
         self.file.param.watch(lambda e: e.new and s.param.update(status=f"{printable(e.new)}: not taken", failed=True), "refused")
         self.button = pn.widgets.Button(name="Perform", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=286, margin=(12, 0, 0, 0)); self.button.on_click(self.perform)
         self.stage.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s"); s.param.watch(self.moved, "time_s"); self.done(made_by(s))

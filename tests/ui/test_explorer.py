@@ -54,7 +54,7 @@ def faces(run):
     s = table_schema(cards, WindowConfig()); clip = np.arange(n)//4; cols = {k: pa.FixedSizeListArray.from_arrays(pa.array(v.ravel()), type=s.field(k).type) for k, v in x.items()}
     cols |= dict(clip=[f"c{k}" for k in clip], window=np.arange(n) % 4, start_s=np.arange(n) % 4*1., end_s=np.arange(n) % 4 + 2., split=[("train", "train", "valid", "test")[k % 4] for k in clip], source=[str(run/"clip.mp4")]*n, speaker=[f"s{k % 3}" for k in clip])
     cols |= dict(phones=[[list(v) for v in (np.eye(8, dtype=np.float16)[r])] for r in said], phone_labels=[["aefmu"[k] for k in r] for r in said], phone_start_s=[[k/3 for k in range(6)]]*n, phone_end_s=[[(k + 1)/3 for k in range(6)]]*n, phone_scores=[[1.]*6]*n, **{f"{m}_mask": [True]*n for m in cards})
-    lance.write_dataset(pa.table([v if isinstance(v := cols.get(f.name, [None if f.name == "vad" else ""]*n), pa.Array) else pa.array(v, f.type) for f in s], schema=s), str(where/"f.lance"))
+    lance.write_dataset(pa.table([v if isinstance(v := cols.get(f.name, ["" if f.type == pa.string() else None]*n), pa.Array) else pa.array(v, f.type) for f in s], schema=s), str(where/"f.lance"))
     train(where/"f.lance", where/"small", dict(epochs_a=10, epochs_b=25, epochs_c=15, threads=1, d_latent=64, patience=0), progress=False)
     shutil.copytree(where/"small", where/"untold"); told = json.loads((where/"untold"/"run.json").read_text()); (where/"untold"/"run.json").write_text(json.dumps(told | dict(features=str(where/"gone.lance"))))
     return where
