@@ -152,7 +152,7 @@ BAD = {
     "broken sizes":   (lambda s: None, {"lam": "{"}, "broken sizes"),
     "unknown size":   (lambda s: None, {"lam": '{"depth": 3}'}, "unknown key 'depth'"),
     "sizes of words": (lambda s: None, {"lam": "[1]"}, "broken sizes"),
-    "no layers":      (lambda s: None, {"lam": '{"layers": 0}'}, "layers is 0"),
+    "no layers":      (lambda s: None, {"lam": '{"layers": 0}'}, "layers: 0 is out of range"),
 }
 
 @pytest.mark.parametrize("case", BAD)

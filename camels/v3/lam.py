@@ -177,7 +177,8 @@ def _file_config(f, path:Path)->LamConfig:
     try: sizes = parse_json((f.metadata() or {}).get("lam", "{}"), path)
     except CamelsError: raise broken from None
     if not isinstance(sizes, dict): raise broken
-    return configure(LamConfig(), sizes)
+    try: return configure(LamConfig(), sizes)
+    except CamelsError as e: raise CamelsError(f"{e.where}: {e.what}", path, e.hint) from None
 
 # %% ../../nbs/65_v3.lam.ipynb #a0ce5e50
 def read_lam(
