@@ -504,6 +504,8 @@ def said_of(
         report = json.loads(e.out.strip().splitlines()[-1] if e.out.strip() else "{}")
         for r in report.get("notes") or ():
             lines.setdefault(token(r["input"]), []).append(dict(stage="note", error=r["note"], hint=""))
+        for name in (report.get("passed_over") or {}).get("first") or ():
+            lines.setdefault(token(name), []).append(dict(stage="passed over", error="is no recording", hint=""))
     return lines
 
 def token(path)->str: # "m012"
@@ -529,7 +531,7 @@ def judge(
         elif not rows and not noted and must != "any":
             tally.add("unexplained", path.name, f"{kind}: neither in the table nor in errors.jsonl")
         elif must == "in" and not rows:
-            tally.add("unexplained", path.name, f"{kind}: a whole recording was refused ({refused[0]['error'][:80]})")
+            tally.add("unexplained", path.name, f"{kind}: a whole recording was refused ({lines[key][0]['error'][:80]})")
         if any("unexpected" in str(r.get("hint")) for r in refused):
             tally.add("unexplained", path.name, f"{kind}: its line explains nothing ({refused[0]['error'][:80]})")
         if not rows or noted:
