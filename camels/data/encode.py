@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['DEFAULT_ENCODERS', 'STRETCH_S', 'MOST_H', 'HOME', 'PATIENCE_S', 'SLOW_BYTES_S', 'HELD', 'load_encoders',
            'encode_sound', 'absent', 'Progress', 'Streams', 'clip_tables', 'mark_of', 'encode_clip', 'error_row',
-           'clip_messages', 'Worker', 'patience', 'Pool', 'held_file', 'write_errors', 'add_error', 'Plan', 'changed',
-           'differs', 'with_splits', 'plan', 'EncodeReport', 'Job', 'only_writer', 'held_table', 'encode']
+           'clip_messages', 'Worker', 'patience', 'Pool', 'Hand', 'held_file', 'write_errors', 'add_error', 'Plan',
+           'changed', 'differs', 'with_splits', 'plan', 'EncodeReport', 'Job', 'only_writer', 'held_table', 'encode']
 
 # %% ../../nbs/23_data.encode.ipynb #fd6f4e68
 import collections, contextlib, ctypes, fcntl, importlib, json, os, queue, signal, threading, time
@@ -369,39 +369,66 @@ def _by_workers(clips, names, window, jobs, patience_s)->Iterator:
 # %% ../../nbs/23_data.encode.ipynb #91f83ed1
 class _Stopped(BaseException): "Raised in a thread whose work nobody wants any more."
 
-def _here(clips, names, window, patience_s)->Iterator:
-    "The same in this process, one clip after the other."
-    encs = load_encoders(names, window)
-    schema = table_schema({m: e.card for m, e in encs.items()}, window)
-    for c in clips:
-        said, state = queue.Queue(maxsize=2), dict(heard=time.monotonic(), length_s=0., stop=False)
-        def tick(length_s, state=state):
-            state.update(heard=time.monotonic(), length_s=length_s)
-            if state["stop"]: raise _Stopped
-        def work(c=c, said=said, tick=tick, encs=encs):
-            with contextlib.suppress(_Stopped):
-                for message in clip_messages(c, encs, schema, tick): _put(said, message, tick)
-        thread, kind = threading.Thread(target=work, daemon=True), ""
-        thread.start()
-        try:
-            while kind not in ("done", "error"):
-                try: kind, what = said.get(timeout=.5)
-                except queue.Empty:
-                    limit = patience(c, state["length_s"], patience_s)
-                    if thread.is_alive() and time.monotonic() - state["heard"] < limit: continue
-                    if not said.empty(): continue
-                    kind, what = "error", _given_up(c, limit)
-                    encs = load_encoders(names, window)   # the thread keeps the old ones
-                state["heard"] = time.monotonic()
-                yield c, kind, what
-        finally:
-            state["stop"] = True
-            if kind not in ("done", "error"): thread.join(5)   # Ctrl-C: the thread ends at its next sign of life
+class Hand:
+    "A thread of this process that encodes one clip after the other, and says what there is to say of each."
+    def __init__(self, names, window):
+        self.encs = load_encoders(names, window)
+        self.schema = table_schema({m: e.card for m, e in self.encs.items()}, window)
+        self.todo, self.said = queue.SimpleQueue(), queue.Queue(maxsize=2)
+        self.heard, self.length_s, self.stopped = time.monotonic(), 0., False
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+    def tick(self, length_s:float)->None:
+        "A sign of life; where nobody waits any more, the end."
+        self.heard, self.length_s = time.monotonic(), length_s
+        if self.stopped:
+            raise _Stopped
+    def work(self)->None:
+        with contextlib.suppress(_Stopped):
+            while (clip := self.todo.get()) is not None:
+                for message in clip_messages(clip, self.encs, self.schema, self.tick):
+                    self.say(message)
+    def say(self, message)->None:
+        while True:
+            try:
+                return self.said.put(message, timeout=.5)
+            except queue.Full:
+                self.tick(self.length_s)
+    def messages(self, clip:Clip, patience_s:float)->Iterator[tuple]:
+        "What `clip_messages` says of a clip; an error where nothing is heard for too long."
+        self.heard, self.length_s, kind = time.monotonic(), 0., ""
+        self.todo.put(clip)
+        while kind not in ("done", "error"):
+            try:
+                kind, what = self.said.get(timeout=.5)
+            except queue.Empty:
+                limit = patience(clip, self.length_s, patience_s)
+                if self.thread.is_alive() and time.monotonic() - self.heard < limit:
+                    continue
+                if not self.said.empty():
+                    continue
+                self.stopped = True
+                kind, what = "error", _given_up(clip, limit)
+            self.heard = time.monotonic()
+            yield kind, what
+    def end(self)->None:
+        "The thread ends at its next sign of life."
+        self.stopped = True
+        self.todo.put(None)
+        self.thread.join(5)
 
-def _put(said, message, tick)->None:
-    while True:
-        try: return said.put(message, timeout=.5)
-        except queue.Full: tick(0.)
+def _here(clips, names, window, patience_s)->Iterator:
+    "The same in this process, one clip after the other; a thread that hangs is left behind."
+    hand = None
+    try:
+        for c in clips:
+            if hand is None or hand.stopped:
+                hand = Hand(names, window)
+            for kind, what in hand.messages(c, patience_s):
+                yield c, kind, what
+    finally:
+        if hand and not hand.stopped:
+            hand.end()
 
 def _results(clips, names, window, jobs, patience_s=PATIENCE_S)->Iterator:
     "(clip, kind, what) in order of `clips`: rows …, then done or error; again takes back what came of the clip."

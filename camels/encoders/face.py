@@ -232,8 +232,10 @@ class FaceTracker:
     def _sudden(self, image)->bool:
         "Is this another picture than the one before? A coarse grid of pixels tells."
         h, w = image.shape[:2]
-        before, self.small = self.small, image[::max(1, h//12), ::max(1, w//12)].astype(np.int16)
-        return before is not None and before.shape == self.small.shape and np.abs(self.small - before).mean() > SUDDEN
+        before, self.small = self.small, image[::max(1, h//12), ::max(1, w//12), 1].astype(np.int16)
+        if before is None or before.shape != self.small.shape:
+            return False
+        return np.abs(self.small - before).sum() > SUDDEN*before.size
 
     def _wrong_way(self, t_s, image, faces, found, sudden)->bool:
         "Should the picture be turned? Asked where the detector looked and was in doubt, saw nothing, or the picture changed."
