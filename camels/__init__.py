@@ -2,9 +2,9 @@ __version__ = "0.1.0"
 
 def load_ipython_extension(ip):
     "`%load_ext camels`: the `%camels` magic."
-    from camels.magic import load_ipython_extension as load
+    from camels.apps.magic import load_ipython_extension as load
     load(ip)
 
 def unload_ipython_extension(ip):
-    from camels.magic import unload_ipython_extension as unload
+    from camels.apps.magic import unload_ipython_extension as unload
     unload(ip)

@@ -5,14 +5,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from camels.animate import animate_audio, animate_text, join_speech, save_animation, speak_segments
-from camels.arkit import ARKIT, GROUPS, LIVELINK_COLUMNS, index, read_livelink
+from camels.express.perform import animate_audio, animate_text, join_speech, speak_segments
+from camels.express.export import save_animation
+from camels.face.arkit import ARKIT, GROUPS, LIVELINK_COLUMNS, index, read_livelink
 from camels.cli import app
 from camels.core import EMOTIONS, CamelsError
 from camels.face.anchors import anchors, read_presets
 from camels.face.channels import CLOSED, lip_gap
 from camels.face.timeline import parse_tags
-from camels.media import probe, read_audio, write_audio
+from camels.media.read import probe
+from camels.media.sound import read_audio
+from camels.media.write import write_audio
 
 cli = CliRunner()
 LIPS = [index(n) for n in GROUPS["LIPSYNC"]]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from camels.arkit import ARKIT, index, mirror
+from camels.face.arkit import ARKIT, index, mirror
 from camels.core import CamelsError
-from camels.face.avatar import avatar, avatar_glb, save_glb
+from camels.face.head import avatar
+from camels.face.glb import avatar_glb, save_glb
 from camels.face.shapes import HAIR_STYLES, Identity, random_identity
 
 DTYPE = {5126: np.float32, 5125: np.uint32, 5123: np.uint16, 5121: np.uint8}

@@ -12,8 +12,9 @@ from camels.core import CamelsError, WindowConfig
 from camels.data.encode import encode
 from camels.face.render import Renderer
 from camels.face.shapes import random_identity
-from camels.media import write_audio, write_video
-from camels.store import FeatureTable, load_features
+from camels.media.write import write_audio, write_video
+from camels.data.table import FeatureTable
+from camels.data.features import load_features
 
 SR = 16000
 
@@ -134,7 +135,7 @@ def test_workers_that_cannot_start_are_one_error(tmp_path, monkeypatch):
 
 
 def test_killed_encoding_resumes_to_the_same_table(tmp_path):
-    from camels.bench import survive, table_digest
+    from camels.bench.core import survive, table_digest
     for i in range(8): write_audio(tmp_path/f"{i}.wav", voice(6) * (i + 1)/9, SR)
     args = lambda f: (["encode", tmp_path, "--out", f/"f.lance", "--video", "none", "--jobs", "1"],)*2
     hits, equal, _ = survive(args, lambda f: table_digest(f/"f.lance"), moments=2)

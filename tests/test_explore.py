@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from camels.apps.explorer import Explorer
 from camels.apps.state import LINKED, ExplorerState, from_query, to_query
 from camels.core import CamelsError
-from camels.explore.decode import FACE, Decoder, channel_weights, heard, slots_of
-from camels.explore.jobs import Film
-from camels.explore.neighbours import Nearest, neighbours, partner_ranks
-from camels.explore.project import Map, align_frames, cached_map, fit_map
-from camels.explore.raster import Raster, inside, lassoed, nearest_row, sample_rows
-from camels.explore.views import media_of, open_view
-from camels.report import toy_run
+from camels.look.decode import FACE, Decoder, channel_weights, heard, slots_of
+from camels.look.jobs import Film
+from camels.look.neighbours import Nearest, neighbours, partner_ranks
+from camels.look.project import Map, align_frames, cached_map, fit_map
+from camels.look.raster import Raster, inside, lassoed, nearest_row, sample_rows
+from camels.look.views import media_of, open_view
+from camels.look.report import toy_run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -184,7 +184,7 @@ def test_umap_keeps_a_reducer_that_places_points_among_their_own():
 
 
 def test_the_worker_goes_when_its_page_is_killed(tmp_path):
-    code = "import numpy as np, time\nfrom camels.explore.jobs import MapWorker\nw = MapWorker(); w.submit(np.random.default_rng(0).normal(size=(2000, 20)), 'tsne')\nwhile w._process is None: time.sleep(.05)\nprint(w._process.pid, flush=True); time.sleep(300)"
+    code = "import numpy as np, time\nfrom camels.look.jobs import MapWorker\nw = MapWorker(); w.submit(np.random.default_rng(0).normal(size=(2000, 20)), 'tsne')\nwhile w._process is None: time.sleep(.05)\nprint(w._process.pid, flush=True); time.sleep(300)"
     p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "CAMELS_CACHE": str(tmp_path)})
     child = int(p.stdout.readline()); time.sleep(3); p.send_signal(signal.SIGKILL); p.wait(); end = time.time() + 90
     def alive():
@@ -215,7 +215,7 @@ def test_what_has_no_decoder_says_why_and_only_a_direction_is_decoded(copy):
 def test_a_face_at_rest_has_no_weights_and_left_stays_left():
     from camels.encoders.face import channel
     x = np.zeros((3, 39)); x[1, channel("mouth_open")] = x[2, channel("mouth_open")] = 12; x[1, channel("mouth_x")], x[2, channel("mouth_x")] = 5, -5; w, head = channel_weights(x)
-    from camels.arkit import index, mirror
+    from camels.face.arkit import index, mirror
     assert w[0].max() < .02 and w[1, index("jawOpen")] > .2 and FACE == 33 and not head.any(); assert np.allclose(mirror(w[1]), w[2], atol=.06)
     assert w[1, index("mouthLeft")] + w[1, index("jawLeft")] > w[1, index("mouthRight")] + w[1, index("jawRight")] + .1       # the person's left
 

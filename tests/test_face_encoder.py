@@ -7,8 +7,11 @@ import pytest
 pytest.importorskip("mediapipe", reason="mediapipe is not installed (extra: face)")
 from camels.core import CamelsError, WindowConfig, asset
 from camels.encoders import face
-from camels.encoders.face import CHANNELS, FaceMeshEncoder, FaceTracker, VIDEO_NAMES, channel, decode_video, landmarks, resting, windows_of
-from camels.media import iter_frames
+import camels.face.pose as face_pose
+import camels.encoders.tracker as face_tracker
+from camels.encoders.face import CHANNELS, FaceMeshEncoder, VIDEO_NAMES, channel, decode_video, resting, windows_of
+from camels.encoders.tracker import FaceTracker, landmarks
+from camels.media.read import iter_frames
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def test_same_points_as_mediapipe(talk):
     with mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=1) as fm:
         for t, x in talk[:20]:
             theirs = fm.process(x).multi_face_landmarks[0].landmark
-            assert np.array_equal(face._points([tracker(t, x)])[0], np.array([(p.x, p.y, p.z) for p in theirs], np.float32))
+            assert np.array_equal(face_tracker._points([tracker(t, x)])[0], np.array([(p.x, p.y, p.z) for p in theirs], np.float32))
 
 
 def test_longer_messages_are_read_too():
@@ -44,7 +47,7 @@ def test_longer_messages_are_read_too():
     short, long = (NormalizedLandmarkList(landmark=[NormalizedLandmark(x=i/478, y=.5, z=-.1, **more) for i in range(478)]).SerializeToString()
                    for more in ({}, dict(visibility=.9)))
     assert len(short) != len(long)
-    assert np.array_equal(face._points([short, short]), face._points([short, long]))
+    assert np.array_equal(face_tracker._points([short, short]), face_tracker._points([short, long]))
 
 
 def test_bit_identical(enc, talk, shared):
@@ -52,7 +55,7 @@ def test_bit_identical(enc, talk, shared):
     a = enc.encode(talk, 2).x
     enc.encode(itertools.islice(iter_frames(shared/"talking_faces/retalking_3.mp4", max_side=300), 8), 1)
     assert np.array_equal(enc.encode(talk, 2).x, a)
-    code = ("import sys, numpy as np; from camels.media import iter_frames; from camels.encoders.core import create_encoder; import camels.encoders.face;"
+    code = ("import sys, numpy as np; from camels.media.read import iter_frames; from camels.encoders.core import create_encoder; import camels.encoders.face;"
             "sys.stdout.buffer.write(create_encoder('facemesh_landmarks').encode(iter_frames(sys.argv[1]), 2).x.tobytes())")
     r = subprocess.run([sys.executable, "-c", code, shared/"grid_s1/bbaf3s.mp4"], capture_output=True, check=True)
     assert r.stdout == a.tobytes()
@@ -61,7 +64,7 @@ def test_bit_identical(enc, talk, shared):
 
 def test_silent_when_the_face_comes_late(shared):
     "Grey pictures first: the last of MediaPipe's messages comes with the first face, and two encoders in a row."
-    code = ("import sys; from camels.media import iter_frames; from camels.encoders.face import FaceMeshEncoder, landmarks\n"
+    code = ("import sys; from camels.media.read import iter_frames; from camels.encoders.face import FaceMeshEncoder, landmarks\n"
             "for _ in range(2): FaceMeshEncoder().encode(iter_frames(sys.argv[1]), 1)\n"
             "landmarks(next(x for t, x in iter_frames(sys.argv[1], 2.)))")
     r = subprocess.run([sys.executable, "-c", code, shared/"grid_s1/bbizzn.mp4"], capture_output=True, check=True)
@@ -69,7 +72,7 @@ def test_silent_when_the_face_comes_late(shared):
 
 
 def test_silence_ends(capfd):
-    with face.quiet(): import os; os.write(2, b"lost")
+    with face_tracker.quiet(): import os; os.write(2, b"lost")
     os.write(2, b"kept")
     assert capfd.readouterr().err == "kept"
 
@@ -97,9 +100,9 @@ def test_pose_does_not_matter(enc, talk):
 
 def test_turned_heads_keep_their_face():
     "Rotation, size and place of the points go to the head's six channels and nowhere else; the picture's shape goes nowhere."
-    rng, rest = np.random.default_rng(1), face.canonical().astype(float)
+    rng, rest = np.random.default_rng(1), face_pose.canonical().astype(float)
     q = np.linalg.qr(rng.normal(size=(20, 3, 3)))[0]; q = q*np.sign(np.linalg.det(q))[:, None, None]
-    x = ((rest + rng.normal(0, .01, (20, 478, 3))*~np.isin(np.arange(478), face.STABLE)[:, None]))
+    x = ((rest + rng.normal(0, .01, (20, 478, 3))*~np.isin(np.arange(478), face_pose.STABLE)[:, None]))
     image = lambda p, w, h: p*(1, -1, -1) + (w/2, h/2, 0)
     a = face.face_channels(image(x*100, 640, 480), np.full((20, 2), (640, 480)))
     b = face.face_channels(image(x @ q.transpose(0, 2, 1)*rng.uniform(50, 200, (20, 1, 1)) + rng.normal(0, 50, (20, 1, 3)), 300, 500), np.full((20, 2), (300, 500)))
@@ -138,7 +141,7 @@ def test_two_people(talk):
     tracker, x = FaceTracker(), []
     for i, (t, image) in enumerate(talk):
         f = tracker(t, _beside(image, 10 <= i < 20 or i >= 30))
-        x.append(0 if f is None else face._box_of(f, 540, 288)[0])
+        x.append(0 if f is None else face_tracker._box_of(f, 540, 288)[0])
     x = np.array(x)
     assert (x[:10] > 300).all() and (x[10:20] == 0).all() and (x[21:30] > 300).all()
     lost = np.flatnonzero(x[30:] == 0)
@@ -176,7 +179,7 @@ def test_documented():
 
 def test_canonical_face():
     "Symmetric, in its unit, with provenance; and like the mesh that synthetic faces start from."
-    x = face.canonical()
+    x = face_pose.canonical()
     assert x.shape == (478, 3) and np.allclose(x[263] - x[33], (1, 0, 0), atol=2e-4) and np.allclose(x[33] + x[263], 0, atol=2e-4)
     partner = ((x[:, None]*(-1, 1, 1) - x)**2).sum(-1).argmin(1)
     assert np.allclose(x[partner]*(-1, 1, 1), x, atol=1e-6)
@@ -188,10 +191,10 @@ def grid_retrieval(folder, n_train=300):
     import librosa
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
-    from camels.metrics import fit_cca
+    from camels.latent.metrics import fit_cca
     files = sorted(folder.glob("*.mp4"))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as ex: x = np.array(list(ex.map(_first_row, files, chunksize=20)))
-    from camels.media import read_audio
+    from camels.media.sound import read_audio
     y = np.array([face.cosines(201, 20) @ librosa.feature.mfcc(y=read_audio(f)[:32000], sr=16000, n_mfcc=13, n_fft=512, hop_length=160).T for f in files]).reshape(len(files), -1)
     out = {}
     for name, keep in dict(all=np.ones(x.shape[1], bool), mouth=np.array([n.rsplit("_", 1)[0] in {c.name for c in face.MOUTH} for n in VIDEO_NAMES])).items():

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from camels.arkit import ARKIT
+from camels.face.arkit import ARKIT
 from camels.face.mesh import base_mesh
 from camels.face.shapes import HAIR_STYLES, Identity, basis, pose, puppet, random_identity
 

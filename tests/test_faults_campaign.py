@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from camels import faultbench as fb
+from camels.bench import faults as fb
 from camels.core import CamelsError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,9 +22,9 @@ def home(tmp_path_factory):
     d = tmp_path_factory.mktemp("samples")
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from camels.arkit import write_livelink
+    from camels.face.arkit import write_livelink
     from camels.face.anchors import anchors, save_presets
-    from camels.media import write_audio
+    from camels.media.write import write_audio
     fb.do_features(str(d/"npz.npz"), 40)
     arrays = dict(np.load(d/"npz.npz"))
     pq.write_table(pa.table({k: list(v) if v.ndim == 2 else v for k, v in arrays.items()}), d/"parquet.parquet")
@@ -57,7 +57,8 @@ def test_a_spoilt_file_is_read_or_refused(kind, home, tmp_path, monkeypatch):
 @QUICK
 @given(st.integers(0, 10**6), st.sampled_from(["wav", "mp3", "noise"]))
 def test_a_damaged_recording_is_read_or_refused(home, tmp_path, seed, kind):
-    from camels.media import probe, read_audio
+    from camels.media.read import probe
+    from camels.media.sound import read_audio
     name, data = fb.damaged((home/"sound.wav").read_bytes() if kind != "noise" else random.Random(seed).randbytes(400), seed)
     path = tmp_path/f"{name}.{kind if kind != 'noise' else 'wav'}"
     path.write_bytes(data)
@@ -68,9 +69,9 @@ def test_a_damaged_recording_is_read_or_refused(home, tmp_path, seed, kind):
 @QUICK
 @given(st.text(max_size=200))
 def test_any_text_is_a_manifest_presets_or_csv_or_is_refused(tmp_path, text):
-    from camels.arkit import read_livelink
+    from camels.face.arkit import read_livelink
     from camels.face.anchors import read_presets
-    from camels.media import read_clips
+    from camels.media.clips import read_clips
     for name, read in (("a.jsonl", read_clips), ("a.json", read_presets), ("a.csv", read_livelink)):
         (tmp_path/name).write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
         with contextlib.suppress(CamelsError):
@@ -88,7 +89,7 @@ def test_a_reader_that_raises_is_a_failure(home, tmp_path, monkeypatch):
 def test_a_message_of_many_lines_is_a_failure(home, tmp_path, monkeypatch):
     def reader(path): raise CamelsError("one\ntwo", path)
     monkeypatch.setattr(fb, "read_checkpoint", reader)
-    monkeypatch.setitem(fb.READERS, "presets", "camels.faultbench:read_checkpoint")
+    monkeypatch.setitem(fb.READERS, "presets", "camels.bench.faults:read_checkpoint")
     with pytest.raises(RuntimeError, match="many lines"): read_spoilt("presets", home, tmp_path, monkeypatch, 1)
 
 def test_damage_is_the_same_for_the_same_seed():

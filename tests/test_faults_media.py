@@ -10,8 +10,11 @@ import soundfile
 from test_media import FPS, SR, bits, chirp, film, mux, number
 
 from camels.core import CamelsError, WindowConfig
-from camels.media import (MOST_S, NoPicture, NoSound, OffsetFilter, iter_audio, iter_frames, probe, read_audio, read_clips, window_starts,
-                          write_audio, write_video)
+from camels.media.open import MOST_S, NoPicture, NoSound
+from camels.media.sound import OffsetFilter, iter_audio, read_audio
+from camels.media.read import iter_frames, probe
+from camels.media.clips import read_clips, window_starts
+from camels.media.write import write_audio, write_video
 
 CASES = Path(__file__).resolve().parent.parent.parent/"shared"/"cases"
 
@@ -125,7 +128,7 @@ def test_a_second_recording_that_cannot_be_reached_is_said(tmp_path, name, video
     for f in (probe, read_audio): fails("several recordings in one file", f, path)
 
 def test_one_damaged_time_is_no_new_part():
-    from camels.media import _Parts
+    from camels.media.open import _Parts
     parts = _Parts()
     for i, t in enumerate([0., 1., 2., .3, 3., 4., 9., 4.9, 5.]):  # one back alone; one ahead alone
         parts.packets[0] = i + 1
@@ -385,7 +388,7 @@ def test_an_offset_changes_nothing_that_is_measured(speech, offset):
     from camels.encoders.core import create_encoder
     import camels.encoders.espeak_mini, camels.encoders.prosody  # noqa: F401
     from camels.encoders.prosody import PROSODY_NAMES
-    from camels.v3.features import audio_features
+    from camels.express.features import audio_features
     x, y = speech, speech + np.float32(offset)
     for name in ("prosody22", "prosody_contour"):
         enc = create_encoder(name)
@@ -407,7 +410,7 @@ def test_offset_case():
 def test_phones_and_v3_of_a_stream_with_an_offset_are_those_of_the_whole(speech):
     from camels.encoders.core import create_encoder
     from camels.encoders.espeak_mini import PhoneStream
-    from camels.v3.features import FeatureStream, audio_features
+    from camels.express.features import FeatureStream, audio_features
     y, enc = speech + np.float32(.05), create_encoder("espeak_mini")
     s, v = PhoneStream(enc), FeatureStream()
     parts = np.array_split(y, 37)
@@ -547,7 +550,8 @@ def mouth(x):
 @pytest.mark.parametrize("name", ["grid_s1/bbaf3s.mp4", "talking_faces/retalking_2.mp4", "talking_faces/infinitetalk_ref.mp4"])
 def test_an_upside_down_face_is_righted(shared, name):
     pytest.importorskip("mediapipe")
-    from camels.encoders.face import FaceMeshEncoder, channel, landmarks
+    from camels.encoders.face import FaceMeshEncoder, channel
+    from camels.encoders.tracker import landmarks
     enc, frames = FaceMeshEncoder(), list(iter_frames(shared/name, end_s=1.5, max_side=480))
     over = [(t, np.ascontiguousarray(x[::-1, ::-1])) for t, x in frames]
     a, b = enc.track(frames), enc.track(over)
@@ -581,7 +585,7 @@ def test_hostile_manifests_are_one_line(tmp_path, line, what):
     assert len(str(e.value)) < 400 and "line 1" in str(e.value)
 
 def test_a_name_of_odd_bytes_comes_back(tmp_path):
-    from camels.media import Clip, write_clips
+    from camels.media.clips import Clip, write_clips
     name = os.fsdecode(b"bad\xff.wav")
     data = (voice()*9999).astype("<i2").tobytes()
     wav(tmp_path/name, data, len(data))

@@ -15,8 +15,12 @@ import numpy as np
 import pytest
 
 from camels import cli
-from camels.core import CamelsError, RunFolder, configure, in_range, read_record, write_json
-from camels.curriculum import TrainConfig, as_features, checked, is_held, run_lock, toy_features, train
+from camels.core import CamelsError, configure, in_range, write_json
+from camels.train.run import RunFolder, read_record
+from camels.latent.config import TrainConfig, checked
+from camels.data.features import as_features, toy_features
+from camels.train.run import is_held, run_lock
+from camels.latent.curriculum import train
 from camels.train.checkpoint import BrokenCheckpoint, Checkpoints, load_state, save_state
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,7 +126,7 @@ def full(*a, **kw):
     raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
 
-@pytest.mark.parametrize("what", ["camels.train.checkpoint.save_file", "camels.curriculum.save_file"])
+@pytest.mark.parametrize("what", ["camels.train.checkpoint.save_file", "camels.latent.curriculum.save_file"])
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path, monkeypatch, trained, what):
     with monkeypatch.context() as m:
         m.setattr(what, full)
@@ -152,7 +156,8 @@ def test_a_full_disk_for_true(tmp_path, monkeypatch, capsys, mine):
 # ---- the lock
 
 def test_the_lock_of_a_copy_is_held_by_nobody(tmp_path):
-    from camels.runs import RunView, is_alive, owner, stop_run
+    from camels.train.watch import RunView, is_alive, owner
+    from camels.train.launch import stop_run
     here, copy = tmp_path/"here", tmp_path/"copy"
     here.mkdir(); write_json(here/"run.json", dict(kind="curriculum", config={}))
     with run_lock(here):
@@ -168,7 +173,8 @@ def test_the_lock_of_a_copy_is_held_by_nobody(tmp_path):
 @pytest.mark.parametrize("who", [dict(pid="7"), dict(pid=-1), dict(pid=0), dict(pid=1), dict(pid=True), dict(pid=2**70), dict(began="now"), dict(began=None), dict(host=3), "text", [], None])
 def test_a_lock_that_says_anything_signals_nobody(tmp_path, monkeypatch, who):
     import platform
-    from camels.runs import RunView, stop_run
+    from camels.train.watch import RunView
+    from camels.train.launch import stop_run
     write_json(tmp_path/"run.json", dict(kind="curriculum", config={}))
     mine = dict(pid=os.getpid(), began=0., host=platform.node())
     with run_lock(tmp_path):
@@ -179,7 +185,7 @@ def test_a_lock_that_says_anything_signals_nobody(tmp_path, monkeypatch, who):
 
 @pytest.mark.parametrize("make", [lambda f: f.mkdir(), lambda f: os.mkfifo(f), lambda f: f.symlink_to("/etc/hostname"), lambda f: f.write_bytes(b"\xff\x00")])
 def test_a_lock_of_any_kind(tmp_path, make):
-    from camels.runs import RunView
+    from camels.train.watch import RunView
     write_json(tmp_path/"run.json", {}); make(tmp_path/".lock")
     assert RunView(tmp_path).refresh().state != "training"
     if not (tmp_path/".lock").is_file() or (tmp_path/".lock").is_symlink():
@@ -269,7 +275,7 @@ def test_shared_case_of_a_null_row():
 NAMES = ["x.y", "forward", "", "training", "__class__", "~a", "_modules", "é b", "half \udcff"]
 
 def test_modalities_of_any_name(tmp_path):
-    from camels.latent import LatentSpace
+    from camels.latent.space import LatentSpace
     rng = np.random.default_rng(0)
     d = dict(ids=[f"t{i//4}" for i in range(60)], split=["train"]*40 + ["valid"]*10 + ["test"]*10, **{m: rng.normal(size=(60, 4)) for m in NAMES})
     run = train(d, tmp_path/"run", TINY | dict(epochs_b=0, epochs_c=0, w_moco=.1, queue=32, live_every=0), progress=False)
@@ -292,9 +298,9 @@ def test_numbers_have_bounds(tmp_path, mine, monkeypatch, capsys, key, value):
 
 
 def test_the_range_is_named_and_all_defaults_are_in_it():
-    from camels.text.train import TextConfig
-    from camels.train.phones import PhonesConfig
-    from camels.v3.train import V3Config, checked_v3
+    from camels.recipes.text.corpus import TextConfig
+    from camels.recipes.phones.corpus import PhonesConfig
+    from camels.recipes.v3.train import V3Config, checked_v3
     with pytest.raises(CamelsError, match="from 0 to 1 .not included."): configure(TrainConfig(), {"dropout": 1.5})
     checked(TrainConfig()); checked_v3(V3Config())
     for cfg in (TrainConfig(), V3Config(), TextConfig(), PhonesConfig()):
@@ -310,7 +316,7 @@ def test_eval_and_encode_bounds(tmp_path, monkeypatch, capsys):
 
 
 def test_weights_that_are_not_finite_are_no_model(tmp_path):
-    from camels.curriculum import make_latent
+    from camels.latent.curriculum import make_latent
     latent = make_latent(TrainConfig(d_latent=16), toy_features(80, d=8))
     latent.net.out.weight.data[0, 0] = float("nan")
     with pytest.raises(CamelsError, match="not finite"): latent.save_pretrained(tmp_path/"model")
@@ -325,7 +331,7 @@ ODD_RECORDS = ["", "null", "[]", "3", '"x"', "{", "["*100_000, '{"a":'*5000, "\x
 
 @pytest.mark.parametrize("text", ODD_RECORDS, ids=range(len(ODD_RECORDS)))
 def test_a_record_of_any_content(run, tmp_path, monkeypatch, capsys, text):
-    from camels.runs import RunView, weights_now
+    from camels.train.watch import RunView, weights_now
     (run/"run.json").write_text(text)
     v = RunView(run.path).refresh(); assert isinstance(v.words, str) and isinstance(weights_now(v), dict) and isinstance(v.can, set)
     said = line(monkeypatch, capsys, "train", "--resume", run.path)
@@ -334,7 +340,7 @@ def test_a_record_of_any_content(run, tmp_path, monkeypatch, capsys, text):
 
 def test_a_bad_neighbour_is_shown_as_such(run):
     from camels.apps.training import TrainingApp
-    from camels.runs import RunView
+    from camels.train.watch import RunView
     odd = run.path.parent/"odd"; odd.mkdir()
     (odd/"run.json").write_text('{"kind": "curriculum", "config": {}, "changes": [{"id": "a", "step": "7", "set": {"w_nce": 1}}]}')
     (odd/"metrics.jsonl").write_text('{"step": "x", "loss": 1}\n[]\n{"epoch": [], "loss": 2}\n'); (odd/"health.jsonl").write_text('{"step": {}, "state": ["paused"]}\n')
@@ -348,8 +354,8 @@ ODD_LINES = ['{"id": ["l"], "set": {}}', '{"id": {"a": 1}, "do": "stop"}', '{"id
 
 @pytest.mark.parametrize("kind", ["curriculum", "v3"])
 def test_no_line_ends_a_running_training(tmp_path, kind):
-    from camels.curriculum import SteerCB
-    from camels.v3.train import V3Config, V3SteerCB
+    from camels.latent.curriculum import SteerCB
+    from camels.recipes.v3.train import V3Config, V3SteerCB
     run = RunFolder.create(tmp_path, {}, kind=kind)
     control = SteerCB(run, TrainConfig()) if kind == "curriculum" else V3SteerCB(run, V3Config())
     control.fixed["stage"] = "A" if kind == "curriculum" else "V2"
@@ -373,7 +379,7 @@ def test_a_refused_start_leaves_its_place_free(tmp_path, mine, changes):
 
 @pytest.mark.parametrize("words", [["nope=1"], ["dropout=1.5"], ["--speakers", "1"], ["--minutes", "nan"], ["--seed", "-1"], ["--jobs", "100000"]])
 def test_the_demo_looks_at_every_key_first(tmp_path, monkeypatch, capsys, words):
-    import camels.demo as module
+    import camels.recipes.demo as module
     monkeypatch.setattr(module, "write_studio", lambda *a, **kw: pytest.fail("the corpus was begun"))
     line(monkeypatch, capsys, "demo", "--out", tmp_path/"run", "--no-serve", *words)
 
@@ -395,7 +401,7 @@ def test_workers_of_targets_end_with_their_parent(tmp_path, how):
             time.sleep(.1)
             workers = [c.pid for c in parent.children() if "spawn_main" in " ".join(c.cmdline())]
         assert len(workers) >= 2
-        from camels.v3.targets import folder_lock
+        from camels.recipes.v3.targets import folder_lock
         with pytest.raises(CamelsError, match="another process"), folder_lock(tmp_path/"t"): pass
         if how == signal.SIGINT: os.killpg(p.pid, how)
         else: p.kill()
@@ -408,7 +414,7 @@ def test_workers_of_targets_end_with_their_parent(tmp_path, how):
 
 
 def test_targets_of_any_content(tmp_path):
-    from camels.v3.targets import Targets, save_shard
+    from camels.recipes.v3.targets import Targets, save_shard
     triples = [(np.zeros((4, 141)), np.zeros((4, 19)), np.zeros((4, 52)))]
     save_shard(tmp_path, 0, triples, [dict(turn=0, take=0, dialogue="d", split="train", text="x", voice="v")])
     assert len(Targets(tmp_path)[0]) == 3
@@ -432,8 +438,8 @@ def test_targets_of_any_content(tmp_path):
 # ---- views of vectors
 
 def test_views_of_spoilt_files(tmp_path, mine):
-    from camels.explore.views import open_view
-    from camels.store import lance_path
+    from camels.look.views import open_view
+    from camels.data.table import lance_path
     import lance
     import pyarrow as pa
     np.savez(tmp_path/"a.npz", **mine); np.save(tmp_path/"a.npy", mine["face"]); write_parquet(tmp_path/"a.parquet", mine)
@@ -454,7 +460,7 @@ def test_views_of_spoilt_files(tmp_path, mine):
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"row": 3, "clip": []}', '{"row": [0], "clip": []}', '{"row": ["x"], "clip": ["a"]}', '{"row": [0], "clip": ["a"], "start_s": ["soon"]}', "["*100_000])
 def test_points_of_any_content(run, text):
-    from camels.explore.views import open_view
+    from camels.look.views import open_view
     (run/"latents"/"points.json").write_text(text)
     with pytest.raises(CamelsError, match="points.json"): open_view(run.path)
 
@@ -464,7 +470,7 @@ def test_points_of_any_content(run, text):
 @pytest.mark.parametrize("change", [None, [], 3, "x", {}, dict(d_latent=-1), dict(d_latent=10**10), dict(d_latent=16384), dict(modalities=[]), dict(modalities={"a": None}), dict(modalities={"a": {"d_in": -1}}), dict(modalities={"a": {"kind": []}}),
                                     dict(labels=[1]), dict(encoders={"a": 3}), dict(flow_blocks=10**9), dict(flow_hidden=8192)], ids=str)
 def test_a_config_of_any_content(run, change):
-    from camels.latent import LatentSpace
+    from camels.latent.space import LatentSpace
     f = run/"config.json"; sound = json.loads(f.read_text())
     f.write_text(json.dumps({**sound, **change} if change and isinstance(change, dict) else change))
     with pytest.raises(CamelsError) as e: LatentSpace.from_pretrained(run.path)

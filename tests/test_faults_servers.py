@@ -169,7 +169,7 @@ def sound(seconds, rate=8000):
 def test_a_long_recording_is_refused_before_it_is_decoded(seconds, monkeypatch):
     from camels.apps import v3
     read = []
-    real = v3.read_audio
+    real = v3_sound.read_audio
     monkeypatch.setattr(v3, "read_audio", lambda *a, **kw: read.append(x := real(*a, **kw)) or x)
     with pytest.raises(CamelsError, match=r"s of sound.*at most 60"): v3.recorded(sound(seconds), "long.wav")
     assert len(read[0]) <= 61.1*16000
@@ -178,6 +178,7 @@ def test_a_long_recording_is_refused_before_it_is_decoded(seconds, monkeypatch):
 @pytest.mark.parametrize("name", ["../../x.wav", "a\0b.wav", "x"*4000 + ".wav", "\x1b[2J.wav", "<img src=x>.wav", "", "x." + "w"*400])
 def test_an_upload_may_have_any_name(name):
     from camels.apps import v3
+    import camels.media.sound as v3_sound
     with pytest.raises(CamelsError, match="sound"): v3.recorded(sound(90), name)
 
 
@@ -235,8 +236,9 @@ class Tags(html.parser.HTMLParser):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     "A run in which every name is an attack."
-    from camels.curriculum import toy_features, train
-    from camels.evaluate import evaluate_run
+    from camels.data.features import toy_features
+    from camels.latent.curriculum import train
+    from camels.latent.evaluate import evaluate_run
     folder = tmp_path_factory.mktemp("hostile"); fs = toy_features(120, seed=0); n = len(fs)
     words = {k: np.array([hostile(k) + str(i % 5) for i in range(n)]) for k in ("speaker", "emotion", "transcript", "corpus")}
     np.savez(folder/"x.npz", ids=np.array([hostile("clip") + f"{i//4}-{i % 4}" for i in range(n)]), split=fs.ids["split"].astype(str), **words, source=np.array([""]*n),
@@ -251,7 +253,7 @@ def run(tmp_path_factory):
 
 
 def test_a_report_holds_names_as_words(run):
-    from camels.report import write_card, write_report
+    from camels.look.report import write_card, write_report
     page, card = write_report(run).read_text(), write_card(run).read_text()
     assert Tags(page).bad == [] and "&lt;img" in page
     assert "<img" not in card and "<script" not in card

@@ -17,13 +17,18 @@ import pytest
 import soundfile
 
 import camels.data.encode as encoding
-import camels.media
-import camels.store as store
+import camels.media.sound as encoding_sound
+import camels.media.read as encoding_read
+import camels.data.clips as encoding_clips
+import camels.media.read
+import camels.data.table as store
 from camels.core import CamelsError
-from camels.data.core import MEDIA, clips_from, find_clips, media_files
-from camels.data.encode import Clip, encode, only_writer, write_errors
-from camels.media import write_audio, write_video
-from camels.store import FeatureTable, TableWriter, compact, load_features, note_digests, open_lance, tidy
+from camels.data.clips import MEDIA, clips_from, find_clips, media_files
+from camels.media.clips import Clip
+from camels.data.encode import encode, only_writer, write_errors
+from camels.media.write import write_audio, write_video
+from camels.data.table import FeatureTable, TableWriter, compact, note_digests, open_lance, tidy
+from camels.data.features import load_features
 
 SR = 16000
 PROSODY = dict(video="none", phoneme="none")
@@ -82,7 +87,7 @@ def test_names_of_any_bytes_are_encoded(tmp_path):
 
 
 def test_the_table_leads_back_to_a_file_of_odd_bytes(tmp_path):
-    from camels.explore.views import media_of, open_view
+    from camels.look.views import media_of, open_view
     put(os.path.join(os.fsencode(tmp_path), b"in", b"caf\xe9.wav"))
     go(tmp_path/"in", tmp_path/"t.lance")
     assert media_of(open_view(tmp_path/"t.lance"), 0)[0].is_file()
@@ -235,7 +240,7 @@ def old_table(path, clips, monkeypatch):
     "A table as it was made before marks were kept, with ids without endings."
     with monkeypatch.context() as m:
         m.setattr(store, "MARK_COLUMNS", ())
-        m.setattr(encoding, "find_clips", lambda inputs, corpus: (clips, encoding.Passed()))
+        m.setattr(encoding, "find_clips", lambda inputs, corpus: (clips, encoding_clips.Passed()))
         go("x", path)
     assert not {*store.MARK_COLUMNS} & {*FeatureTable.open(path).ds.schema.names}
 
@@ -256,7 +261,7 @@ def test_a_table_of_before_is_resumed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_job_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, after):
     "Rows, order, splits and schema; killed processes are in test_encode."
-    from camels.bench import table_digest
+    from camels.bench.core import table_digest
     for i in range(6): put(tmp_path/"in"/f"{i}.wav")
     go(tmp_path/"in", tmp_path/"whole.lance")
     was, done = encoding.Job.event, []
@@ -385,7 +390,7 @@ def test_a_clip_after_the_sound(tmp_path):
 @pytest.mark.parametrize("case, rows", [("04_camera_off/camera_off.webm", 3), ("05_sound_stops_in_long_video/sound_stops.mp4", 239)])
 def test_cases_of_one_bad_stream(tmp_path, case, rows):
     if not (cases/case).exists(): pytest.skip("no cases (../shared/cases)")
-    if "camera" in case and not hasattr(camels.media, "NoPicture"): pytest.skip("the media page does not tell an empty stream yet")
+    if "camera" in case and not hasattr(camels.media.open, "NoPicture"): pytest.skip("the media page does not tell an empty stream yet")
     rep = go(cases/case, tmp_path/"t.lance", names=dict(phoneme="none", **({} if "camera" in case else dict(video="none"))))
     fs = load_features(tmp_path/"t.lance")
     assert rep.errors == [] and len(fs) == rows and fs.mask["prosody"][:2].all() and not fs.mask["prosody"][10:].any()
@@ -406,7 +411,7 @@ def test_hints_that_can_be_followed(tmp_path):
 
 @pytest.mark.parametrize("name", ["talks-12:30.lance", "s3:x", "a?b#c.lance", "50%20.lance", "-t.lance", "~t", "a b\\c.lance", "memory:t", "file:t", "übung.lance"])
 def test_a_path_is_a_path(tmp_path, monkeypatch, name):
-    from camels.explore.views import open_view
+    from camels.look.views import open_view
     put(tmp_path/"a.wav")
     monkeypatch.chdir(tmp_path)
     go("a.wav", name)
@@ -506,7 +511,7 @@ HARM = dict(gone=lambda b: None, empty=lambda b: b"", half=lambda b: b[:len(b)//
 @pytest.mark.parametrize("part", ["data", "_versions"])
 @pytest.mark.parametrize("harm", HARM)
 def test_damage_is_one_line_for_every_reader(tmp_path, good, harm, part):
-    from camels.explore.views import open_view
+    from camels.look.views import open_view
     path = alone(shutil.copytree(good, tmp_path/"t.lance"))
     f = next((path/part).glob("*.lance" if part == "data" else "*.manifest"))
     broken = HARM[harm](f.read_bytes())
@@ -599,7 +604,7 @@ def test_a_clip_that_fails_late_leaves_no_row(tmp_path, monkeypatch):
     for n in "abc": put(tmp_path/"in"/f"{n}.wav", 12)
     monkeypatch.setattr(encoding, "STRETCH_S", 3.)
     monkeypatch.setattr(store, "SPILL", 100)
-    was = encoding.read_audio
+    was = encoding_sound.read_audio
     def late(path, sr, start_s=0., end_s=None):
         if "b.wav" in str(path) and start_s > 5: raise CamelsError("truncated: the header says 12.0 s", path)
         return was(path, sr, start_s, end_s)
@@ -614,7 +619,7 @@ def test_a_clip_that_fails_late_leaves_no_row(tmp_path, monkeypatch):
 
 def test_a_clip_of_days_is_refused(tmp_path, monkeypatch):
     p = put(tmp_path/"a.wav")
-    was = encoding.probe
+    was = encoding_read.probe
     def long(path):
         info = was(path)
         info.duration_s = 3e9
@@ -628,13 +633,13 @@ def test_a_clip_of_days_is_refused(tmp_path, monkeypatch):
 
 def test_a_clip_that_stands_still_is_given_up(tmp_path, monkeypatch):
     for n in "abc": put(tmp_path/"in"/f"{n}.wav")
-    was = encoding.probe
+    was = encoding_read.probe
     monkeypatch.setattr(encoding, "probe", lambda p: threading.Event().wait() if "b.wav" in str(p) else was(p))
     rep = go(tmp_path/"in", tmp_path/"t.lance", patience_s=1.)
     assert rep.clips == 2 and [e["error"][:11] for e in rep.errors] == ["no progress"] and "b.wav" in rep.errors[0]["input"]
 
 
-STUCK = "import sys\nif '--multiprocessing-fork' in sys.orig_argv:\n import threading, camels.media as m\n was = m.probe\n m.probe = lambda p: threading.Event().wait() if 'b.wav' in str(p) else was(p)\n"
+STUCK = "import sys\nif '--multiprocessing-fork' in sys.orig_argv:\n import threading, camels.media.read as m\n was = m.probe\n m.probe = lambda p: threading.Event().wait() if 'b.wav' in str(p) else was(p)\n"
 
 
 def test_a_worker_that_stands_still_is_replaced(tmp_path, monkeypatch):

@@ -15,9 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camels import cli
-from camels.arkit import ARKIT, LIVELINK_COLUMNS, read_livelink, write_livelink
-from camels.core import CamelsError, append_jsonl, atomic_path, leftovers, read_jsonl, temporary_name, write_json, write_text
-from camels.face.anchors import anchors, condition, read_presets, save_presets
+from camels.face.arkit import ARKIT, LIVELINK_COLUMNS, read_livelink, write_livelink
+from camels.core import (
+    CamelsError, append_jsonl, atomic_path, leftovers, read_jsonl, temporary_name, write_json, write_text,
+)
+from camels.face.anchors import anchors, read_presets, save_presets
+from camels.face.condition import condition
 from camels.face.timeline import escape, is_seen, parse_tags, time_segments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,7 +163,7 @@ def test_text_that_becomes_tags_is_escaped_in_both_ways():
 
 @pytest.mark.parametrize("silent", ["١٢٣", "你好", "😀", "…", "\ue000", "①②", "ひらがな"])
 def test_a_segment_that_cannot_be_said_takes_no_time(silent):
-    from camels.animate import speak_segments
+    from camels.express.perform import speak_segments
     segments = parse_tags(f"[joy] We won. [sadness] {silent} [fear] And now?")
     said = speak_segments(segments)
     assert [w.text for w in said.words] == ["We", "won.", "And", "now?"]
@@ -169,7 +172,7 @@ def test_a_segment_that_cannot_be_said_takes_no_time(silent):
     assert said.at(16000).unsaid == said.unsaid and set(said.unsaid) <= {silent}
 
 def test_a_text_that_cannot_be_said_is_one_line():
-    from camels.animate import animate_text
+    from camels.express.perform import animate_text
     for text in ("١٢٣", "[joy] 你好 [sad] ١٢"):
         with pytest.raises(CamelsError, match="voice espeak finds nothing to say"): animate_text(text, by="rules")
 
@@ -205,7 +208,7 @@ def test_stdin_in_a_utf8_locale():
         assert p.returncode == 0 and p.stderr == b"" and len([json.loads(o) for o in p.stdout.decode("utf-8").splitlines()]) == 3
 
 def test_a_name_of_any_bytes(tmp_path, monkeypatch, capsys):
-    from camels.media import write_audio
+    from camels.media.write import write_audio
     write_audio(tmp_path/"ok.wav", np.sin(np.arange(8000)/20).astype(np.float32)*.3, 16000)
     for name in (b"\xfcber.wav", b"in\x1b[2J\xffx.wav", "gnp\u202e.wav".encode()):
         (tmp_path/os.fsdecode(name)).write_bytes((tmp_path/"ok.wav").read_bytes())
@@ -359,7 +362,7 @@ def test_edge_without_a_network(tmp_path):
     try: plain = subprocess.run(["unshare", "-n", "true"], capture_output=True)
     except FileNotFoundError: pytest.skip("no unshare here")
     if plain.returncode: pytest.skip("no network of its own here")
-    code = f"import sys, time; sys.argv = ['camels', 'animate', 'Hi', '--voice', 'edge', '--out', {str(tmp_path/'x.json')!r}]; import camels.animate, camels.cli as c, edge_tts; c.main()"
+    code = f"import sys, time; sys.argv = ['camels', 'animate', 'Hi', '--voice', 'edge', '--out', {str(tmp_path/'x.json')!r}]; import camels.express.perform, camels.cli as c, edge_tts; c.main()"
     start = time.perf_counter()
     p = subprocess.run(["unshare", "-n", sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
     assert p.returncode == 2 and b"needs the internet" in p.stderr and p.stderr.count(b"\n") == 1 and time.perf_counter() - start < 30
@@ -401,7 +404,7 @@ CONFIGS = [text("config.json", s) for s in ("", "null", "[]", "3", '"x"', "[" * 
 
 def test_v3_folders(tmp_path):
     from camels.core import asset
-    from camels.v3.model import V3, has_v3
+    from camels.express.v3 import V3, has_v3
     if not has_v3(): pytest.skip("no trained V3 in this installation")
     changes = CONFIGS + [network(width=-1), network(width=10**12), network(width=96), network(ahead=10**9), network(trunk=[1]*10**5), network(trunk="1"), network(mood=None), network(features=1.5), network(more=1),
         torn("stats.safetensors"), torn("model.safetensors"), torn("model.onnx"), text("model.onnx", ""), text("stats.safetensors", "x"), lambda d: (d/"stats.safetensors").unlink(), lambda d: ((d/"config.json").unlink(), os.mkfifo(d/"config.json")),
@@ -440,9 +443,9 @@ def test_sentences_of_any_kind(tmp_path):
 # Sound that a command is given (26)
 
 def test_an_audio_error_names_its_file(monkeypatch, capsys, tmp_path):
-    from camels.animate import animate_audio
+    from camels.express.perform import animate_audio
     def loud(path, *a, **kw): return np.full(16000, 20_000, np.float32)
-    monkeypatch.setattr("camels.animate.read_audio", loud)
+    monkeypatch.setattr("camels.media.sound.read_audio", loud)
     for by in ("v3", "mixed"):
         with pytest.raises(CamelsError) as e: animate_audio(tmp_path/"loud.wav", by=by)
         assert "loud.wav" in str(e.value) and "divide" not in str(e.value)

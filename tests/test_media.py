@@ -6,8 +6,10 @@ import av, numpy as np, pytest, soundfile, soxr
 from hypothesis import example, given, settings, strategies as st
 
 from camels.core import CamelsError, WindowConfig
-from camels.media import (Clip, iter_audio, iter_frames, probe, read_audio, read_clips, thumbnail, window_starts, write_audio,
-                          write_clips, write_video)
+from camels.media.clips import Clip, read_clips, window_starts, write_clips
+from camels.media.sound import iter_audio, read_audio
+from camels.media.read import iter_frames, probe, thumbnail
+from camels.media.write import write_audio, write_video
 
 FPS, SR = 25, 48000
 
@@ -207,9 +209,9 @@ def test_missing_and_folder_and_pipe(tmp_path):
 
 def test_permission_denied(tmp_path):
     path = tmp_path/"a.wav"; soundfile.write(path, np.zeros(99), 8000); path.chmod(0)
-    code = f"import os; os.getuid() or os.setuid(65534)\nfrom pathlib import Path\nfrom camels.media import _check_file\n_check_file(Path({str(path)!r}))"
+    code = f"import os; os.getuid() or os.setuid(65534)\nfrom pathlib import Path\nfrom camels.media.read import _check_file\n_check_file(Path({str(path)!r}))"
     for p in [tmp_path, *tmp_path.parents][:3]: p.chmod(p.stat().st_mode | 0o055)
-    r = subprocess.run([sys.executable, "-c", "import camels.media\n" + code], capture_output=True, text=True)
+    r = subprocess.run([sys.executable, "-c", "import camels.media.read\n" + code], capture_output=True, text=True)
     if "setuid" in r.stderr: pytest.skip("root that may not drop its rights")
     assert "a.wav: permission denied; make it readable" in r.stderr.splitlines()[-1]
 
@@ -297,7 +299,7 @@ def test_chunks_make_the_whole(tmp_path_factory, n, chunk_s, part):
     assert covered == n
 
 def test_equal_input_gives_equal_bytes_in_another_process(tmp_path):
-    code = ("import sys, numpy as np; from camels.media import write_video, write_audio; r = np.random.default_rng(0)\n"
+    code = ("import sys, numpy as np; from camels.media.read import write_video, write_audio; r = np.random.default_rng(0)\n"
             "v = r.integers(0, 255, (20, 64, 64, 3), np.uint8); a = r.normal(0, .1, 12800).astype('f4')\n"
             "write_video(sys.argv[1] + '.mp4', v, 29.97, a, 22000); write_audio(sys.argv[1] + '.flac', a); write_audio(sys.argv[1] + '.wav', a)")
     for n in "ab": subprocess.run([sys.executable, "-c", code, tmp_path/n], check=True)
@@ -305,7 +307,7 @@ def test_equal_input_gives_equal_bytes_in_another_process(tmp_path):
     info = probe(tmp_path/"a.mp4"); assert abs(info.fps - 30000/1001) < 1e-6 and info.sr == 48000
 
 def test_full_disk_is_one_line_and_leaves_nothing(tmp_path):
-    code = ("import resource, sys, numpy as np; from camels.core import CamelsError; from camels.media import write_video, write_audio\n"
+    code = ("import resource, sys, numpy as np; from camels.core import CamelsError; from camels.media.read import write_video, write_audio\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); x = np.random.default_rng(0).integers(0, 255, (30, 128, 128, 3), np.uint8)\n"
             "for f in (lambda: write_video(sys.argv[1] + '/a.mp4', x, 30), lambda: write_audio(sys.argv[1] + '/a.wav', np.zeros(99999))):\n"
             "    try: f(); print('written')\n    except CamelsError as e: print(e)")

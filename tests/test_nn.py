@@ -7,13 +7,15 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from camels import metrics
+from camels.latent import metrics
 from camels.core import CamelsError
-from camels.latent import LatentConfig, LatentSpace, describe
+from camels.latent.space import LatentConfig, LatentSpace, describe
 from camels.nn.adapters import AVAEAdapter, PhonemeAdapter, PhonemeAttnPool, unit
 from camels.nn.flow import VelocityNet, flow_consistency, flow_loss, integrate, ordered_pairs, pair_rows, pair_velocity
-from camels.nn.losses import (MoCoQueue, ema_update, info_nce, kl_capacity, moco_nce, orthogonality, phone_probe_loss, phone_slot_loss,
-                              recon_loss, reencode_loss, vicreg)
+from camels.nn.losses import (
+    MoCoQueue, ema_update, info_nce, kl_capacity, moco_nce, orthogonality, phone_probe_loss, phone_slot_loss,
+    recon_loss, reencode_loss, vicreg,
+)
 
 torch.set_num_threads(1)
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -223,7 +225,7 @@ def test_a_probe_chooses_its_penalty_well(n):
     assert metrics.ridge_probe(*data(n), *data(500))["accuracy"] > .6   # no penalty: 0.44 where there are as many features as rows
 
 def test_shapes_are_checked_when_asked():
-    code = ("import torch, numpy as np\nfrom camels.nn.losses import info_nce\nfrom camels.latent import *\nfrom camels.metrics import retrieval\n"
+    code = ("import torch, numpy as np\nfrom camels.nn.losses import info_nce\nfrom camels.latent.space import *\nfrom camels.latent.metrics import retrieval\n"
             "from tests.test_nn import make_batch, make_space, all_losses\n"
             "sum(all_losses(make_space(), make_batch()).values()); retrieval(np.ones((4, 2)), np.ones((4, 2)))\n"
             "try: info_nce(torch.ones(4, 3), torch.ones(4, 2)); print('slept')\nexcept Exception as e: print(type(e).__name__)")

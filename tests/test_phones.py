@@ -25,7 +25,8 @@ def speech():
 
 
 def test_boundaries_are_sharp(enc, speech):
-    from camels.train.phones import edits, fold39
+    from camels.recipes.phones.measure import edits
+    from camels.recipes.phones.inventory import fold39
     gaps, wrong, n = [], 0, 0
     for s in speech:
         out = enc.phones(s.audio)
@@ -110,7 +111,8 @@ def test_the_network_is_small_and_looks_little_ahead(enc):
 
 
 def test_the_figures_on_the_card_are_what_the_weights_do(enc):
-    from camels.train.phones import PhonesConfig, measure_synthetic, read_sources
+    from camels.recipes.phones.corpus import PhonesConfig, read_sources
+    from camels.recipes.phones.measure import measure_synthetic
     f, data = enc.config["figures"], root.parent/"shared/data"
     assert f["synthetic"]["per"] < f["synthetic"]["greedy"] + .01 and f["synthetic"]["boundary_median_ms"] <= 30
     if not data.exists(): pytest.skip("../shared/data is absent: no sentences to say")
@@ -120,7 +122,9 @@ def test_the_figures_on_the_card_are_what_the_weights_do(enc):
 
 
 def test_bad_lines_and_loud_microphones(enc, speech):
-    from camels.train.phones import SPOILT, edits, fold39, music
+    from camels.recipes.phones.measure import SPOILT, edits
+    from camels.recipes.phones.inventory import fold39
+    from camels.sound import music
     assert len(enc.phones(music(np.random.default_rng(11), 160000)*.1)) <= 1
     rng = np.random.default_rng(0)
     for how in ("telephone", "clipped", "noisy"):
@@ -129,7 +133,7 @@ def test_bad_lines_and_loud_microphones(enc, speech):
 
 
 def test_recordings_side_by_side_align_as_alone():
-    from camels.train.phones import align
+    from camels.recipes.phones.align import align
     rng = np.random.default_rng(0)
     p = [np.log(rng.dirichlet(np.ones(6), n)) for n in (30, 80, 55)]
     units = [[None, (1,), (2, 3), None], [None, *[(int(k),) for k in rng.integers(1, 6, 20)], None], [None, (4,), None, (5, 1), (2,), None]]

@@ -19,7 +19,7 @@ def enc(request): return create_encoder(request.param)
 
 @pytest.fixture(scope="module")
 def grid_clips():
-    from camels.media import read_audio
+    from camels.media.sound import read_audio
     if not GRID.exists(): pytest.skip("shared/data/grid_s1 is not here")
     return [read_audio(p) for p in sorted(GRID.glob("*.mp4"))[::16]]
 

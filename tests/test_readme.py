@@ -32,7 +32,7 @@ def test_make_targets_exist(line): assert re.search(rf"^{line.split()[1]}:", (ro
 
 def test_the_readme_way_works_on_small_recordings(tmp_path):
     "encode, train, eval as README shows them, on a small synthetic corpus that stands in for one's own recordings."
-    from camels.data.studio import write_studio
+    from camels.data.studio.film import write_studio
     write_studio(tmp_path/"my_talks", minutes=1., speakers=6, jobs=2, progress=False)
     run = lambda *a: subprocess.run([sys.executable, "-m", "camels.cli", *map(str, a)], capture_output=True, text=True)
     for a in (("encode", tmp_path/"my_talks", "--out", tmp_path/"talks.lance"), ("train", "--features", tmp_path/"talks.lance", "--out", tmp_path/"talks", "epochs_a=1", "epochs_b=1", "epochs_c=1"),

@@ -5,14 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camels.core import CamelsError, RunFolder
+from camels.core import CamelsError
+from camels.train.run import RunFolder
 
 torch = pytest.importorskip("torch")
 
-from camels.curriculum import run_lock  # noqa: E402
+from camels.train.run import run_lock  # noqa: E402
 from camels.encoders.espeak_mini import MiniConfig  # noqa: E402
-from camels.train.learner import Callback, Learner, MetricsCB, MomentumCB, SeedCB, ask, trainers  # noqa: E402
-from camels.train.phones import PhonesConfig, RateCB, Sources, Utterance, arpa_states, say, train_phones  # noqa: E402
+from camels.train.learner import Callback, Learner, MetricsCB, SeedCB
+from camels.train.callbacks import MomentumCB
+from camels.train.control import ask, trainers  # noqa: E402
+from camels.recipes.phones.corpus import PhonesConfig, Sources, Utterance, say
+from camels.recipes.core import RateCB
+from camels.recipes.phones.inventory import arpa_states
+from camels.recipes.phones.train import train_phones  # noqa: E402
 from camels.voice import create_voice  # noqa: E402
 
 root = Path(__file__).resolve().parent.parent
@@ -143,7 +149,8 @@ def test_a_run_of_phones_obeys_its_folder(toy, tmp_path):
 
 
 def test_refused_starts_leave_nothing_behind(tmp_path):
-    from camels.text.train import TextConfig, train_text
+    from camels.recipes.text.corpus import TextConfig
+    from camels.recipes.text.student import train_text
     for f in (lambda: train_phones(tmp_path/"x", changes={"stepz": 1}), lambda: train_text(tmp_path/"x", changes={"epochz": 1}),
               lambda: train_text(tmp_path/"x", TextConfig(data=str(tmp_path/"none")))):
         with pytest.raises(CamelsError): f()

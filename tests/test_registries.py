@@ -51,12 +51,12 @@ def test_every_place_leads_to_what_is_registered_there():
 
 
 @pytest.mark.parametrize("module, call, names", [
-    ("camels.data.core", "list_corpora()", ["folder", "grid", "mead", "studio"]),
+    ("camels.data.clips", "list_corpora()", ["folder", "grid", "mead", "studio"]),
     ("camels.encoders.core", "list_encoders('prosody*')", ["prosody22", "prosody_contour"]),
-    ("camels.lipsync", "list_lipsyncs()", ["contact", "dominance", "lam"]),
+    ("camels.face.lipsync", "list_lipsyncs()", ["contact", "dominance", "lam"]),
     ("camels.voice", "list_voices()", ["edge", "espeak"]),
     ("camels.text.albert", "text_models.list()", ["microalbert"]),
-    ("camels.bench", "benches.list()", ["encode", "explore", "v3"]),
+    ("camels.bench.core", "benches.list()", ["encode", "explore", "v3"]),
 ])
 def test_a_fresh_process_knows_all(module, call, names):
     said = json.loads(fresh(f"import json\nfrom {module} import *\nprint(json.dumps({call}))"))
@@ -64,8 +64,8 @@ def test_a_fresh_process_knows_all(module, call, names):
 
 
 def test_listing_imports_nothing():
-    code = "import sys\nfrom camels.data.core import list_corpora\nlist_corpora()\n"
-    code += "print('camels.data.studio' in sys.modules)"
+    code = "import sys\nfrom camels.data.clips import list_corpora\nlist_corpora()\n"
+    code += "print('camels.data.studio.film' in sys.modules)"
     assert fresh(code) == "False"
 
 
@@ -91,7 +91,7 @@ def test_what_is_registered_comes_before_its_place():
 
 def grid_folder(folder, n=12):
     "A talker in GRID's layout with a second of sound in each clip."
-    from camels.media import write_audio
+    from camels.media.write import write_audio
     folder.mkdir(parents=True)
     for i in range(n):
         write_audio(folder/f"bbaf{i:02d}.wav", np.sin(np.arange(16000)*.05).astype(np.float32)*.2, 16000)
@@ -108,29 +108,29 @@ def test_a_fresh_encode_reads_grid_as_grid(tmp_path):
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run([*command, *light], env=env, capture_output=True, text=True)
         assert not done.returncode, done.stderr
-        from camels.store import FeatureTable
+        from camels.data.table import FeatureTable
         about = FeatureTable.open(tmp_path/f"{name}.lance").about()
         assert {Path(r["source"]).stem: (r["split"], r["transcript"], r["speaker"]) for r in about.values()} == {
             f"bbaf{i:02d}": ("test" if i in (3, 7) else "train", "bin blue", "s1") for i in range(8)}
 
 
 def test_an_unknown_corpus_is_named(tmp_path):
-    from camels.data.core import clips_from
+    from camels.data.clips import clips_from
     with pytest.raises(CamelsError, match="did you mean 'grid'"):
         clips_from([grid_folder(tmp_path/"s1", 1)], "gird")
 
 
 def heard_by_phones(folder, monkeypatch):
     "Stems of the clips that the phone recogniser's recipe trains on, and of those it tests on."
-    import camels.media
-    from camels.train.phones import grid_utterances
+    import camels.media.read
+    from camels.recipes.phones.corpus import grid_utterances
     read = []
 
     def listen(path, **kw):
         read.append(Path(path).stem)
         return np.zeros(160, np.float32)
 
-    monkeypatch.setattr(camels.media, "read_audio", listen)
+    monkeypatch.setattr(camels.media.sound, "read_audio", listen)
     voice = SimpleNamespace(speak=lambda *a, **kw: SimpleNamespace(phones=[]))
     out = []
     for test in (False, True):
@@ -142,7 +142,7 @@ def heard_by_phones(folder, monkeypatch):
 
 def watched_by_v3(folder, monkeypatch):
     "Stems of the clips that V3's exam takes as held out."
-    import camels.v3.validate as validate
+    import camels.recipes.v3.validate as validate
     read = []
     monkeypatch.setattr(validate, "opening", lambda p: read.append(Path(p).stem))
     monkeypatch.setattr(validate, "read_audio", lambda p, sr: np.zeros(160, np.float32))
@@ -151,7 +151,7 @@ def watched_by_v3(folder, monkeypatch):
 
 
 def test_no_held_out_clip_was_heard_in_training(tmp_path, monkeypatch):
-    from camels.data.core import clips_from
+    from camels.data.clips import clips_from
     folder = grid_folder(tmp_path/"s1")
     for f in folder.glob("*.wav"):
         shutil.move(f, f.with_suffix(".mp4"))
@@ -167,7 +167,7 @@ def test_no_held_out_clip_of_the_real_talker_was_heard(shared, monkeypatch):
     if not (shared/"grid_s1").exists():
         pytest.skip("no GRID in the development data")
     monkeypatch.setenv("CAMELS_DATA", str(shared))
-    from camels.bench import grid_clips
+    from camels.bench.perceive import grid_clips
     held_out = {Path(c.path).stem for c in grid_clips() if c.split == "test"}
     trained, tested = heard_by_phones(shared/"grid_s1", monkeypatch)
     assert (len(held_out), len(trained)) == (100, 300) and not held_out & trained and tested == held_out

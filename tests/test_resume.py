@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CODE = """
 import sys
-from camels.curriculum import toy_features, train
+from camels.latent.curriculum import toy_features, train
 train(toy_features(120, d=16), sys.argv[1], dict(epochs_a=2, epochs_b=2, epochs_c=2, batch=16, d_latent=64, checkpoint_s=0.05, w_moco=0.1, queue=64),
       resume=True, progress=False, on_event=lambda e: print(e["event"], flush=True))
 """
@@ -49,12 +49,12 @@ def test_killed_ten_times(tmp_path): kill_often(tmp_path, 10)
 
 def test_another_process_is_kept_out(tmp_path):
     from camels.core import CamelsError
-    from camels.curriculum import run_lock
+    from camels.train.run import run_lock
     with run_lock(tmp_path), pytest.raises(CamelsError, match="another process"), run_lock(tmp_path): pass
 
 
 def test_kills_hit_a_job_that_has_become_quicker(tmp_path, monkeypatch):
-    import camels.bench as bench
+    import camels.bench.core as bench
     clock, takes = [0.], [10.]
     def job(folder, kill_after=None):
         folder.mkdir(exist_ok=True); t, takes[0] = takes[0], 1.; late = kill_after is not None and kill_after < t

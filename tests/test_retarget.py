@@ -2,11 +2,15 @@
 import numpy as np
 import pytest
 
-from camels.arkit import ANGLES, ARKIT, LIVELINK_COLUMNS, LiveLink, index, mirror, read_livelink, timecodes, write_livelink
+from camels.face.arkit import (
+    ANGLES, ARKIT, LIVELINK_COLUMNS, LiveLink, index, mirror, read_livelink, timecodes, write_livelink,
+)
 from camels.core import CamelsError
 from camels.face.mesh import base_mesh
-from camels.face.retarget import (SHOWN, Neutral, Retarget, RetargetStream, Smooth, bounded, correlation, fit_response, known, natural_faces,
-                                  response, save_response, solver)
+from camels.face.retarget import (
+    SHOWN, Neutral, Retarget, RetargetStream, Smooth, bounded, correlation, fit_response, known, natural_faces,
+    response, save_response, solver,
+)
 from camels.face.shapes import Identity, basis, pose, random_identity
 
 SHOWN_I = [index(n) for n in SHOWN]
@@ -105,7 +109,7 @@ def test_response_round_trip(tmp_path):
 def test_drawn_faces_come_back():
     "Weights → picture → FaceMesh → weights, on people the response has not seen; the control is an answer of zeros."
     pytest.importorskip("mediapipe", reason="mediapipe is not installed (extra: face)"); pytest.importorskip("cv2")
-    from camels.encoders.face import landmarks
+    from camels.encoders.tracker import landmarks
     from camels.face.render import Renderer
     w, got = natural_faces(60, 500), []
     for i, s in enumerate((21, 22, 23)):

@@ -7,10 +7,13 @@ import pytest
 
 pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed")
 pytest.importorskip("cv2", reason="OpenCV is not installed")
-from camels.arkit import index
+from camels.face.arkit import index
 from camels.core import EMOTIONS, CamelsError
-from camels.data.studio import FPS, perform, plan_studio, speaker, split_of_speaker, write_studio
-from camels.media import iter_frames, probe, read_audio, read_clips
+from camels.data.studio.film import FPS, perform, write_studio
+from camels.data.studio.script import plan_studio, speaker, split_of_speaker
+from camels.media.read import iter_frames, probe
+from camels.media.sound import read_audio
+from camels.media.clips import read_clips
 
 SMALL = dict(minutes=.2, speakers=2, progress=False, size=96)
 
@@ -36,7 +39,7 @@ def test_another_seed_is_another_corpus(studio, tmp_path):
 
 def test_killed_and_resumed(studio, tmp_path):
     out = tmp_path/"killed"
-    code = f"if __name__ == '__main__':\n from camels.data.studio import write_studio\n write_studio({str(out)!r}, jobs=1, **{SMALL!r})"
+    code = f"if __name__ == '__main__':\n from camels.data.studio.film import write_studio\n write_studio({str(out)!r}, jobs=1, **{SMALL!r})"
     for _ in range(3):
         p = subprocess.Popen([sys.executable, "-c", code])
         until, had = time.time() + 60, len(list(out.rglob("*.mp4")))
@@ -48,7 +51,7 @@ def test_killed_and_resumed(studio, tmp_path):
 
 
 def test_no_worker_outlives_its_parent(tmp_path):
-    code = f"if __name__ == '__main__':\n from camels.data.studio import write_studio\n write_studio({str(tmp_path/'s')!r}, minutes=2, speakers=2, jobs=2, progress=False)"
+    code = f"if __name__ == '__main__':\n from camels.data.studio.film import write_studio\n write_studio({str(tmp_path/'s')!r}, minutes=2, speakers=2, jobs=2, progress=False)"
     script = tmp_path/"make.py"; script.write_text(code)
     p = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
     until = time.time() + 120
@@ -99,7 +102,8 @@ def test_plan_is_varied_and_balanced():
 
 def test_voice_follows_arousal():
     "Turns of high arousal are louder, higher and faster than those of low arousal."
-    from camels.data.studio import delivery, f0_track, habitual_hz, speak
+    from camels.data.studio.speech import delivery, habitual_hz, speak
+    from camels.data.studio.script import f0_track
     from dataclasses import replace
     t = replace(plan_studio(1)[0], text="We were all there when the evening train arrived.")
     who = speaker(t.speaker, 12, 0)
@@ -110,7 +114,7 @@ def test_voice_follows_arousal():
 
 def test_mood_shows_in_face_and_voice_together():
     "In the phrase that carries the mood, its face is stronger than in the others, and so is its gain."
-    from camels.arkit import index
+    from camels.face.arkit import index
     strong, weak = [], []
     for t in [t for t in plan_studio(6) if t.emotion in ("joy", "pride", "excitement", "love", "gratitude")]:
         p = perform(t, speaker(t.speaker, 12, 0))
@@ -137,7 +141,7 @@ def test_lips_and_sound_on_one_clock():
 def test_facemesh_sees_the_mouth_in_step_with_the_truth(tmp_path):
     "Read back from the mp4, the lips' opening follows the written track, without delay."
     pytest.importorskip("mediapipe", reason="mediapipe is not installed")
-    from camels.data.studio import film
+    from camels.data.studio.film import film
     from camels.encoders.face import FaceMeshEncoder, channel
     enc = FaceMeshEncoder()
     for t in plan_studio(2)[:3]:
@@ -169,7 +173,7 @@ def test_bad_requests_are_one_line(studio):
 
 
 def test_a_finished_corpus_is_left_as_it_is(tmp_path):
-    from camels.data.studio import write_studio
+    from camels.data.studio.film import write_studio
     first = write_studio(tmp_path, minutes=.1, speakers=4, jobs=1, progress=False)
     times = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.mp4")}
     assert write_studio(tmp_path, minutes=.1, speakers=4, jobs=2, progress=False) == first

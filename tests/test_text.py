@@ -40,7 +40,7 @@ def test_spellings_of_one_text(model, a, b): assert model.predict(a)[0].probs ==
 
 
 def test_typing_errors_seldom_change_the_answer(model):
-    from camels.text.train import misspell
+    from camels.recipes.text.corpus import misspell
     rng = np.random.default_rng(0)
     texts = ["thank you so much for your help", "i love this song so much", "i am really sorry about that", "this is the worst thing ever, i hate it", "that is hilarious and so funny"]*6
     clean, bad = model.predict(texts), model.predict([misspell(t, rng, .3) for t in texts])
@@ -48,7 +48,8 @@ def test_typing_errors_seldom_change_the_answer(model):
 
 
 def test_an_emoji_alone_is_a_message(model):
-    from camels.text.train import EMOJI, emoji_figures
+    from camels.recipes.text.corpus import EMOJI
+    from camels.recipes.text.measure import emoji_figures
     right = emoji_figures(model)
     assert right["taught"][0] >= .8*right["taught"][1] and right["untaught"][0] >= 5, right
     assert all(model.predict(3*e)[0].emotion == "joy" for e in EMOJI["joy"][:5])
@@ -172,7 +173,7 @@ def little_encoder(folder):
 
 def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
     "The same answer to good and to bad news: only what was said before tells joy from sadness, and the recipe learns it from a file of dialogues."
-    torch = pytest.importorskip("torch"); from camels.text.albert import AlbertSize; from camels.text.train import TextConfig, train_text
+    torch = pytest.importorskip("torch"); from camels.text.albert import AlbertSize; from camels.recipes.text.corpus import TextConfig; from camels.recipes.text.student import train_text
     rng = np.random.default_rng(0); pick = lambda *o: o[rng.integers(len(o))]; torch.manual_seed(0); (tmp_path/"goemotions").mkdir(); (tmp_path/"emobank").mkdir()
     plain = [(pick("rain fell today", "a dog ran home", "what is this ?") + pick("", " .", " !"), "27") for _ in range(100)] + [(pick("so glad", "we won !", "glad we won") + pick("", " !"), "17") for _ in range(60)] + [(pick("so sad", "we lost", "he left us") + pick("", " ."), "25") for _ in range(60)]
     (tmp_path/"goemotions"/"train.tsv").write_text("\n".join(f"{t}\t{l}\tx" for t, l in plain)); rated = [(t, 3 + 1.5*(l == "17") - 1.5*(l == "25")) for t, l in plain[60:]]

@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from camels.facebench import SENTENCES, VOICES
-from camels.arkit import ARKIT, GROUPS, index
+from camels.bench.face import SENTENCES, VOICES
+from camels.face.arkit import ARKIT, GROUPS, index
 from camels.core import EMOTIONS, CamelsError
-from camels.face.anchors import anchors, condition
+from camels.face.anchors import anchors
+from camels.face.condition import condition
 from camels.face.channels import CLOSED, KEEP, Idle, add_idle, emotion_share, lip_gap, merge, speech_gate
 from camels.face.mesh import base_mesh
 from camels.face.shapes import basis
 from camels.face.timeline import Segment, TimelineStream, crossfade, parse_tags, time_segments, timeline
-from camels.lipsync import CHANNELS, Dominance, channel_weights, create_lipsync, loudness_track, segments, viseme_table
+from camels.face.lipsync import (
+    CHANNELS, Dominance, channel_weights, create_lipsync, loudness_track, segments, viseme_table,
+)
 from camels.voice import Phone, create_voice
 
 few = settings(max_examples=40, deadline=None)

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from camels.core import CamelsError, write_json
-from camels.curriculum import toy_features, train
-from camels.runs import RunView, Tail, ask_weight, complaint, is_alive, owner, resume_run, start_run, stop_run
-from camels.train.learner import ask
+from camels.data.features import toy_features
+from camels.latent.curriculum import train
+from camels.train.watch import RunView, Tail, complaint, is_alive, owner
+from camels.train.launch import ask_weight, resume_run, start_run, stop_run
+from camels.train.control import ask
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +43,7 @@ LONG = dict(d_latent=16, batch=32, epochs_a=60, epochs_b=1, epochs_c=1, patience
 
 
 def test_it_outlives_its_starter_and_obeys_its_folder(features, tmp_path):
-    out = tmp_path/"run"; code = "import sys, json, time; from camels.runs import start_run; start_run(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])); print('started', flush=True); time.sleep(600)"
+    out = tmp_path/"run"; code = "import sys, json, time; from camels.train.watch import start_run; start_run(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])); print('started', flush=True); time.sleep(600)"
     starter = subprocess.Popen([sys.executable, "-c", code, str(features), str(out), json.dumps(LONG)], cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
     assert starter.stdout.readline() == "started\n"; starter.send_signal(signal.SIGKILL); starter.wait()
     v = until(RunView(out), lambda v: v.state == "training" and v.rows); pid = owner(out)["pid"]
@@ -105,9 +107,9 @@ TINY = {"v2_epochs": 8, "epochs": 3, "polish": 1, "own_updates": 12, "updates": 
 
 
 def test_v3_obeys_its_folder_and_ends_with_the_same_weights(tmp_path, monkeypatch):
-    from camels.v3.scenarios import scenario_turns
-    from camels.v3.targets import write_targets
-    from camels.v3.train import train_v3
+    from camels.recipes.v3.scenarios import scenario_turns
+    from camels.recipes.v3.targets import write_targets
+    from camels.recipes.v3.train import train_v3
     monkeypatch.setenv("CAMELS_CACHE", str(tmp_path/"cache")); targets = write_targets(scenario_turns(16, seed=3), tmp_path/"targets", voices=1, shard=8, jobs=1); out = tmp_path/"held"
     with pytest.raises(CamelsError, match="did you mean 'epochs'"): start_run(targets, out, {"epohcs": 3})
     try:
@@ -130,12 +132,12 @@ def test_v3_obeys_its_folder_and_ends_with_the_same_weights(tmp_path, monkeypatc
 
 
 def test_v3_may_be_stopped_in_its_last_part(tmp_path):
-    from camels.v3.scenarios import scenario_turns
-    from camels.v3.targets import write_targets
-    from camels.v3.train import train_v3
+    from camels.recipes.v3.scenarios import scenario_turns
+    from camels.recipes.v3.targets import write_targets
+    from camels.recipes.v3.train import train_v3
     targets = write_targets(scenario_turns(16, seed=3), tmp_path/"targets", voices=1, shard=8, jobs=1); cfg = {**TINY, "v2_epochs": 1, "epochs": 1, "polish": 1}
     whole = train_v3(targets, tmp_path/"whole", cfg, tell=lambda _: None); out = tmp_path/"cut"
-    import camels.v3.train as module
+    import camels.recipes.v3.train as module
     made, calls = module.fade_batch, []
     def late(rng, *args):
         calls.append(1)

@@ -8,9 +8,11 @@ from hypothesis import given, settings, strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 from camels.core import CamelsError
-from camels.media import OffsetFilter
-from camels.v3.features import (FEATURE_GROUPS, FEATURE_NAMES, FeatureConfig, FeatureStream, analyse, audio_features, centres, chroma_bank, contrast_bands,
-                                feature_version, fit_stats, load_stats, n_frames, normalise, save_stats)
+from camels.media.sound import OffsetFilter
+from camels.express.features import (
+    FEATURE_GROUPS, FEATURE_NAMES, FeatureConfig, FeatureStream, analyse, audio_features, centres, chroma_bank,
+    contrast_bands, feature_version, fit_stats, load_stats, n_frames, normalise, save_stats,
+)
 
 SR = 16000
 

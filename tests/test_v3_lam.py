@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from camels.arkit import ARKIT, ORDERS, index
+from camels.face.arkit import ARKIT, ORDERS, index
 from camels.core import CamelsError, set_seed
-from camels.lipsync import create_lipsync, list_lipsyncs
-from camels.v3.lam import (BLOCK, CONTEXT, SEEN, UNUSED, WINDOW, Lam, LamConfig, LamNet, edge, frames_of, hush, level, plain, polish, published,
-                           save_lam, steady)
+from camels.face.lipsync import create_lipsync, list_lipsyncs
+from camels.express.lam import (
+    BLOCK, CONTEXT, SEEN, UNUSED, WINDOW, Lam, LamConfig, LamNet, edge, frames_of, hush, level, plain, polish,
+    published, save_lam, steady,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = LamConfig(identities=5, identity_width=7, hidden=24, width=32, layers=2, heads=4, inner=40, conv=20, reach=16, groups=4)

@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from camels.animate import animate_audio, animate_text, choose_by
-from camels.arkit import index
+from camels.express.perform import animate_audio, animate_text, choose_by
+from camels.face.arkit import index
 from camels.cli import app
 from camels.core import CamelsError, one_thread
-from camels.face.anchors import condition
+from camels.face.condition import condition
 from camels.face.compiler import frozen_compiler
-from camels.media import write_audio
-from camels.v3.features import FeatureStats, audio_features, feature_version, fit_stats, normalise
-from camels.v3.head import HeadStream, V3Head, V3Size
-from camels.v3.model import BLOCK, FPS, SR, V3, has_v3, load_v3, save_v3
+from camels.media.write import write_audio
+from camels.express.features import FeatureStats, audio_features, feature_version, fit_stats, normalise
+from camels.express.head import HeadStream, V3Head, V3Size
+from camels.express.v3 import BLOCK, FPS, SR, V3, has_v3, load_v3, save_v3
 
 cli = CliRunner()
 CLOSE = 1e-4
@@ -200,7 +200,7 @@ def test_an_hour_stays_small(folder):
 
 
 def test_onnx_starts_without_torch(folder, tmp_path):
-    code = f"import sys; from camels.animate import animate_text; from camels.v3.model import V3; p = animate_text('hi', model=V3({str(folder)!r}, 'onnx')); print(p.by, 'torch' in sys.modules)"
+    code = f"import sys; from camels.express.perform import animate_text; from camels.express.v3 import V3; p = animate_text('hi', model=V3({str(folder)!r}, 'onnx')); print(p.by, 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["v3", "False"]
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from camels.core import EMOTIONS, CamelsError
 from camels.face.timeline import parse_tags
-from camels.v3.scenarios import (GOOD, Deck, Scene, capitals, make_turn, new_scene, plural, read_turns, scenario_grammar, scenario_turns, split_of_dialogue, split_turns,
-                                 with_article, write_turns)
+from camels.recipes.v3.scenarios import (
+    GOOD, Deck, Scene, capitals, make_turn, new_scene, plural, read_turns, scenario_grammar, scenario_turns,
+    split_of_dialogue, split_turns, with_article, write_turns,
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def phrases(o):
 
 
 def test_equal_in_another_process(turns):
-    code = "from camels.v3.scenarios import scenario_turns as s; print(s(400)[-1].text, s(9, seed=3)[-1].text, sep='\\n')"
+    code = "from camels.recipes.v3.scenarios import scenario_turns as s; print(s(400)[-1].text, s(9, seed=3)[-1].text, sep='\\n')"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "77"}, check=True).stdout
     assert out.splitlines() == [turns[399].text, scenario_turns(9, seed=3)[-1].text]
 

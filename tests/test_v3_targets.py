@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from camels.core import CamelsError
-from camels.v3.scenarios import make_turn, scenario_turns, split_of_dialogue
-from camels.v3.targets import Targets, triple, write_targets
+from camels.recipes.v3.scenarios import make_turn, scenario_turns, split_of_dialogue
+from camels.recipes.v3.targets import Targets, triple, write_targets
 
 
 def test_two_processes_the_same_numbers(tmp_path):

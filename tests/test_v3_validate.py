@@ -4,11 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from camels.arkit import GROUPS, index
+from camels.face.arkit import GROUPS, index
 from camels.core import CamelsError, cache_dir
-from camels.face.anchors import condition
+from camels.face.condition import condition
 from camels.face.channels import lip_gap
-from camels.v3 import validate as v
+from camels.recipes.v3 import validate as v
+import camels.core as v_core
 
 LIPS, EXPR = ([index(n) for n in GROUPS[g]] for g in ("LIPSYNC", "EXPRESSION"))
 AMOUNT = v.Amount(6, 4, 3)
@@ -40,7 +41,7 @@ def shaking(f):
 def cutting(f):
     "Goes over to the next mood at once, where the middle of the crossfade is."
     def shown(audio, cond):
-        return f(audio, np.stack([min((condition(e) for e in v.EMOTIONS), key=lambda o: np.abs(o[:16] - c[:16]).sum()) for c in cond]) if np.ptp(cond, 0).max() > .5 else cond)
+        return f(audio, np.stack([min((condition(e) for e in v_core.EMOTIONS), key=lambda o: np.abs(o[:16] - c[:16]).sum()) for c in cond]) if np.ptp(cond, 0).max() > .5 else cond)
     return shown
 
 
@@ -59,7 +60,7 @@ def test_what_a_network_does_to_the_sound_of_another_text_is_the_null(good):
 
 def test_the_measured_opening_is_the_drawn_one(tmp_path, monkeypatch):
     from camels.face.render import Renderer
-    from camels.media import write_video
+    from camels.media.write import write_video
     monkeypatch.setenv("CAMELS_CACHE", str(tmp_path/"cache"))
     w = np.zeros((60, 52), np.float32); w[:, index("jawOpen")] = .5*np.abs(np.sin(np.arange(60)/6)); r = Renderer(size=320)
     write_video(tmp_path/"x.mp4", [r.render(x) for x in w], 25, np.zeros(38400, np.float32), 16000)      # 2.4 s at 25 frames a second

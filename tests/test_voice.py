@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed")
 from camels import voice
+import camels.core as voice_core
 from camels.core import CamelsError
 from camels.voice import create_voice, phone_table
 
@@ -18,7 +19,7 @@ def digest(s): return hashlib.sha256(s.audio.tobytes() + repr((s.phones, s.words
 @pytest.mark.parametrize("variant", ["en-us", "en-gb+f2", "en-gb-scotland+m3", "en-029+f5"])
 def test_same_samples_in_another_process(variant):
     code = f"from tests.test_voice import *; v = create_voice(); v.speak('Warm up.', 'en-us+croak'); print(digest(v.speak(LINE, {variant!r})))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=voice.asset().parents[1])
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=voice_core.asset().parents[1])
     assert out.stdout.strip() == digest(create_voice().speak(LINE, variant))
 
 

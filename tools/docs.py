@@ -9,6 +9,7 @@ from os.path import relpath
 from pathlib import Path
 
 import licences
+from house import CHAPTERS
 from links import dead_links
 
 root = Path(__file__).resolve().parent.parent
@@ -27,8 +28,7 @@ SECTIONS = dict(
 # The order of reading, where it is not that of the names; pages that are not named here come after.
 ORDER = dict(tutorials="start five_minutes your_recordings read_a_latent teach_a_face your_features remote_kernel".split(), explain="alignment avae flow compiler v3".split(),
              howto="encode_videos train_resume read_report avatar_from_sound export follow_run bring_corpus".split())
-DECADES = {"0": "Ground", "1": "Frozen encoders", "2": "Data", "3": "Face and synthetic speakers", "4": "Latent space", "5": "Training and evaluation",
-           "6": "Text, expression and V3", "7": "Exploring and runs", "8": "Apps", "9": "Command line"}
+# A hundred of notebook numbers is a chapter; the house names them.
 
 # Notebooks
 
@@ -278,12 +278,15 @@ def prepare()->tuple: # ({page: Markdown}, {section: [(page, (title, one line))]
     tops["api"] = [(f"api/{a}", (a, d)) for a, _, _, d in sorted(apis, key=lambda r: (of.get(r[0], ("~",))[0], r[0]))]
     for k in ("gallery", "glossary"): tops[k] = [(k, heads[k])] if k in pages else []
     tops = {k: tops[k] for k in SECTIONS if tops[k]}
-    number = lambda q: of[q[4:]][0][0] if q.startswith("api/") and q[4:] in of else q[0]
+    def chapter(q):
+        page = of[q[4:]][0] if q.startswith("api/") and q[4:] in of else q
+        return CHAPTERS[int(page[0])] if page[0].isdigit() else "The package"
+
     for k, ps in tops.items():
         if k in pages: continue
         groups = {} if k in ("library", "api") else {"": ps}
         if k in ("library", "api"):
-            for q in ps: groups.setdefault(DECADES.get(number(q[0]), "The package"), []).append(q)
+            for q in ps: groups.setdefault(chapter(q[0]), []).append(q)
         rich, md[k] = hub(k, groups); (src/f"{k}.md").write_text(rich, encoding="utf-8")
     idx = json.loads((src/"index.ipynb").read_text(encoding="utf-8"))
     idx["cells"].insert(1, dict(cell_type="markdown", metadata={}, id="sections", source="\n".join(["## Where to look", "", *grid("1 2 2 4", [(k, *SECTIONS[k]) for k in tops])])))

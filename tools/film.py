@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from camels.animate import animate_text
+from camels.express.perform import animate_text
 from camels.core import EMOTIONS
-from camels.face.anchors import anchors, condition, vad_at
+from camels.face.anchors import anchors, vad_at
+from camels.face.condition import condition
 from camels.face.compiler import frozen_compiler
 from camels.face.render import Renderer
-from camels.media import write_video
-from camels.viz import procrustes
+from camels.media.write import write_video
+from camels.look.viz import procrustes
 
 root = Path(__file__).resolve().parent.parent
 W, H, FPS = 640, 360, 30

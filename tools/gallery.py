@@ -66,7 +66,8 @@ def labelled(faces:dict, across:int, size:int, theme:str)->Image.Image:
 def faces()->None:
     "Sixteen emotions at full strength, and two that grow."
     from camels.core import EMOTIONS
-    from camels.face.anchors import condition, vad_at
+    from camels.face.condition import condition
+    from camels.face.anchors import vad_at
     from camels.face.compiler import frozen_compiler
     from camels.face.render import Renderer
     r, c = Renderer(None, 120), frozen_compiler(); draw = lambda e, u: r.render(c(condition(e, vad_at(e, u))[None])[0])
@@ -75,7 +76,7 @@ def faces()->None:
 
 def speech()->None:
     "Frames of what `camels animate` writes."
-    from camels.animate import animate_text
+    from camels.express.perform import animate_text
     from camels.face.render import Renderer
     p = animate_text("[joy:80] We won the match! [sadness:60] But my friend Bob was not there."); pick = np.linspace(.04, .96, 12)*len(p.weights)
     drawn = Renderer(None, 120).render_sequence(p.weights, p.head); frames = {f"{i/p.fps:.1f} s": f for i, f in enumerate(drawn) if i in set(pick.astype(int))}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Turns the official checkpoint of LAM Audio2Expression into model.safetensors, which `camels.v3.lam.Lam.load` reads.
+"""Turns the official checkpoint of LAM Audio2Expression into model.safetensors, which `camels.express.lam.Lam.load` reads.
 
     hf download 3DAIGC/LAM_audio2exp LAM_audio2exp_streaming.tar --local-dir .    0.4 GB, Apache-2.0
     python tools/lam_to_safetensors.py LAM_audio2exp_streaming.tar [FOLDER]
@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 
 from camels.core import CamelsError, atomic_path, cache_dir
-from camels.v3.lam import GET, UNUSED, misfits, plain, published
+from camels.express.lam import GET, UNUSED, misfits, plain, published
 
 def inner(path, folder):
     "The checkpoint itself: `path`, or the one file of its kind in an archive, unpacked into `folder`."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from camels.encoders.face import landmarks
+from camels.encoders.tracker import landmarks
 from camels.face.render import Renderer
 from camels.face.retarget import fit_response, natural_faces, save_response
 from camels.face.shapes import random_identity

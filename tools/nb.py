@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Edit a notebook as a text file, safely.
 
-    tools/nb.py open nbs/11_encoders.prosody.ipynb    writes .cache/nb/11_encoders.prosody.py (jupytext percent format)
-    tools/nb.py save nbs/11_encoders.prosody.ipynb    back into the notebook: export, run every cell, keep outputs, clean
+    tools/nb.py open nbs/212_encoders.prosody.ipynb    writes .cache/nb/212_encoders.prosody.py (jupytext percent format)
+    tools/nb.py save nbs/212_encoders.prosody.ipynb    back into the notebook: export, run every cell, keep outputs, clean
     tools/nb.py save --no-run …                       the same without running (outputs of unchanged cells stay)
 
 `save` makes the notebook if it is new. Cell ids of unchanged cells stay."""

@@ -6,7 +6,7 @@ import pytest
 from conftest import serving  # noqa: F401  (this folder's)
 from playwright.sync_api import expect
 
-from camels.arkit import ARKIT, index
+from camels.face.arkit import ARKIT, index
 from camels.core import asset
 from camels.face.anchors import anchors, read_presets
 

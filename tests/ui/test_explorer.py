@@ -25,8 +25,8 @@ pn.serve({'explorer': served(run), 'many': served(run.parent/'many.npz'), 'gone'
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    from camels.media import write_video
-    from camels.report import toy_run
+    from camels.media.write import write_video
+    from camels.look.report import toy_run
     run = toy_run(tmp_path_factory.mktemp("run")/"toy"); p = run/"latents"/"points.json"; cols = json.loads(p.read_text())
     hum = .1*np.sin(np.arange(16000*6)*.12).astype(np.float32); write_video(run/"clip.mp4", (np.full((120, 160, 3), i, np.uint8) for i in range(180)), 30, hum, 16000)
     cols["source"] = [str(run/"clip.mp4")]*(len(cols["clip"]) - 1) + [str(run/"moved.mp4")]; p.write_text(json.dumps(cols))
@@ -42,11 +42,11 @@ def faces(run):
     import pyarrow as pa
 
     from camels.core import WindowConfig
-    from camels.curriculum import train
+    from camels.latent.curriculum import train
     from camels.encoders.face import window_features
-    from camels.explore.decode import channel_effect
+    from camels.look.decode import channel_effect
     from camels.face.retarget import natural_faces, response
-    from camels.store import table_schema
+    from camels.data.table import table_schema
     g, n = np.random.default_rng(3), 240; said = g.integers(0, 5, (n, 6)); t = np.clip(np.arange(60)/10 - .5, 0, 5); i = t.astype(int).clip(0, 4); part = (t - i)[:, None]; where = run.parent.parent/"faces"; where.mkdir(exist_ok=True)
     w = natural_faces(5, 31)[said]; w = w[:, i]*(1 - part) + w[:, i + 1]*part; c = np.concatenate([w @ (response().seen @ channel_effect()), np.cumsum(g.normal(size=(n, 60, 6)), 1)/2], -1)
     x = dict(video=window_features(c - np.median(c, 1, keepdims=True) + .3*g.normal(size=c.shape)).astype(np.float16), prosody=(np.eye(5)[said].reshape(n, -1) @ g.normal(size=(30, 22)) + 50).astype(np.float32))

@@ -25,7 +25,7 @@ def lab(tmp_path_factory):
         d = json.loads(f.read_text())
         for c in d["cells"]: c.update(dict(outputs=[], execution_count=None) if c["cell_type"] == "code" else {})
         f.write_text(json.dumps(d))
-    magic = "%load_ext camels", "%camels batch=32", "from camels.magic import Progress\nfrom camels.report import toy_run\nrun = toy_run('toy', 60); Progress(run)", "print(repr(Progress(run)), 'magic done')", "%camels epochs_"
+    magic = "%load_ext camels", "%camels batch=32", "from camels.apps.magic import Progress\nfrom camels.look.report import toy_run\nrun = toy_run('toy', 60); Progress(run)", "print(repr(Progress(run)), 'magic done')", "%camels epochs_"
     cell = lambda i, s: dict(cell_type="code", id=f"c{i}", metadata={}, outputs=[], execution_count=None, source=s)
     (nbs/"tutorials"/"magic.ipynb").write_text(json.dumps(dict(nbformat=4, nbformat_minor=5, metadata=dict(kernelspec=dict(name="python3", display_name="python3", language="python")), cells=[cell(i, s) for i, s in enumerate(magic)])))
     own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython", "CAMELS_CACHE": "cache"}

@@ -8,7 +8,7 @@ import pytest
 from conftest import contrast, opened, serving, state  # this folder's
 from playwright.sync_api import expect
 
-from camels.runs import is_alive, owner
+from camels.train.watch import is_alive, owner
 
 expect.set_options(timeout=60000)   # a loaded machine is slow, not wrong
 
@@ -26,7 +26,8 @@ pn.serve({'training': page}, port=0, show=False)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    from camels.curriculum import toy_features, train
+    from camels.data.features import toy_features
+    from camels.latent.curriculum import train
     home = tmp_path_factory.mktemp("runs"); fs = toy_features(120, d=8)
     train(fs, home/"old", dict(d_latent=16, batch=16, epochs_a=4, epochs_b=2, epochs_c=2, threads=1), progress=False)
     np.savez(home/"toy.npz", ids=fs.ids["clip"].astype(str), split=fs.ids["split"].astype(str), start_s=fs.ids["start_s"], video=fs.x["video"], prosody=fs.x["prosody"])
@@ -83,8 +84,8 @@ def test_words_are_readable_in_both_themes(page, url, theme):
 
 
 def test_a_v3_run_is_started_paused_and_stopped_from_the_page(app, home):
-    from camels.v3.scenarios import scenario_turns
-    from camels.v3.targets import write_targets
+    from camels.recipes.v3.scenarios import scenario_turns
+    from camels.recipes.v3.targets import write_targets
     targets, out = write_targets(scenario_turns(16, seed=3), home/"targets", voices=1, shard=8, jobs=1), home/"v3"
     app.get_by_label("Features").fill(str(targets)); app.get_by_label("Run folder").fill(str(out)); box = app.get_by_label("Settings: key=value")
     box.fill("v2_epochs=400 updates=2 batch=2 frames=24 bf16=false size.width=16 size.embed=8"); box.press("Tab"); app.get_by_role("button", name="Start", exact=True).click()
