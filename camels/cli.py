@@ -18,7 +18,9 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn,
+)
 from rich.table import Table
 
 from .bench.core import benches
@@ -27,19 +29,30 @@ from .train.run import read_record
 from .files import as_text, printable
 
 # %% ../nbs/990_cli.ipynb #49759ac3
-app = typer.Typer(name="camels", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="CAMELS: face, phonemes and prosody in one latent space. Start with: camels demo")
+app = typer.Typer(
+    name="camels",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="CAMELS: face, phonemes and prosody in one latent space. Start with: camels demo",
+)
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 @app.callback()
-def _camels(): "CAMELS: face, phonemes and prosody in one latent space. Start with: camels demo"
+def _camels():
+    "CAMELS: face, phonemes and prosody in one latent space. Start with: camels demo"
 
 def finite(o):
     "The same with plain numbers, null for what is not finite, and text that UTF-8 can hold: JSON knows no other."
-    if isinstance(o, str): return as_text(o)
-    if isinstance(o, dict): return {finite(k): finite(v) for k, v in o.items()}
-    if isinstance(o, (list, tuple)): return [finite(v) for v in o]
-    if hasattr(o, "item") and not getattr(o, "shape", ()): return finite(o.item())
+    if isinstance(o, str):
+        return as_text(o)
+    if isinstance(o, dict):
+        return {finite(k): finite(v) for k, v in o.items()}
+    if isinstance(o, (list, tuple)):
+        return [finite(v) for v in o]
+    if hasattr(o, "item") and not getattr(o, "shape", ()):
+        return finite(o.item())
     return None if isinstance(o, float) and not math.isfinite(o) else o
 
 def shown(text)->str:
@@ -48,28 +61,46 @@ def shown(text)->str:
 
 class Plain(Console):
     "A console that shows control characters of names, and takes `:bomb:` for what it is."
-    def __init__(self, **kw): super().__init__(highlight=False, emoji=False, **kw)
-    def render_str(self, text, **kw): return super().render_str(shown(text), **kw)
+    def __init__(self, **kw):
+        super().__init__(highlight=False, emoji=False, **kw)
+    def render_str(self, text, **kw):
+        return super().render_str(shown(text), **kw)
 
 err = Plain(stderr=True)
 
 def emit(obj, as_json:bool, text=None)->None:
     "Print `obj` as JSON, or `text` (a rich renderable) for people."
-    if as_json: print(json.dumps(finite(obj), ensure_ascii=False, default=lambda o: as_text(str(o))))
-    elif isinstance(text, str): print(shown(text))
-    else: Plain(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120).print(obj if text is None else text)
+    if as_json:
+        print(json.dumps(finite(obj), ensure_ascii=False, default=lambda o: as_text(str(o))))
+    elif isinstance(text, str):
+        print(shown(text))
+    else:
+        Plain(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120).print(
+            obj if text is None else text
+        )
 
-def complain(e:CamelsError)->None: "One line on stderr."; err.print(f"camels: {printable(str(e))}", style="bold red", markup=False, soft_wrap=True)
+def complain(e:CamelsError)->None:
+    "One line on stderr."
+    err.print(f"camels: {printable(str(e))}", style="bold red", markup=False, soft_wrap=True)
 
 # %% ../nbs/990_cli.ipynb #5dda096c
-SPELT = dict(cv2="opencv-python-headless", lance="pylance", umap="umap-learn", sklearn="scikit-learn", parselmouth="praat-parselmouth")
+SPELT = dict(
+    cv2="opencv-python-headless",
+    lance="pylance",
+    umap="umap-learn",
+    sklearn="scikit-learn",
+    parselmouth="praat-parselmouth",
+)
 
 def missing_part(e:ModuleNotFoundError)->CamelsError:
     "Which extra brings a module that is not installed."
-    module = (e.name or "").split(".")[0].replace("_", "-"); part = SPELT.get(module, module)
+    module = (e.name or "").split(".")[0].replace("_", "-")
+    part = SPELT.get(module, module)
     hits = [r for r in importlib.metadata.requires("camels") or () if re.match(rf"{re.escape(part)}\b(?!-)", r, re.I)]
     extra = re.search(r"extra == ['\"](\w+)['\"]", hits[0]) if hits else None
-    return CamelsError(f"{part} is not installed", None, f"pip install 'camels[{extra[1]}]'" if extra else f"pip install {part}")
+    return CamelsError(
+        f"{part} is not installed", None, f"pip install 'camels[{extra[1]}]'" if extra else f"pip install {part}"
+    )
 
 # %% ../nbs/990_cli.ipynb #408dabb6
 def open_streams(
@@ -77,11 +108,18 @@ def open_streams(
 )->None:
     "Streams that take any text; a closed one becomes an empty one."
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None: setattr(sys, name, open(os.devnull, mode))
-    how = {"stdin": dict(errors="replace"), "stdout": dict(errors="backslashreplace"), "stderr": dict(errors="backslashreplace")}
-    if as_json: how["stdout"] |= dict(encoding="utf-8")
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
+    how = {
+        "stdin": dict(errors="replace"),
+        "stdout": dict(errors="backslashreplace"),
+        "stderr": dict(errors="backslashreplace"),
+    }
+    if as_json:
+        how["stdout"] |= dict(encoding="utf-8")
     for name, change in how.items():
-        if hasattr(stream := getattr(sys, name), "reconfigure"): stream.reconfigure(**change)
+        if hasattr(stream := getattr(sys, name), "reconfigure"):
+            stream.reconfigure(**change)
 
 def fault(
     e:BaseException, # what nobody foresaw
@@ -89,22 +127,36 @@ def fault(
     "What it is, where in this package it was, and how to report it."
     package = Path(importlib.util.find_spec("camels").origin).parent
     places = [f for f in traceback.extract_tb(e.__traceback__) if Path(f.filename).is_relative_to(package)]
-    where = f"{Path(places[-1].filename).relative_to(package.parent)}:{places[-1].lineno}" if places else "an unknown place"
+    where = (
+        f"{Path(places[-1].filename).relative_to(package.parent)}:{places[-1].lineno}" if places else "an unknown place"
+    )
     what = (str(e).strip().splitlines() or [""])[0][:160]
-    return f"a fault of this program in {where} ({type(e).__name__}{': '*bool(what)}{what}); please report it with this line; CAMELS_TRACE=1 shows more"
+    return (
+        f"a fault of this program in {where} ({type(e).__name__}{': '*bool(what)}{what}); please report it with this "
+        "line; CAMELS_TRACE=1 shows more"
+    )
 
 def ending(
     e:BaseException, # that ended a command
 )->tuple: # one line for people, exit code
     "What a command that fails says, and its exit code."
-    if hasattr(e, "format_message"): return "camels: " + e.format_message(), 2   # typer's own usage errors
-    if isinstance(e, typer.Abort) and isinstance(e.__cause__, EOFError): e = e.__cause__   # typer takes it for Ctrl-D
-    if isinstance(e, (KeyboardInterrupt, typer.Abort)): return "stopped; what is already written stays", 130
-    if isinstance(e, ModuleNotFoundError) and not (e.name or "camels").startswith("camels"): e = missing_part(e)
+    if hasattr(e, "format_message"):
+        return "camels: " + e.format_message(), 2   # typer's own usage errors
+    if isinstance(e, typer.Abort) and isinstance(e.__cause__, EOFError):
+        e = e.__cause__   # typer takes it for Ctrl-D
+    if isinstance(e, (KeyboardInterrupt, typer.Abort)):
+        return "stopped; what is already written stays", 130
+    if isinstance(e, ModuleNotFoundError) and not (e.name or "camels").startswith("camels"):
+        e = missing_part(e)
     if isinstance(e, OSError) and e.errno:
         hint = "free some space and run again" if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        e = CamelsError(e.strerror or os.strerror(e.errno), None if e.filename is None else os.fsdecode(e.filename) if isinstance(e.filename, bytes) else e.filename, hint)
-    if isinstance(e, MemoryError): return "camels: not enough memory; give it less at once, or more memory", 1
+        e = CamelsError(
+            e.strerror or os.strerror(e.errno),
+            None if e.filename is None else os.fsdecode(e.filename) if isinstance(e.filename, bytes) else e.filename,
+            hint,
+        )
+    if isinstance(e, MemoryError):
+        return "camels: not enough memory; give it less at once, or more memory", 1
     return (f"camels: {e}", 2) if isinstance(e, CamelsError) else ("camels: " + fault(e), 1)
 
 # %% ../nbs/990_cli.ipynb #61e72d2b
@@ -113,14 +165,17 @@ def main():
     open_streams("--json" in sys.argv)
     try:
         code = app(standalone_mode=False)
-        if code == 130: raise KeyboardInterrupt   # Typer's word for Ctrl-C
+        if code == 130:
+            raise KeyboardInterrupt   # Typer's word for Ctrl-C
         sys.stdout.flush()
-    except (SystemExit, GeneratorExit): raise
+    except (SystemExit, GeneratorExit):
+        raise
     except BrokenPipeError:   # nobody reads on, as behind `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except BaseException as e:
-        if os.environ.get("CAMELS_TRACE") and not hasattr(e, "format_message"): traceback.print_exception(e)
+        if os.environ.get("CAMELS_TRACE") and not hasattr(e, "format_message"):
+            traceback.print_exception(e)
         line, code = ending(e)
         err.print(printable(line), style="" if code == 130 else "bold red", markup=False, soft_wrap=True)
     sys.exit(code or 0)
@@ -128,13 +183,26 @@ def main():
 # %% ../nbs/990_cli.ipynb #ea8da27a
 def progress()->Progress:
     "The progress bar of every long command, on stderr; on a terminal only."
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-                    TimeRemainingColumn(), console=err, transient=False, disable=not err.is_terminal, expand=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=False,
+        disable=not err.is_terminal,
+        expand=True,
+    )
 
 # %% ../nbs/990_cli.ipynb #e35a032b
 @app.command()
 def encode(
-    inputs:Annotated[list[str], typer.Argument(help="Media files, folders, or clips.jsonl manifests.", show_default=False)],
+    inputs:Annotated[
+        list[str], typer.Argument(help="Media files, folders, or clips.jsonl manifests.", show_default=False)
+    ],
     out:Annotated[Path, typer.Option(help="Feature table to make, or to go on with.", show_default=False)],
     video:Annotated[str, typer.Option(help="Video encoder, or none.")]="facemesh_landmarks",
     phoneme:Annotated[str, typer.Option(help="Phoneme encoder, or none.")]="espeak_mini",
@@ -142,39 +210,59 @@ def encode(
     corpus:Annotated[str, typer.Option(help="Corpus reader; found from the layout where not given.")]="",
     hop_s:Annotated[float, typer.Option(help="Step from window to window in seconds.")]=1.0,
     jobs:Annotated[int, typer.Option(help="Worker processes; 0: one a core.", min=0, max=1024)]=0,
-    patience_s:Annotated[float, typer.Option(help="Seconds without progress after which a short clip is given up; longer for longer ones.")]=120.,
+    patience_s:Annotated[
+        float,
+        typer.Option(help="Seconds without progress after which a short clip is given up; longer for longer ones."),
+    ]=120.,
     as_json:Json=False,
 ):
     "Media files or folders to a feature table; many files in parallel; run again to resume."
     from camels.data.encode import encode as run
     in_range("--jobs", jobs)
-    if not 0.05 <= hop_s <= 2: raise CamelsError(f"hop of {hop_s} s", "--hop-s", "use 0.05 to 2 s")
-    if not 1 <= patience_s <= 86400: raise CamelsError(f"patience of {patience_s} s", "--patience-s", "use 1 to 86400 s")
-    def tell(line): complain(CamelsError(printable(line)))
+    if not 0.05 <= hop_s <= 2:
+        raise CamelsError(f"hop of {hop_s} s", "--hop-s", "use 0.05 to 2 s")
+    if not 1 <= patience_s <= 86400:
+        raise CamelsError(f"patience of {patience_s} s", "--patience-s", "use 1 to 86400 s")
+    def tell(line):
+        complain(CamelsError(printable(line)))
     with progress() as bar:
         t = bar.add_task("encode", total=None)
         def on_clip(done, total, windows, e):
             bar.update(t, completed=done, total=total, description=f"encode · {windows} windows")
-            if e: complain(CamelsError(printable(e["error"]), printable(e["input"]), e["hint"]))
+            if e:
+                complain(CamelsError(printable(e["error"]), printable(e["input"]), e["hint"]))
         names = dict(video=video, phoneme=phoneme, prosody=prosody)
         rep = run(inputs, out, names, WindowConfig(hop_s=hop_s), jobs or None, on_clip, corpus, tell, patience_s)
     emit(_encoded(rep), as_json, _encoded_line(rep))
-    if rep.errors: raise typer.Exit(2)
+    if rep.errors:
+        raise typer.Exit(2)
 
 def _encoded(rep)->dict:
     "What an encoding job did, for scripts."
     from camels.files import as_text
     passed = dict(count=len(rep.passed), first=rep.passed[:10])
-    return dict(table=as_text(rep.table), clips=rep.clips, windows=rep.windows, skipped=rep.skipped, replaced=rep.replaced, errors=len(rep.errors),
-                notes=rep.notes, passed_over=passed, seconds=round(rep.seconds, 2))
+    return dict(
+        table=as_text(rep.table),
+        clips=rep.clips,
+        windows=rep.windows,
+        skipped=rep.skipped,
+        replaced=rep.replaced,
+        errors=len(rep.errors),
+        notes=rep.notes,
+        passed_over=passed,
+        seconds=round(rep.seconds, 2),
+    )
 
 def _encoded_line(rep)->str:
     "The same for people."
     from camels.files import printable
     line = f"{rep.clips} clips, {rep.windows} windows into {printable(rep.table)} in {rep.seconds:.1f} s"
-    if rep.skipped: line += f", {rep.skipped} clips were there already"
-    if rep.replaced: line += f", {rep.replaced} had changed and were made anew"
-    if rep.errors: line += f"; {len(rep.errors)} failed, see {printable(Path(rep.table).parent/'errors.jsonl')}"
+    if rep.skipped:
+        line += f", {rep.skipped} clips were there already"
+    if rep.replaced:
+        line += f", {rep.replaced} had changed and were made anew"
+    if rep.errors:
+        line += f"; {len(rep.errors)} failed, see {printable(Path(rep.table).parent/'errors.jsonl')}"
     return line
 
 # %% ../nbs/990_cli.ipynb #f8726a90
@@ -200,20 +288,49 @@ def source_of(trainer, given:dict): # {"features": path or None, "targets": path
     "What a training learns from; an option of another one is an error."
     for option, value in given.items():
         if value is not None and option != trainer.source:
-            raise CamelsError(f"--{option} is not for {trainer.name}", "train", f"it learns from --{trainer.source}" if trainer.source else "name its data by data=FOLDER")
+            raise CamelsError(
+                f"--{option} is not for {trainer.name}",
+                "train",
+                f"it learns from --{trainer.source}" if trainer.source else "name its data by data=FOLDER",
+            )
     return given.get(trainer.source)
 
 # %% ../nbs/990_cli.ipynb #27d9e1d8
 @app.command(context_settings=dict(allow_interspersed_args=True))
 def train(
-    words:Annotated[Optional[list[str]], typer.Argument(metavar="[NAME] [KEY=VALUE]...", help="curriculum (where nothing is named), phones, text or v3; then changes of its configuration, such as batch=32 lr=3e-4.", show_default=False)]=None,
-    features:Annotated[Optional[Path], typer.Option(help="curriculum: feature table, or .npz/.parquet of your own embeddings.", show_default=False)]=None,
-    targets:Annotated[Optional[Path], typer.Option(help="v3: folder that camels targets made.", show_default=False)]=None,
+    words:Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            metavar="[NAME] [KEY=VALUE]...",
+            help=(
+                "curriculum (where nothing is named), phones, text or v3; then changes of its configuration, such as "
+                "batch=32 lr=3e-4."
+            ),
+            show_default=False,
+        ),
+    ]=None,
+    features:Annotated[
+        Optional[Path],
+        typer.Option(help="curriculum: feature table, or .npz/.parquet of your own embeddings.", show_default=False),
+    ]=None,
+    targets:Annotated[
+        Optional[Path], typer.Option(help="v3: folder that camels targets made.", show_default=False)
+    ]=None,
     out:Annotated[Optional[Path], typer.Option(help="Run folder to make.", show_default=False)]=None,
     resume:Annotated[Optional[Path], typer.Option(help="Run folder to go on with.", show_default=False)]=None,
-    measure:Annotated[Optional[Path], typer.Option(help="phones, text: measure the model in this folder and write its card, in place of training.", show_default=False)]=None,
-    version:Annotated[Optional[str], typer.Option(help="With --measure: version of the weights, for the card.", show_default=False)]=None,
-    note:Annotated[Optional[str], typer.Option(help="With --measure: a line for the card.", show_default=False)]=None,
+    measure:Annotated[
+        Optional[Path],
+        typer.Option(
+            help="phones, text: measure the model in this folder and write its card, in place of training.",
+            show_default=False,
+        ),
+    ]=None,
+    version:Annotated[
+        Optional[str], typer.Option(help="With --measure: version of the weights, for the card.", show_default=False)
+    ]=None,
+    note:Annotated[
+        Optional[str], typer.Option(help="With --measure: a line for the card.", show_default=False)
+    ]=None,
     as_json:Json=False,
 ):
     "Train by name: the latent space, the phone recogniser, the text model, V3."
@@ -221,13 +338,23 @@ def train(
     trainer = find_trainer(name, resume)
     if measure is not None:
         if trainer.measure is None:
-            raise CamelsError(f"{trainer.name} is measured by its own command", "--measure", trainer.next.format(run="RUN", source="FEATURES", model="RUN/model"))
+            raise CamelsError(
+                f"{trainer.name} is measured by its own command",
+                "--measure",
+                trainer.next.format(run="RUN", source="FEATURES", model="RUN/model"),
+            )
         figures = trainer.measure(measure, changes, version, note)
         return emit(figures, as_json, json.dumps(finite(figures), indent=1, ensure_ascii=False))
     source = source_of(trainer, dict(features=features, targets=targets))
     if resume is None and (out is None or trainer.source and source is None):
-        raise CamelsError(f"needs {f'--{trainer.source} and '*bool(trainer.source)}--out, or --resume", f"train {trainer.name}", "see camels train --help")
-    done = trainer.start(source, resume or out, changes, resume is not None, lambda line: err.print(line, markup=False, soft_wrap=True))
+        raise CamelsError(
+            f"needs {f'--{trainer.source} and '*bool(trainer.source)}--out, or --resume",
+            f"train {trainer.name}",
+            "see camels train --help",
+        )
+    done = trainer.start(
+        source, resume or out, changes, resume is not None, lambda line: err.print(line, markup=False, soft_wrap=True)
+    )
     follow = trainer.next.format(**{"source": "", "model": done["run"], **done})
     emit(done, as_json, f"trained in {done['seconds']:.0f} s: {done.get('model', done['run'])}\nnext: {follow}")
 
@@ -235,22 +362,32 @@ def train(
 @app.command("eval")
 def eval_(
     run:Annotated[Path, typer.Argument(help="Run folder; or v3, or a folder of a V3 model.", show_default=False)],
-    features:Annotated[Optional[Path], typer.Option(help="Feature table, or arrays, to evaluate a run on.", show_default=False)]=None,
+    features:Annotated[
+        Optional[Path], typer.Option(help="Feature table, or arrays, to evaluate a run on.", show_default=False)
+    ]=None,
     split:Annotated[str, typer.Option(help="Which split.")]="test",
     pool:Annotated[int, typer.Option(help="Candidates in a retrieval pool.")]=100,
-    model:Annotated[Optional[Path], typer.Option(help="v3: model folder; the shipped one where not given.", show_default=False)]=None,
-    out:Annotated[Optional[Path], typer.Option(help="v3: folder for report.json, report.md and plots.", show_default=False)]=None,
+    model:Annotated[
+        Optional[Path], typer.Option(help="v3: model folder; the shipped one where not given.", show_default=False)
+    ]=None,
+    out:Annotated[
+        Optional[Path], typer.Option(help="v3: folder for report.json, report.md and plots.", show_default=False)
+    ]=None,
     as_json:Json=False,
 ):
     "A run: retrieval, probes, alignment and controls for every stage; writes report.json and report.html. V3: its exam beside the rules."
-    if features is None and (str(run) == "v3" or (run/"stats.safetensors").is_file()): return eval_v3(model or (None if str(run) == "v3" else run), out, as_json)
-    if model or out: raise CamelsError(f"{'--model' if model else '--out'} goes with v3", "eval", "camels eval v3 --model FOLDER")
-    if features is None: raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
+    if features is None and (str(run) == "v3" or (run/"stats.safetensors").is_file()):
+        return eval_v3(model or (None if str(run) == "v3" else run), out, as_json)
+    if model or out:
+        raise CamelsError(f"{'--model' if model else '--out'} goes with v3", "eval", "camels eval v3 --model FOLDER")
+    if features is None:
+        raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
     from camels.latent.evaluate import evaluate_run, stage_table
     from camels.look.report import write_card, write_report
     in_range("--pool", pool)
     rep = evaluate_run(run, features, split=split, pool=pool)
-    write_report(run); write_card(run)
+    write_report(run)
+    write_card(run)
     emit(rep, as_json, stage_table(rep))
 
 def eval_v3(
@@ -262,9 +399,20 @@ def eval_v3(
     from camels.express.v3 import read_v3, shipped_v3
     from camels.recipes.v3.validate import validate
     read_v3(model) if model else shipped_v3()
-    rows = validate(model, out, tell=lambda s: err.print(s, markup=False, soft_wrap=True)); t = Table("what", "value", "goal", "", "null", "peers")
-    mark = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}; show = lambda x: f"{x:.3g}" if math.isfinite(x) else ""
-    for r in rows: t.add_row(escape(r.what), f"{show(r.value)} {r.unit}", r.goal, mark[r.met], f"{show(r.null)} {escape(r.null_name)}", escape(r.peer))
+    rows = validate(model, out, tell=lambda s: err.print(s, markup=False, soft_wrap=True))
+    t = Table("what", "value", "goal", "", "null", "peers")
+    mark = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
+    def show(x):
+        return f"{x:.3g}" if math.isfinite(x) else ""
+    for r in rows:
+        t.add_row(
+            escape(r.what),
+            f"{show(r.value)} {r.unit}",
+            r.goal,
+            mark[r.met],
+            f"{show(r.null)} {escape(r.null_name)}",
+            escape(r.peer),
+        )
     emit([{**vars(r), "goal": r.goal, "met": r.met} for r in rows], as_json, t)
 
 # %% ../nbs/990_cli.ipynb #ce131ea7
@@ -277,25 +425,46 @@ def phones(
     "Phones with times and scores, a line a file."
     from camels.data.encode import load_encoders
     from camels.media.sound import read_audio
-    if encoder in ("", "none"): raise CamelsError("needs an encoder", "--encoder", "such as espeak_mini")
+    if encoder in ("", "none"):
+        raise CamelsError("needs an encoder", "--encoder", "such as espeak_mini")
     enc, bad = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"], 0
     for f in audio:
-        try: found = enc.phones(read_audio(f, enc.window.sr))
+        try:
+            found = enc.phones(read_audio(f, enc.window.sr))
         except Exception as e:   # the other files go on
-            complain(e if isinstance(e, CamelsError) and e.where else CamelsError(e.what if isinstance(e, CamelsError) else fault(e), f, getattr(e, "hint", "")))
+            complain(
+                e
+                if isinstance(e, CamelsError) and e.where
+                else CamelsError(e.what if isinstance(e, CamelsError) else fault(e), f, getattr(e, "hint", ""))
+            )
             bad += 1
             continue
-        rows = [dict(label=l, start_s=round(float(a), 3), end_s=round(float(b), 3), score=round(float(s), 3)) for l, a, b, s in zip(found.labels, found.start_s, found.end_s, found.scores)]
+        rows = [
+            dict(label=l, start_s=round(float(a), 3), end_s=round(float(b), 3), score=round(float(s), 3))
+            for l, a, b, s in zip(found.labels, found.start_s, found.end_s, found.scores)
+        ]
         emit(dict(file=f, phones=rows), as_json, f"{f}\n  " + " ".join(r["label"] for r in rows))
-    if bad: raise typer.Exit(2)
+    if bad:
+        raise typer.Exit(2)
 
 # %% ../nbs/990_cli.ipynb #ad2bc012
 @app.command()
 def emotion(
-    text:Annotated[Optional[list[str]], typer.Argument(help="Texts; lines of standard input where none are given.", show_default=False)]=None,
+    text:Annotated[
+        Optional[list[str]],
+        typer.Argument(help="Texts; lines of standard input where none are given.", show_default=False),
+    ]=None,
     model:Annotated[str, typer.Option(help="Text model.")]="microalbert",
-    dialogue:Annotated[bool, typer.Option("--dialogue", help="The lines are turns of two people in turn: each is read with the two before it.")]=False,
-    tagged:Annotated[bool, typer.Option("--tagged", help="Print each text with a tag before each sentence, as camels animate takes it.")]=False,
+    dialogue:Annotated[
+        bool,
+        typer.Option(
+            "--dialogue", help="The lines are turns of two people in turn: each is read with the two before it."
+        ),
+    ]=False,
+    tagged:Annotated[
+        bool,
+        typer.Option("--tagged", help="Print each text with a tag before each sentence, as camels animate takes it."),
+    ]=False,
     as_json:Json=False,
 ):
     "Text to 16 emotion probabilities and VAD, a line a text."
@@ -304,11 +473,17 @@ def emotion(
     lines = iter(text) if text else (o.removeprefix("\ufeff").rstrip("\r\n") for o in sys.stdin)
     while some := list(islice(lines, 256)):
         said, k = before + some, len(before)
-        near = lambda i: list(zip(("self", "other")[-len(o):], o)) if (o := said[max(0, k + i - 2):k + i]) else []
+        def near(i):
+            return list(zip(("self", "other")[-len(o):], o)) if (o := said[max(0, k + i - 2):k + i]) else []
         turns = [near(i) for i in range(len(some))] if dialogue else None
         for e in m.predict(some, turns) if not tagged else ():
-            emit(e.row(), as_json, f"{e.emotion:14} {max(e.probs):.2f}  v {e.vad[0]:+.2f}  a {e.vad[1]:+.2f}  d {e.vad[2]:+.2f}  {e.text}")
-        for o in some if tagged else (): emit(dict(text=o, tagged=m.tagged(o)), as_json, m.tagged(o))
+            emit(
+                e.row(),
+                as_json,
+                f"{e.emotion:14} {max(e.probs):.2f}  v {e.vad[0]:+.2f}  a {e.vad[1]:+.2f}  d {e.vad[2]:+.2f}  {e.text}",
+            )
+        for o in some if tagged else ():
+            emit(dict(text=o, tagged=m.tagged(o)), as_json, m.tagged(o))
         before = said[-2:]
 
 # %% ../nbs/990_cli.ipynb #cb63449c
@@ -321,74 +496,144 @@ def data_list(as_json:Json=False):
     from camels.data.clips import get_corpus, list_corpora
     cs = [get_corpus(n) for n in list_corpora()]
     t = Table("name", "what", "licence", "size", "how to get it")
-    for c in cs: t.add_row(c.name, c.about, c.licence, c.size, c.get)
+    for c in cs:
+        t.add_row(c.name, c.about, c.licence, c.size, c.get)
     emit([dict(name=c.name, about=c.about, licence=c.licence, size=c.size, get=c.get) for c in cs], as_json, t)
 
 @data.command("check")
-def data_check(name:Annotated[str, typer.Argument(help="Corpus.")], folder:Annotated[Path, typer.Argument(help="Where it is.")], as_json:Json=False):
+def data_check(
+    name:Annotated[str, typer.Argument(help="Corpus.")],
+    folder:Annotated[Path, typer.Argument(help="Where it is.")],
+    as_json:Json=False,
+):
     "What is missing in a folder that should hold a corpus."
     from camels.data.clips import get_corpus
     missing = get_corpus(name).check(folder)
     emit(dict(corpus=name, missing=missing), as_json, "\n".join(missing) or f"{folder} is a complete {name}")
-    if missing: raise typer.Exit(2)
+    if missing:
+        raise typer.Exit(2)
 
 def _writable(corpus, folder)->list:
     "The clips of a corpus with names that a manifest can hold; what cannot be read is a line."
     from dataclasses import replace
     from camels.files import as_text, printable
     clips = [replace(c, path=as_text(c.path)) for c in corpus.clips(folder)]
-    for e in getattr(corpus, "passed", None) and corpus.passed.errors or (): complain(CamelsError(printable(e["error"]), printable(e["input"]), e["hint"]))
-    if not clips: raise CamelsError("no clips found", printable(folder), f"camels data check {corpus.name} FOLDER tells what is missing")
+    for e in getattr(corpus, "passed", None) and corpus.passed.errors or ():
+        complain(CamelsError(printable(e["error"]), printable(e["input"]), e["hint"]))
+    if not clips:
+        raise CamelsError(
+            "no clips found", printable(folder), f"camels data check {corpus.name} FOLDER tells what is missing"
+        )
     return clips
 
 @data.command("prepare")
 def data_prepare(
-    name:Annotated[str, typer.Argument(help="Corpus.")], folder:Annotated[Path, typer.Argument(help="Where it is; for studio, where to make it.")],
-    minutes:Annotated[float, typer.Option(help="studio: minutes of speech to make.")]=10., speakers:Annotated[int, typer.Option(help="studio: speakers.")]=12,
-    seed:Annotated[int, typer.Option(help="studio: seed.")]=0, as_json:Json=False,
+    name:Annotated[str, typer.Argument(help="Corpus.")],
+    folder:Annotated[Path, typer.Argument(help="Where it is; for studio, where to make it.")],
+    minutes:Annotated[float, typer.Option(help="studio: minutes of speech to make.")]=10.,
+    speakers:Annotated[int, typer.Option(help="studio: speakers.")]=12,
+    seed:Annotated[int, typer.Option(help="studio: seed.")]=0,
+    as_json:Json=False,
 ):
     "Write clips.jsonl for a corpus; for studio, make the corpus."
     from camels.data.clips import get_corpus
     from camels.media.clips import write_clips
-    if name == "studio": from camels.data.studio.film import write_studio; out = write_studio(folder, minutes, speakers, seed)
-    else: out = folder/"clips.jsonl"; write_clips(out, _writable(get_corpus(name), folder))
+    if name == "studio":
+        from camels.data.studio.film import write_studio
+        out = write_studio(folder, minutes, speakers, seed)
+    else:
+        out = folder/"clips.jsonl"
+        write_clips(out, _writable(get_corpus(name), folder))
     emit(dict(manifest=str(out)), as_json, f"wrote {out}; next: camels encode {out} --out FEATURES")
 
 # %% ../nbs/990_cli.ipynb #332f5ee3
 def _probe(part):
     "(works, what to say) for one part of the installation."
     name, module = part
-    try: importlib.import_module(module); return True, importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError: return True, "in use"
-    except ModuleNotFoundError as e: return False, str(missing_part(e))
-    except Exception as e: return False, f"{type(e).__name__}: {str(e).splitlines()[0][:80]}"
+    try:
+        importlib.import_module(module)
+        return True, importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return True, "in use"
+    except ModuleNotFoundError as e:
+        return False, str(missing_part(e))
+    except Exception as e:
+        return False, f"{type(e).__name__}: {str(e).splitlines()[0][:80]}"
 
-PARTS = [("torch", "torch"), ("pylance", "lance"), ("av", "av"), ("mediapipe", "mediapipe"), ("opencv-python-headless", "cv2"),
-         ("espeakng-loader", "espeakng_loader"), ("transformers", "transformers"), ("onnxruntime", "onnxruntime"), ("edge-tts", "edge_tts"),
-         ("panel", "panel"), ("jupyterlab", "jupyterlab"), ("ray", "ray"), ("sphinx", "sphinx"), ("nbdev", "nbdev")]
+PARTS = [
+    ("torch", "torch"),
+    ("pylance", "lance"),
+    ("av", "av"),
+    ("mediapipe", "mediapipe"),
+    ("opencv-python-headless", "cv2"),
+    ("espeakng-loader", "espeakng_loader"),
+    ("transformers", "transformers"),
+    ("onnxruntime", "onnxruntime"),
+    ("edge-tts", "edge_tts"),
+    ("panel", "panel"),
+    ("jupyterlab", "jupyterlab"),
+    ("ray", "ray"),
+    ("sphinx", "sphinx"),
+    ("nbdev", "nbdev"),
+]
 
 @app.command()
 def doctor(as_json:Json=False):
     "What is installed, which weights are present, what each missing part would need."
     rows = [dict(part=p[0], ok=ok, note=note) for p in PARTS for ok, note in [_probe(p)]]
     from camels.data.encode import load_encoders
-    for m, n in [("phoneme", "espeak_mini"), ("phoneme", "wav2vec2-lv-60-espeak-cv-ft"), ("video", "facemesh_landmarks"), ("prosody", "prosody22")]:
-        try: rows.append(dict(part=n, ok=True, note=f"fingerprint {load_encoders({k: n if k == m else 'none' for k in ('video', 'phoneme', 'prosody')})[m].fingerprint}"))
-        except ModuleNotFoundError as e: rows.append(dict(part=n, ok=False, note=str(missing_part(e))))
-        except Exception as e: rows.append(dict(part=n, ok=False, note=str(e)))
+    for m, n in [
+        ("phoneme", "espeak_mini"),
+        ("phoneme", "wav2vec2-lv-60-espeak-cv-ft"),
+        ("video", "facemesh_landmarks"),
+        ("prosody", "prosody22"),
+    ]:
+        try:
+            rows.append(
+                dict(
+                    part=n,
+                    ok=True,
+                    note=(
+                        "fingerprint "
+                        f"{load_encoders({k: n if k == m else 'none' for k in ('video', 'phoneme', 'prosody')})[m].fingerprint}"
+                    ),
+                )
+            )
+        except ModuleNotFoundError as e:
+            rows.append(dict(part=n, ok=False, note=str(missing_part(e))))
+        except Exception as e:
+            rows.append(dict(part=n, ok=False, note=str(e)))
     try:
         from camels.text.albert import get_text_model
-        m = get_text_model("microalbert"); rows.append(dict(part="microalbert", ok=bool(m.predict("hello")), note=f"version {m.config.get('version', '?')}, on {m.backend}"))
-    except ModuleNotFoundError as e: rows.append(dict(part="microalbert", ok=False, note=str(missing_part(e))))
-    except Exception as e: rows.append(dict(part="microalbert", ok=False, note=str(e)))
+        m = get_text_model("microalbert")
+        rows.append(
+            dict(
+                part="microalbert",
+                ok=bool(m.predict("hello")),
+                note=f"version {m.config.get('version', '?')}, on {m.backend}",
+            )
+        )
+    except ModuleNotFoundError as e:
+        rows.append(dict(part="microalbert", ok=False, note=str(missing_part(e))))
+    except Exception as e:
+        rows.append(dict(part="microalbert", ok=False, note=str(e)))
     try:
         from camels.express.v3 import shipped_v3
-        m = shipped_v3(); rows.append(dict(part="v3", ok=True, note=f"version {m.config.get('version', '?')}, on {m.backend}"))
-    except Exception as e: rows.append(dict(part="v3", ok=False, note=str(e)))
+        m = shipped_v3()
+        rows.append(dict(part="v3", ok=True, note=f"version {m.config.get('version', '?')}, on {m.backend}"))
+    except Exception as e:
+        rows.append(dict(part="v3", ok=False, note=str(e)))
     import torch
-    rows.append(dict(part="accelerator", ok=torch.cuda.is_available(), note=torch.cuda.get_device_name() if torch.cuda.is_available() else f"none; {n_cores()} processor cores"))
+    rows.append(
+        dict(
+            part="accelerator",
+            ok=torch.cuda.is_available(),
+            note=torch.cuda.get_device_name() if torch.cuda.is_available() else f"none; {n_cores()} processor cores",
+        )
+    )
     t = Table("part", "", "note")
-    for r in rows: t.add_row(r["part"], "[green]ok[/]" if r["ok"] else "[yellow]–[/]", escape(r["note"]))
+    for r in rows:
+        t.add_row(r["part"], "[green]ok[/]" if r["ok"] else "[yellow]–[/]", escape(r["note"]))
     emit(rows, as_json, t)
 
 # %% ../nbs/990_cli.ipynb #f8995ddf
@@ -396,25 +641,60 @@ BENCHES = tuple(benches.list())
 
 @app.command()
 def bench(
-    names:Annotated[list[str], typer.Argument(metavar="NAME... [INPUT]...", help=f"One or more of: {', '.join(BENCHES)}, all. Behind encode: media; behind latent: a feature table; the development data's GRID clips where not given.", show_default=False)],
-    out:Annotated[Optional[Path], typer.Option(help="latent: run folder to keep; faults: folder for the list of failures.", show_default=False)]=None, as_json:Json=False,
+    names:Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME... [INPUT]...",
+            help=(
+                f"One or more of: {', '.join(BENCHES)}, all. Behind encode: media; behind latent: a feature table; "
+                "the development data's GRID clips where not given."
+            ),
+            show_default=False,
+        ),
+    ],
+    out:Annotated[
+        Optional[Path],
+        typer.Option(help="latent: run folder to keep; faults: folder for the list of failures.", show_default=False),
+    ]=None,
+    as_json:Json=False,
 ):
     "Speed, memory, truth and survival, beside a named peer measured in the same run."
-    inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]; chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
-    if not chosen or inputs and not {"encode", "latent"} & set(chosen): raise CamelsError(f"unknown benchmark {str((inputs or names)[0])!r}", "bench", nearest(str((inputs or names)[0]), (*BENCHES, "all")))
-    given = dict(encode=lambda f: f(inputs or None), latent=lambda f: f(inputs[0] if inputs else None, out=out), phones=lambda f: [Row(*r) for r in f()], faults=lambda f: f(out=out))
+    inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]
+    chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
+    if not chosen or inputs and not {"encode", "latent"} & set(chosen):
+        raise CamelsError(
+            f"unknown benchmark {str((inputs or names)[0])!r}",
+            "bench",
+            nearest(str((inputs or names)[0]), (*BENCHES, "all")),
+        )
+    given = dict(
+        encode=lambda f: f(inputs or None),
+        latent=lambda f: f(inputs[0] if inputs else None, out=out),
+        phones=lambda f: [Row(*r) for r in f()],
+        faults=lambda f: f(out=out),
+    )
     from camels.bench.core import Row
     rows = []
     for n in chosen:
-        err.print(f"bench {n} …"); measure = benches[n]
+        err.print(f"bench {n} …")
+        measure = benches[n]
         rows += given[n](measure) if n in given else measure()
-    t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal"); show = lambda x: "" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.2f}" if abs(x) >= 1 or x == 0 else f"{x:.3g}"
-    for r in rows: t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, str(r.goal))
+    t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal")
+    def show(x):
+        return "" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.2f}" if abs(x) >= 1 or x == 0 else f"{x:.3g}"
+    for r in rows:
+        t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, str(r.goal))
     emit([{**vars(r), "ratio": r.ratio} for r in rows], as_json, t)
 
 # %% ../nbs/990_cli.ipynb #30bb7282
 Emotion = Annotated[str, typer.Option(help="One of the 16 emotions, or an alias such as happy.")]
-Vad = Annotated[str, typer.Option(help="Valence, arousal, dominance in [-1, 1], such as 0.8,0.5,0.3; from the intensity where not given.", show_default=False)]
+Vad = Annotated[
+    str,
+    typer.Option(
+        help="Valence, arousal, dominance in [-1, 1], such as 0.8,0.5,0.3; from the intensity where not given.",
+        show_default=False,
+    ),
+]
 Intensity = Annotated[float, typer.Option(help="How strong, in [0, 1].")]
 
 def parse_vad(
@@ -422,41 +702,85 @@ def parse_vad(
 ): # three numbers in [-1, 1], or None
     "VAD from the command line."
     from camels.face.anchors import check_vad
-    if not text: return None
-    try: v = [float(x) for x in text.split(",")]
-    except ValueError: v = []
-    if len(v) != 3: raise CamelsError(f"{text!r} is not three numbers", "--vad", "such as --vad 0.8,0.5,0.3")
+    if not text:
+        return None
+    try:
+        v = [float(x) for x in text.split(",")]
+    except ValueError:
+        v = []
+    if len(v) != 3:
+        raise CamelsError(f"{text!r} is not three numbers", "--vad", "such as --vad 0.8,0.5,0.3")
     return check_vad(v, "--vad").tolist()
 
 @app.command("compile")
 def compile_(
-    emotion:Emotion="neutral", vad:Vad="", intensity:Intensity=.6,
-    archetype:Annotated[str, typer.Option(help="residual: exact at the 47 anchors; literal: the plain 60/40 blend.")]="residual", as_json:Json=False,
+    emotion:Emotion="neutral",
+    vad:Vad="",
+    intensity:Intensity=.6,
+    archetype:Annotated[
+        str, typer.Option(help="residual: exact at the 47 anchors; literal: the plain 60/40 blend.")
+    ]="residual",
+    as_json:Json=False,
 ):
     "An emotion and its VAD to 52 named ARKit weights."
     from camels.face.arkit import GROUPS, to_named
     from camels.face.condition import condition
     from camels.face.anchors import vad_at
     from camels.face.compiler import Compiler
-    vad_at(emotion, intensity); w = to_named(Compiler(archetype)(condition(emotion, parse_vad(vad), intensity)))
+    vad_at(emotion, intensity)
+    w = to_named(Compiler(archetype)(condition(emotion, parse_vad(vad), intensity)))
     t = Table("channel", "weight", "", "group")
     for g, names in GROUPS.items():
-        for n in names: t.add_row(*((n, f"{w[n]:.3f}", f"[cyan]{'█'*round(20*w[n])}[/]", g) if w[n] > .0005 else (f"[dim]{n}[/]", "[dim]0[/]", "", f"[dim]{g}[/]")))
+        for n in names:
+            t.add_row(
+                *(
+                    (n, f"{w[n]:.3f}", f"[cyan]{'█'*round(20*w[n])}[/]", g)
+                    if w[n] > .0005
+                    else (f"[dim]{n}[/]", "[dim]0[/]", "", f"[dim]{g}[/]")
+                )
+            )
     emit({n: round(float(x), 6) for n, x in w.items()}, as_json, t)
 
 # %% ../nbs/990_cli.ipynb #50de5d77
 @app.command()
 def animate(
-    text:Annotated[Optional[str], typer.Argument(help='Tagged text, such as "[joy:80] We won! [sadness:40] But Tom is gone."', show_default=False)]=None,
-    audio:Annotated[Optional[Path], typer.Option(help="A recording to say instead of a text.", show_default=False)]=None,
-    out:Annotated[Path, typer.Option(help="What to write: .mp4, .glb, .csv (Live Link Face) or .json.")]=Path("animation.mp4"),
-    emotion:Emotion="neutral", vad:Vad="", intensity:Intensity=.6,
-    voice:Annotated[str, typer.Option(help="Voice: espeak, or edge where online.")]="espeak", variant:Annotated[str, typer.Option(help="Of that voice, such as en-gb+f2.", show_default=False)]="",
-    person:Annotated[int, typer.Option(min=0, help="Seed of another person's face, for mp4 and glb; 0: the mean face.")]=0,
-    by:Annotated[str, typer.Option(help="Who makes the face: v3, the network; rules; mixed: v3 with lips that meet where the phones say so. v3 where it is installed.", show_default=False)]="",
-    model:Annotated[Optional[Path], typer.Option(help="Folder of another V3 than the shipped one.", show_default=False)]=None,
-    fps:Annotated[float, typer.Option(help="Frames a second.")]=30., size:Annotated[int, typer.Option(help="Pixels of an mp4, both ways.")]=512,
-    idle:Annotated[bool, typer.Option("--idle/--still", help="Blinks, glances and head motion.")]=True, as_json:Json=False,
+    text:Annotated[
+        Optional[str],
+        typer.Argument(
+            help='Tagged text, such as "[joy:80] We won! [sadness:40] But Tom is gone."', show_default=False
+        ),
+    ]=None,
+    audio:Annotated[
+        Optional[Path], typer.Option(help="A recording to say instead of a text.", show_default=False)
+    ]=None,
+    out:Annotated[Path, typer.Option(help="What to write: .mp4, .glb, .csv (Live Link Face) or .json.")]=Path(
+        "animation.mp4"
+    ),
+    emotion:Emotion="neutral",
+    vad:Vad="",
+    intensity:Intensity=.6,
+    voice:Annotated[str, typer.Option(help="Voice: espeak, or edge where online.")]="espeak",
+    variant:Annotated[str, typer.Option(help="Of that voice, such as en-gb+f2.", show_default=False)]="",
+    person:Annotated[
+        int, typer.Option(min=0, help="Seed of another person's face, for mp4 and glb; 0: the mean face.")
+    ]=0,
+    by:Annotated[
+        str,
+        typer.Option(
+            help=(
+                "Who makes the face: v3, the network; rules; mixed: v3 with lips that meet where the phones say so. "
+                "v3 where it is installed."
+            ),
+            show_default=False,
+        ),
+    ]="",
+    model:Annotated[
+        Optional[Path], typer.Option(help="Folder of another V3 than the shipped one.", show_default=False)
+    ]=None,
+    fps:Annotated[float, typer.Option(help="Frames a second.")]=30.,
+    size:Annotated[int, typer.Option(help="Pixels of an mp4, both ways.")]=512,
+    idle:Annotated[bool, typer.Option("--idle/--still", help="Blinks, glances and head motion.")]=True,
+    as_json:Json=False,
 ):
     "Text, or a recording, to a face that says it."
     from camels.express.perform import animate_audio, animate_text, choose_by
@@ -465,20 +789,50 @@ def animate(
     from camels.face.shapes import random_identity
     from camels.face.timeline import parse_tags
     from camels.express.v3 import V3, has_v3
-    if (text is None) == (audio is None): raise CamelsError("needs a text, or --audio", "animate", 'camels animate "[joy:80] We won!" --out won.mp4')
-    if audio is not None and (voice != "espeak" or variant): raise CamelsError("a recording has its own voice", "--voice", "leave --voice and --variant out")
+    if (text is None) == (audio is None):
+        raise CamelsError("needs a text, or --audio", "animate", 'camels animate "[joy:80] We won!" --out won.mp4')
+    if audio is not None and (voice != "espeak" or variant):
+        raise CamelsError("a recording has its own voice", "--voice", "leave --voice and --variant out")
     start = vad_at(emotion, intensity) if not vad else parse_vad(vad)
-    if text is not None and (vad or (emotion, intensity) != ("neutral", .6)): parse_tags(text); text = "[{}:v={:.4f},a={:.4f},d={:.4f}] ".format(emotion_of(emotion), *start) + text   # until the first tag
-    check_target(out, size); v3 = V3(model) if model else None; kw = dict(fps=fps, idle=0 if idle else None, by=choose_by(by, v3), model=v3)
-    if not (by or model or has_v3()): err.print("no trained V3 in this installation: the rules make the face", markup=False)
-    p = animate_text(text, voice, variant or None, **kw) if audio is None else animate_audio(audio, emotion, parse_vad(vad), intensity, **kw)
+    if text is not None and (vad or (emotion, intensity) != ("neutral", .6)):
+        parse_tags(text)
+        text = "[{}:v={:.4f},a={:.4f},d={:.4f}] ".format(emotion_of(emotion), *start) + text   # until the first tag
+    check_target(out, size)
+    v3 = V3(model) if model else None
+    kw = dict(fps=fps, idle=0 if idle else None, by=choose_by(by, v3), model=v3)
+    if not (by or model or has_v3()):
+        err.print("no trained V3 in this installation: the rules make the face", markup=False)
+    p = (
+        animate_text(text, voice, variant or None, **kw)
+        if audio is None
+        else animate_audio(audio, emotion, parse_vad(vad), intensity, **kw)
+    )
     with progress() as bar:
         t = bar.add_task("draw", total=len(p.weights), visible=out.suffix.lower() == ".mp4")
-        save_animation(out, p, random_identity(person) if person else None, size=size, on_frame=lambda i, n: bar.update(t, completed=i))
-    for said in p.unsaid: complain(CamelsError(f"voice {voice} has no sounds for it: shown without time", repr(said[:40])))
+        save_animation(
+            out,
+            p,
+            random_identity(person) if person else None,
+            size=size,
+            on_frame=lambda i, n: bar.update(t, completed=i),
+        )
+    for said in p.unsaid:
+        complain(CamelsError(f"voice {voice} has no sounds for it: shown without time", repr(said[:40])))
     tags = [dict(emotion=s.emotion, start_s=round(s.start_s, 2), text=s.text) for s in p.segments]
-    emit(dict(file=str(out), frames=len(p.weights), fps=p.fps, seconds=round(p.duration_s, 3), by=p.by, phones=len(p.phones), segments=tags), as_json,
-         f"{out}: {p.duration_s:.1f} s, {len(p.weights)} frames by {p.by}, {f'{len(p.phones)} phones, '*bool(p.phones)}{len(tags)} segment{'s'*(len(tags) > 1)}")
+    emit(
+        dict(
+            file=str(out),
+            frames=len(p.weights),
+            fps=p.fps,
+            seconds=round(p.duration_s, 3),
+            by=p.by,
+            phones=len(p.phones),
+            segments=tags,
+        ),
+        as_json,
+        f"{out}: {p.duration_s:.1f} s, {len(p.weights)} frames by {p.by}, "
+        f"{f'{len(p.phones)} phones, '*bool(p.phones)}{len(tags)} segment{'s'*(len(tags) > 1)}",
+    )
 
 # %% ../nbs/990_cli.ipynb #70348f6d
 @app.command("targets")
@@ -486,29 +840,65 @@ def targets_(
     out:Annotated[Path, typer.Option(help="Folder to make, or to go on with.", show_default=False)],
     turns:Annotated[int, typer.Option(min=1, max=1_000_000, help="Turns of talk to invent.")]=7500,
     voices:Annotated[int, typer.Option(min=1, max=1000, help="Voices that say each turn.")]=2,
-    source:Annotated[Optional[Path], typer.Option("--from", help="JSON lines with turns of your own, in place of invented ones.", show_default=False)]=None,
-    video:Annotated[Optional[Path], typer.Option(help="In place of invented talk: clips of talking faces, a folder or a manifest.", show_default=False)]=None,
-    speech:Annotated[Optional[Path], typer.Option(help="In place of invented talk: the folder that holds speechocean762.", show_default=False)]=None,
+    source:Annotated[
+        Optional[Path],
+        typer.Option(
+            "--from", help="JSON lines with turns of your own, in place of invented ones.", show_default=False
+        ),
+    ]=None,
+    video:Annotated[
+        Optional[Path],
+        typer.Option(
+            help="In place of invented talk: clips of talking faces, a folder or a manifest.", show_default=False
+        ),
+    ]=None,
+    speech:Annotated[
+        Optional[Path],
+        typer.Option(help="In place of invented talk: the folder that holds speechocean762.", show_default=False),
+    ]=None,
     seed:Annotated[int, typer.Option(help="Of the talk and the voices.")]=0,
-    jobs:Annotated[int, typer.Option(min=0, help="Worker processes; 0: one a core.")]=0, as_json:Json=False,
+    jobs:Annotated[int, typer.Option(min=0, help="Worker processes; 0: one a core.")]=0,
+    as_json:Json=False,
 ):
     "What V3 learns from: turns spoken and performed by the rules, or talkers on video, or real speech; run again to go on."
-    for key, value in dict(jobs=jobs, seed=seed).items(): in_range(f"--{key}", value)
-    if sum(o is not None for o in (source, video, speech)) > 1: raise CamelsError("one of --from, --video, --speech", "targets")
+    for key, value in dict(jobs=jobs, seed=seed).items():
+        in_range(f"--{key}", value)
+    if sum(o is not None for o in (source, video, speech)) > 1:
+        raise CamelsError("one of --from, --video, --speech", "targets")
     from camels.recipes.v3.scenarios import read_turns, scenario_turns
     from camels.recipes.v3.targets import Targets, write_targets
     said, bad = read_turns(source) if source else ([] if video or speech else scenario_turns(turns, seed), [])
-    for e in bad: complain(e)
+    for e in bad:
+        complain(e)
     with progress() as bar:
-        t = bar.add_task("targets", total=None); told = lambda done, total: bar.update(t, completed=done, total=total)
-        if video or speech: from camels.recipes.v3.recorded import ocean_recordings, write_recorded, write_voices
-        if video: write_recorded(video, out, seed=seed, on_clip=told)
-        elif speech: write_voices(ocean_recordings(speech, seed=seed), out, seed=seed, on_shard=told)
-        else: write_targets(said, out, voices, seed, jobs=jobs, on_shard=told)
-    made = Targets(out); frames = sum(r["frames"] for r in made.rows)
-    emit(dict(folder=str(out), triples=len(made), hours=round(frames/108_000, 2), errors=len(made.errors), bad_lines=len(bad)), as_json,
-         f"{len(made)} triples, {frames/108_000:.1f} h, in {out}" + f"; {len(made.errors)} turns could not be made"*bool(made.errors) + f"\nnext: camels train v3 --targets {out} --out RUN")
-    if bad: raise typer.Exit(2)
+        t = bar.add_task("targets", total=None)
+        def told(done, total):
+            return bar.update(t, completed=done, total=total)
+        if video or speech:
+            from camels.recipes.v3.recorded import ocean_recordings, write_recorded, write_voices
+        if video:
+            write_recorded(video, out, seed=seed, on_clip=told)
+        elif speech:
+            write_voices(ocean_recordings(speech, seed=seed), out, seed=seed, on_shard=told)
+        else:
+            write_targets(said, out, voices, seed, jobs=jobs, on_shard=told)
+    made = Targets(out)
+    frames = sum(r["frames"] for r in made.rows)
+    emit(
+        dict(
+            folder=str(out),
+            triples=len(made),
+            hours=round(frames/108_000, 2),
+            errors=len(made.errors),
+            bad_lines=len(bad),
+        ),
+        as_json,
+        f"{len(made)} triples, {frames/108_000:.1f} h, in {out}"
+        + f"; {len(made.errors)} turns could not be made"*bool(made.errors)
+        + f"\nnext: camels train v3 --targets {out} --out RUN",
+    )
+    if bad:
+        raise typer.Exit(2)
 
 @app.command("train-v3", hidden=True, context_settings=dict(allow_interspersed_args=True))
 def train_v3_(
@@ -518,33 +908,75 @@ def train_v3_(
     resume:Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]=False, as_json:Json=False,
 ):
     "The old spelling of `camels train v3`."
-    err.print("train-v3 is now: camels train v3 --targets FOLDER --out RUN, or camels train --resume RUN", markup=False, soft_wrap=True)
-    train(["v3", *(changes or [])], targets=targets, out=None if resume else out, resume=out if resume else None, as_json=as_json)
+    err.print(
+        "train-v3 is now: camels train v3 --targets FOLDER --out RUN, or camels train --resume RUN",
+        markup=False,
+        soft_wrap=True,
+    )
+    train(
+        ["v3", *(changes or [])],
+        targets=targets,
+        out=None if resume else out,
+        resume=out if resume else None,
+        as_json=as_json,
+    )
 
 # %% ../nbs/990_cli.ipynb #367af395
 @app.command(context_settings=dict(allow_interspersed_args=True))
 def demo(
-    changes:Annotated[Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the training configuration.", show_default=False)]=None,
-    out:Annotated[Path, typer.Option(help="Run folder; a finished one is only reported and opened.")]=Path("runs/demo"),
-    serve:Annotated[Optional[bool], typer.Option("--serve/--no-serve", help="Open the explorer at the end; on a terminal by default.", show_default=False)]=None,
-    minutes:Annotated[float, typer.Option(help="Minutes of synthetic speech.")]=10., speakers:Annotated[int, typer.Option(help="Synthetic speakers.")]=12,
-    seed:Annotated[int, typer.Option(help="Seed of the corpus.")]=0, jobs:Annotated[int, typer.Option(help="Worker processes; 0: one a core.")]=0, as_json:Json=False,
+    changes:Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the training configuration.", show_default=False),
+    ]=None,
+    out:Annotated[Path, typer.Option(help="Run folder; a finished one is only reported and opened.")]=Path(
+        "runs/demo"
+    ),
+    serve:Annotated[
+        Optional[bool],
+        typer.Option(
+            "--serve/--no-serve", help="Open the explorer at the end; on a terminal by default.", show_default=False
+        ),
+    ]=None,
+    minutes:Annotated[float, typer.Option(help="Minutes of synthetic speech.")]=10.,
+    speakers:Annotated[int, typer.Option(help="Synthetic speakers.")]=12,
+    seed:Annotated[int, typer.Option(help="Seed of the corpus.")]=0,
+    jobs:Annotated[int, typer.Option(help="Worker processes; 0: one a core.")]=0,
+    as_json:Json=False,
 ):
     "The main job: synthetic corpus, encoding, training A, B, C, report, explorer."
     from camels.recipes.demo import demo as run
     from camels.latent.evaluate import stage_table
     from camels.latent.evaluate import read_report
     names = ["corpus", "encode", "train", "evaluate", "report"]
-    def tell(step, about, seconds): err.print(f"[bold]{names.index(step)+1}/5 {step}[/] · {about}" if seconds is None else f"    done in {seconds:.1f} s")
+    def tell(step, about, seconds):
+        err.print(
+            f"[bold]{names.index(step)+1}/5 {step}[/] · {about}"
+            if seconds is None
+            else f"    done in {seconds:.1f} s"
+        )
     with progress() as bar:
         t = bar.add_task("encode", total=None, visible=False)
         def on_clip(done, total, windows, e):
             bar.update(t, completed=done, total=total, visible=done < total, description=f"encode · {windows} windows")
-            if e: complain(CamelsError(e["error"], e["input"], e["hint"]))
-        folder = run(out, minutes, speakers, seed, jobs or None, parse_overrides(changes or []), tell=tell, on_clip=on_clip, progress=err.is_terminal)
+            if e:
+                complain(CamelsError(e["error"], e["input"], e["hint"]))
+        folder = run(
+            out,
+            minutes,
+            speakers,
+            seed,
+            jobs or None,
+            parse_overrides(changes or []),
+            tell=tell,
+            on_clip=on_clip,
+            progress=err.is_terminal,
+        )
     rep = read_report(folder.path)
     emit(rep, as_json, stage_table(rep))
-    err.print(f"\nsynthetic corpus, unseen speakers; {rep['seconds']['total']:.0f} s in all, largest process {rep['peak_rss_mb']} MB\nreport:   {folder.path/'report.html'}\nexplorer: camels serve {folder.path}")
+    err.print(
+        f"\nsynthetic corpus, unseen speakers; {rep['seconds']['total']:.0f} s in all, largest process "
+        f"{rep['peak_rss_mb']} MB\nreport:   {folder.path/'report.html'}\nexplorer: camels serve {folder.path}"
+    )
     if serve if serve is not None else err.is_terminal and sys.stdout.isatty():
         from camels.apps.home import serve_apps
         serve_apps(folder.path, "explorer")
@@ -552,19 +984,57 @@ def demo(
 # %% ../nbs/990_cli.ipynb #455bcf17
 @app.command()
 def serve(
-    what:Annotated[str, typer.Argument(help="An app: expression, avatar, crossfade, emotion, v3, editor, explorer, training; or a run folder, or a table of vectors, for the explorer. The home page with all of them where not given.", show_default=False)]="",
-    run:Annotated[Optional[Path], typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False)]=None,
+    what:Annotated[
+        str,
+        typer.Argument(
+            help=(
+                "An app: expression, avatar, crossfade, emotion, v3, editor, explorer, training; or a run folder, or "
+                "a table of vectors, for the explorer. The home page with all of them where not given."
+            ),
+            show_default=False,
+        ),
+    ]="",
+    run:Annotated[
+        Optional[Path],
+        typer.Option(help="Run folder for the explorer; runs/demo where that exists.", show_default=False),
+    ]=None,
     port:Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")]=0,
     show:Annotated[bool, typer.Option("--show/--no-show", help="Open the browser.")]=True,
-    allow_host:Annotated[Optional[list[str]], typer.Option(help="A name by which the server may be called beside localhost: NAME or NAME:PORT; may be given several times.", show_default=False)]=None,
-    token:Annotated[bool, typer.Option("--token/--no-token", help="Ask each visitor for the token in the printed address. Without it, everybody with an account on this machine can use the apps.")]=True,
+    allow_host:Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help=(
+                "A name by which the server may be called beside localhost: NAME or NAME:PORT; may be given several "
+                "times."
+            ),
+            show_default=False,
+        ),
+    ]=None,
+    token:Annotated[
+        bool,
+        typer.Option(
+            "--token/--no-token",
+            help=(
+                "Ask each visitor for the token in the printed address. Without it, everybody with an account on this "
+                "machine can use the apps."
+            ),
+        ),
+    ]=True,
     as_json:Json=False,
 ):
     "Serve the apps on this machine; the printed address holds a token that lets you in."
     from camels.apps.home import PAGES, serve_apps
-    if what and what not in [p.name for p in PAGES] and (os.sep in what or Path(what).exists()): run, what = Path(what), "explorer"
-    serve_apps(run or (demo if (demo := Path("runs/demo")).exists() else None), what, port, show,
-               tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None, allow_host=allow_host or (), token=token)
+    if what and what not in [p.name for p in PAGES] and (os.sep in what or Path(what).exists()):
+        run, what = Path(what), "explorer"
+    serve_apps(
+        run or (demo if (demo := Path("runs/demo")).exists() else None),
+        what,
+        port,
+        show,
+        tell=(lambda url: print(json.dumps(dict(url=url)), flush=True)) if as_json else None,
+        allow_host=allow_host or (),
+        token=token,
+    )
 
 @app.command()
 def lab(
@@ -574,16 +1044,41 @@ def lab(
     as_json:Json=False,
 ):
     "JupyterLab on the notebooks, at the page of the tutorials, with this environment registered as a kernel."
-    if not notebooks.is_dir(): raise CamelsError("no such folder", notebooks, "run it from the checkout, or name a folder")
+    if not notebooks.is_dir():
+        raise CamelsError("no such folder", notebooks, "run it from the checkout, or name a folder")
     import ipykernel, jupyterlab  # noqa: E401, F401
     from camels.apps.home import free_port
-    subprocess.run([sys.executable, "-m", "ipykernel", "install", "--sys-prefix", "--name", "camels", "--display-name", "CAMELS"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "ipykernel", "install", "--sys-prefix", "--name", "camels", "--display-name", "CAMELS"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     start = next((p for p in ("tutorials/start.ipynb", "start.ipynb") if (notebooks/p).exists()), "")
-    said = [f"--ServerApp.port={port or free_port()}", *["--allow-root"]*(hasattr(os, "geteuid") and os.geteuid() == 0), *["--no-browser"]*(not browser), *[f"--LabApp.default_url=/lab/tree/{start}"]*bool(start)]
-    alone = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly"]   # it asks nobody outside, and asks you nothing
-    write_json(cache_dir()/"jupyter"/"labconfig"/"default_setting_overrides.json", {"@jupyterlab/apputils-extension:notification": dict(fetchNews="false", checkForUpdates=False)})
-    env = os.environ | dict(JUPYTER_CONFIG_PATH=os.pathsep.join(filter(None, [str(cache_dir()/"jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")])))
-    sys.stdout.flush(); os.execve(sys.executable, [sys.executable, "-m", "jupyter", "lab", str(notebooks), *said, *alone], env)   # in place of this process: who ends it ends the server and its kernels
+    said = [
+        f"--ServerApp.port={port or free_port()}",
+        *["--allow-root"]*(hasattr(os, "geteuid") and os.geteuid() == 0),
+        *["--no-browser"]*(not browser),
+        *[f"--LabApp.default_url=/lab/tree/{start}"]*bool(start),
+    ]
+    # it asks nobody outside, and asks you nothing
+    alone = [
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+    ]
+    write_json(
+        cache_dir()/"jupyter"/"labconfig"/"default_setting_overrides.json",
+        {"@jupyterlab/apputils-extension:notification": dict(fetchNews="false", checkForUpdates=False)},
+    )
+    env = os.environ | dict(
+        JUPYTER_CONFIG_PATH=os.pathsep.join(
+            filter(None, [str(cache_dir()/"jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")])
+        )
+    )
+    sys.stdout.flush()
+    # in place of this process: who ends it ends the server and its kernels
+    os.execve(sys.executable, [sys.executable, "-m", "jupyter", "lab", str(notebooks), *said, *alone], env)
 
 # %% ../nbs/990_cli.ipynb #62202008
-if __name__ == "__main__" and "__file__" in globals(): main()
+if __name__ == "__main__" and "__file__" in globals():
+    main()

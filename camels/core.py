@@ -41,8 +41,10 @@ class CamelsError(Exception):
     ):
         self.what, self.where, self.hint = what, where, hint
         super().__init__(what, where, hint)
-    def __str__(self): return f"{self.where}: " * (self.where is not None) + self.what + f"; {self.hint}" * bool(self.hint)
-    def __reduce__(self): return type(self), (self.what, self.where, self.hint)
+    def __str__(self):
+        return f"{self.where}: " * (self.where is not None) + self.what + f"; {self.hint}" * bool(self.hint)
+    def __reduce__(self):
+        return type(self), (self.what, self.where, self.hint)
 
 # %% ../nbs/000_core.ipynb #1dbb8e1b
 def nearest(
@@ -64,9 +66,11 @@ class WindowConfig:
     fps: int = 30          # video frame rate in Hz
     max_phones: int = 50   # phones kept per window, at most
     @property
-    def n_frames(self)->int: return round(self.window_s*self.fps)
+    def n_frames(self)->int:
+        return round(self.window_s*self.fps)
     @property
-    def n_samples(self)->int: return round(self.window_s*self.sr)
+    def n_samples(self)->int:
+        return round(self.window_s*self.sr)
 
 # %% ../nbs/000_core.ipynb #f4b8d3dc
 class Range(NamedTuple):
@@ -74,30 +78,108 @@ class Range(NamedTuple):
     low: float         # least
     high: float        # most
     below: bool=False  # `high` itself is too much
-    def __str__(self): return f"from {_plain(self.low)} to {_plain(self.high)}" + " (not included)"*self.below
-    def __contains__(self, x): return self.low <= x < self.high if self.below else self.low <= x <= self.high
+    def __str__(self):
+        return f"from {_plain(self.low)} to {_plain(self.high)}" + " (not included)"*self.below
+    def __contains__(self, x):
+        return self.low <= x < self.high if self.below else self.low <= x <= self.high
 
-def _plain(x)->str: return f"{x:,}" if isinstance(x, int) else f"{x:g}"
+def _plain(x)->str:
+    return f"{x:,}" if isinstance(x, int) else f"{x:g}"
 
-SHARE, PART, WIDTH, COUNT, WEIGHT = Range(0, 1), Range(0, 1, True), Range(1, 8192), Range(0, 1_000_000), Range(0, 1_000_000)
+SHARE, PART, WIDTH, COUNT, WEIGHT = (
+    Range(0, 1),
+    Range(0, 1, True),
+    Range(1, 8192),
+    Range(0, 1_000_000),
+    Range(0, 1_000_000),
+)
 ANY = Range(-(2**63 - 1), 2**63 - 1)
 RANGES = {
-    "seed": Range(0, 2**63 - 1), "threads": Range(0, max(256, 4*(os.cpu_count() or 1))), "jobs": Range(0, max(256, 4*(os.cpu_count() or 1))),
-    "batch": Range(1, 1_000_000), "teacher_batch": Range(1, 1_000_000), "pool": Range(2, 1_000_000), "keep": Range(1, 10_000),
-    "queue": Range(1, 1_000_000), "updates": Range(1, 1_000_000), "steps": COUNT, "save_every": Range(1, 1_000_000),
-    "epochs": COUNT, "epochs_*": COUNT, "*_epochs": COUNT, "polish": COUNT, "own_updates": COUNT, "patience": COUNT, "live_every": COUNT,
-    "lr": Range(0, 100), "*_lr": Range(0, 100), "weight_decay": Range(0, 100), "w_*": WEIGHT, "kl_*": WEIGHT, "clip": WEIGHT,
-    "dropout": PART, "drop": PART, "momentum": PART, "ema": PART, "warmup": PART, "final_lr": SHARE, "prosody_pull": SHARE,
-    "share": SHARE, "voice_share": SHARE, "noise": Range(0, 1000), "noise_*": Range(0, 1000), "gain": Range(0, 1000),
-    "step_s": Range(0, 86_400), "checkpoint_s": Range(0, 1_000_000_000), "window_s": Range(.01, 3600), "hop_s": Range(.001, 3600),
-    "sr": Range(1, 1_000_000), "fps": Range(1, 1000), "max_phones": Range(1, 10_000),
-    "d_in": COUNT, "d_latent": Range(1, 16_384), "hidden": WIDTH, "hidden_*": WIDTH, "flow_hidden": WIDTH, "flow_blocks": Range(0, 64),
-    "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024), "ahead": Range(0, 100),
-    "hours": Range(.001, 10_000), "item_s": Range(.4, 600), "held_out": Range(1, 100_000), "dev": Range(1, 100_000),
-    "quiet": SHARE, "real": SHARE, "calm": SHARE, "prior": SHARE, "paths": SHARE, "smooth": PART, "part": SHARE, "trust": SHARE,
-    "ngrams": SHARE, "context": SHARE, "emoji": SHARE, "teacher_decay": SHARE, "teachers": Range(1, 100), "teacher_bank": Range(1, 1000),
-    "teacher_len": Range(2, 512), "extra": COUNT, "alone": Range(0, 10_000), "last": Range(0, 1000), "rating": Range(0, 1000),
-    "balance": Range(0, 10), "*_w_*": WEIGHT, "d": WIDTH, "deep": WIDTH, "layers": Range(1, 64),
+    "seed": Range(0, 2**63 - 1),
+    "threads": Range(0, max(256, 4*(os.cpu_count() or 1))),
+    "jobs": Range(0, max(256, 4*(os.cpu_count() or 1))),
+    "batch": Range(1, 1_000_000),
+    "teacher_batch": Range(1, 1_000_000),
+    "pool": Range(2, 1_000_000),
+    "keep": Range(1, 10_000),
+    "queue": Range(1, 1_000_000),
+    "updates": Range(1, 1_000_000),
+    "steps": COUNT,
+    "save_every": Range(1, 1_000_000),
+    "epochs": COUNT,
+    "epochs_*": COUNT,
+    "*_epochs": COUNT,
+    "polish": COUNT,
+    "own_updates": COUNT,
+    "patience": COUNT,
+    "live_every": COUNT,
+    "lr": Range(0, 100),
+    "*_lr": Range(0, 100),
+    "weight_decay": Range(0, 100),
+    "w_*": WEIGHT,
+    "kl_*": WEIGHT,
+    "clip": WEIGHT,
+    "dropout": PART,
+    "drop": PART,
+    "momentum": PART,
+    "ema": PART,
+    "warmup": PART,
+    "final_lr": SHARE,
+    "prosody_pull": SHARE,
+    "share": SHARE,
+    "voice_share": SHARE,
+    "noise": Range(0, 1000),
+    "noise_*": Range(0, 1000),
+    "gain": Range(0, 1000),
+    "step_s": Range(0, 86_400),
+    "checkpoint_s": Range(0, 1_000_000_000),
+    "window_s": Range(.01, 3600),
+    "hop_s": Range(.001, 3600),
+    "sr": Range(1, 1_000_000),
+    "fps": Range(1, 1000),
+    "max_phones": Range(1, 10_000),
+    "d_in": COUNT,
+    "d_latent": Range(1, 16_384),
+    "hidden": WIDTH,
+    "hidden_*": WIDTH,
+    "flow_hidden": WIDTH,
+    "flow_blocks": Range(0, 64),
+    "n_labels": Range(0, 65_536),
+    "n_queries": Range(1, 4096),
+    "width": WIDTH,
+    "embed": WIDTH,
+    "own": Range(0, 8192),
+    "trunk": Range(1, 1024),
+    "mood": Range(1, 1024),
+    "ahead": Range(0, 100),
+    "hours": Range(.001, 10_000),
+    "item_s": Range(.4, 600),
+    "held_out": Range(1, 100_000),
+    "dev": Range(1, 100_000),
+    "quiet": SHARE,
+    "real": SHARE,
+    "calm": SHARE,
+    "prior": SHARE,
+    "paths": SHARE,
+    "smooth": PART,
+    "part": SHARE,
+    "trust": SHARE,
+    "ngrams": SHARE,
+    "context": SHARE,
+    "emoji": SHARE,
+    "teacher_decay": SHARE,
+    "teachers": Range(1, 100),
+    "teacher_bank": Range(1, 1000),
+    "teacher_len": Range(2, 512),
+    "extra": COUNT,
+    "alone": Range(0, 10_000),
+    "last": Range(0, 1000),
+    "rating": Range(0, 1000),
+    "balance": Range(0, 10),
+    "*_w_*": WEIGHT,
+    "d": WIDTH,
+    "deep": WIDTH,
+    "layers": Range(1, 64),
 }
 
 # %% ../nbs/000_core.ipynb #d39c3b47
@@ -106,12 +188,19 @@ def in_range(
     value,   # what it shall be; numbers are looked at, also those of a list
 ): # `value`
     "Raise where a number is not one that its setting may be; the line names the range."
-    if isinstance(value, (list, tuple)): return type(value)(in_range(key, v) for v in value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)): return value
+    if isinstance(value, (list, tuple)):
+        return type(value)(in_range(key, v) for v in value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
     name = key.rpartition(".")[2].lstrip("-").replace("-", "_")
     allowed = RANGES.get(name) or next((r for k, r in RANGES.items() if "*" in k and fnmatch(name, k)), ANY)
-    if value in allowed: return value
-    shown = repr(value) if isinstance(value, float) or abs(value) < 10**30 else f"a number of {value.bit_length()*3//10} digits"
+    if value in allowed:
+        return value
+    shown = (
+        repr(value)
+        if isinstance(value, float) or abs(value) < 10**30
+        else f"a number of {value.bit_length()*3//10} digits"
+    )
     raise CamelsError(f"{shown} is out of range", key, str(allowed))
 
 # %% ../nbs/000_core.ipynb #9b3d365b
@@ -119,12 +208,17 @@ def _cast(value, old, key):
     "Text or JSON `value` as the type of `old`."
     if isinstance(value, str) and not isinstance(old, str):
         low = value.lower()
-        try: value = None if low == "none" else json.loads(low if low in ("true", "false") else value)
-        except (ValueError, RecursionError): raise CamelsError(f"{value[:60]!r} is not a {type(old).__name__}", key) from None
-    if isinstance(old, bool) != isinstance(value, bool) and old is not None: raise CamelsError(f"{value!r} is not a {type(old).__name__}", key)
+        try:
+            value = None if low == "none" else json.loads(low if low in ("true", "false") else value)
+        except (ValueError, RecursionError):
+            raise CamelsError(f"{value[:60]!r} is not a {type(old).__name__}", key) from None
+    if isinstance(old, bool) != isinstance(value, bool) and old is not None:
+        raise CamelsError(f"{value!r} is not a {type(old).__name__}", key)
     in_range(key, value)
-    if isinstance(old, float) and isinstance(value, int): return float(value)
-    if isinstance(old, tuple) and isinstance(value, list): return tuple(value)
+    if isinstance(old, float) and isinstance(value, int):
+        return float(value)
+    if isinstance(old, tuple) and isinstance(value, list):
+        return tuple(value)
     if old is not None and value is not None and not isinstance(value, type(old)):
         raise CamelsError(f"{str(value)[:60]!r} is a {type(value).__name__}, not a {type(old).__name__}", key)
     return value
@@ -139,10 +233,16 @@ def configure(
     out = {}
     for key, value in (changes or {}).items():
         head, _, rest = key.partition(".")
-        if head not in (names := [f.name for f in fields(cfg)]): raise CamelsError(f"unknown key {where+key!r}", "configuration", nearest(head, names))
+        if head not in (names := [f.name for f in fields(cfg)]):
+            raise CamelsError(f"unknown key {where+key!r}", "configuration", nearest(head, names))
         old = out.get(head, getattr(cfg, head))
-        if rest: value = {rest: value}
-        out[head] = configure(old, value, f"{where}{head}.") if is_dataclass(old) and isinstance(value, dict) else _cast(value, old, where+key)
+        if rest:
+            value = {rest: value}
+        out[head] = (
+            configure(old, value, f"{where}{head}.")
+            if is_dataclass(old) and isinstance(value, dict)
+            else _cast(value, old, where+key)
+        )
     return replace(cfg, **out)
 
 # %% ../nbs/000_core.ipynb #e172eab7
@@ -153,7 +253,8 @@ def parse_overrides(
     out = {}
     for a in args:
         key, eq, value = a.partition("=")
-        if not eq or not key: raise CamelsError(f"{a!r} is not of the form key=value", "command line", "write for example: lr=1e-4")
+        if not eq or not key:
+            raise CamelsError(f"{a!r} is not of the form key=value", "command line", "write for example: lr=1e-4")
         out[key.strip()] = value.strip()
     return out
 
@@ -162,8 +263,10 @@ def set_seed(
     seed:int=42, # any whole number
 )->int: # the same seed
     "Seed `random`, NumPy's global generator and torch, where torch is loaded."
-    random.seed(seed); np.random.seed(seed % 2**32)
-    if torch := sys.modules.get("torch"): torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)
     return seed
 
 # %% ../nbs/000_core.ipynb #7a0f208c
@@ -183,9 +286,11 @@ class Registry:
     def list(self, pattern:str="*")->list[str]:
         "Names that match `pattern`, sorted; nothing is imported."
         return sorted(n for n in {*self.items, *self.places} if fnmatch(n, pattern))
-    def __contains__(self, name): return name in self.items or name in self.places
+    def __contains__(self, name):
+        return name in self.items or name in self.places
     def __getitem__(self, name:str):
-        if name not in self: raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
+        if name not in self:
+            raise CamelsError(f"unknown {self.kind} {name!r}", None, nearest(name, self.list()))
         if name not in self.items:
             module, _, path = self.places[name].partition(":")
             found = reduce(getattr, path.split("."), importlib.import_module(module))
@@ -200,21 +305,35 @@ def fingerprint(
     h = hashlib.sha256()
     def add(o):
         if isinstance(o, Path):
-            with o.open("rb") as f: h.update(b"file" + hashlib.file_digest(f, "sha256").digest())
-        elif isinstance(o, bytes): h.update(b"b"); h.update(o)
-        elif isinstance(o, dict): h.update(b"{"); [(add(str(k)), add(o[k])) for k in sorted(o, key=str)]
-        elif isinstance(o, (list, tuple)): h.update(b"["); [add(x) for x in o]; h.update(b"]")
-        elif is_dataclass(o) and not isinstance(o, type): add(asdict(o))
-        elif hasattr(o, "detach"): add(o.detach().cpu().contiguous().numpy())
-        elif isinstance(o, np.ndarray): h.update(f"{o.dtype}{o.shape}".encode()); h.update(np.ascontiguousarray(o).tobytes())
-        else: h.update(f"{type(o).__name__}:{o!r};".encode())
+            with o.open("rb") as f:
+                h.update(b"file" + hashlib.file_digest(f, "sha256").digest())
+        elif isinstance(o, bytes):
+            h.update(b"b")
+            h.update(o)
+        elif isinstance(o, dict):
+            h.update(b"{")
+            [(add(str(k)), add(o[k])) for k in sorted(o, key=str)]
+        elif isinstance(o, (list, tuple)):
+            h.update(b"[")
+            [add(x) for x in o]
+            h.update(b"]")
+        elif is_dataclass(o) and not isinstance(o, type):
+            add(asdict(o))
+        elif hasattr(o, "detach"):
+            add(o.detach().cpu().contiguous().numpy())
+        elif isinstance(o, np.ndarray):
+            h.update(f"{o.dtype}{o.shape}".encode())
+            h.update(np.ascontiguousarray(o).tobytes())
+        else:
+            h.update(f"{type(o).__name__}:{o!r};".encode())
     add(parts)
     return h.hexdigest()[:16]
 
 # %% ../nbs/000_core.ipynb #c7dfd2e5
 def _unfit(path)->tuple: # errno, what it is, path
     "Why what is at `path` cannot be replaced."
-    if path.is_dir(): return errno.EISDIR, "Is a folder, not a file", str(path)
+    if path.is_dir():
+        return errno.EISDIR, "Is a folder, not a file", str(path)
     return errno.EINVAL, "Not a plain file", str(path)
 
 @contextlib.contextmanager
@@ -223,15 +342,19 @@ def _named(
     tmp=None,  # temporary place
 ):
     "A failed write names the final place, also where a library in Rust reports it in words."
-    try: yield
+    try:
+        yield
     except OSError as e:
         own = e.filename is None or tmp is None or os.fspath(e.filename) == str(tmp)
-        if not (own and e.errno): raise
-        if e.errno in (errno.EEXIST, errno.ENOTDIR): raise NotADirectoryError(errno.ENOTDIR, "Lies in a file, not in a folder", str(path)) from None
+        if not (own and e.errno):
+            raise
+        if e.errno in (errno.EEXIST, errno.ENOTDIR):
+            raise NotADirectoryError(errno.ENOTDIR, "Lies in a file, not in a folder", str(path)) from None
         raise OSError(e.errno, e.strerror or os.strerror(e.errno), str(path)) from None
     except Exception as e:
         code = re.search(r"os error (\d+)|code: (\d+), kind", str(e)) if type(e).__name__ == "SafetensorError" else None
-        if not code: raise
+        if not code:
+            raise
         raise OSError(code := int(code[1] or code[2]), os.strerror(code), str(path)) from None
 
 # %% ../nbs/000_core.ipynb #9f9288b1
@@ -241,9 +364,11 @@ def atomic_path(
 ):
     "A temporary path in the same folder, moved to `path` when the block ends well, removed when it does not."
     path = Path(path)
-    if "\0" in str(path): raise CamelsError("a NUL in its name", repr(str(path)[:80]), "choose another name")
+    if "\0" in str(path):
+        raise CamelsError("a NUL in its name", repr(str(path)[:80]), "choose another name")
     with _named(path):
-        if path.exists() and not path.is_file(): raise OSError(*_unfit(path))
+        if path.exists() and not path.is_file():
+            raise OSError(*_unfit(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, tmp = tempfile.mkstemp(dir=path.parent, **temporary_name(path))
     os.close(fd)
@@ -252,11 +377,16 @@ def atomic_path(
         with _named(path, tmp):
             yield tmp
             os.chmod(tmp, 0o666 & ~_umask())
-            with tmp.open("rb+") as f: os.fsync(f.fileno())
+            with tmp.open("rb+") as f:
+                os.fsync(f.fileno())
             os.replace(tmp, path)
-    finally: tmp.unlink(missing_ok=True)
+    finally:
+        tmp.unlink(missing_ok=True)
 
-def _umask(): old = os.umask(0); os.umask(old); return old
+def _umask():
+    old = os.umask(0)
+    os.umask(old)
+    return old
 
 # %% ../nbs/000_core.ipynb #516eec13
 _LONGEST = 255 # bytes of a file's name
@@ -282,15 +412,20 @@ def leftovers(
 
 def _lives(pid:int)->bool:
     "Is there a process of this number?"
-    try: os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError): return False
-    except PermissionError: return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
     return True
 
 def _age_s(f)->float:
     "Seconds since a file was written; negative where it is gone."
-    try: return time.time() - f.stat().st_mtime
-    except FileNotFoundError: return -1.
+    try:
+        return time.time() - f.stat().st_mtime
+    except FileNotFoundError:
+        return -1.
 
 # %% ../nbs/000_core.ipynb #b571c668
 def utf8(
@@ -298,25 +433,33 @@ def utf8(
     escape:str="\\",   # what stands before `xNN`; two backslashes inside of JSON
 )->bytes:
     r"`text` in UTF-8, odd bytes as `\xNN`, lone halves of a pair as `\uNNNN`."
-    try: return text.encode()
-    except UnicodeEncodeError: return re.sub("[\ud800-\udfff]", lambda m: escape + _code(ord(m[0])), text).encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", lambda m: escape + _code(ord(m[0])), text).encode()
 
-def _code(c:int)->str: return f"x{c - 0xdc00:02x}" if 0xdc80 <= c <= 0xdcff else f"u{c:04x}"
+def _code(c:int)->str:
+    return f"x{c - 0xdc00:02x}" if 0xdc80 <= c <= 0xdcff else f"u{c:04x}"
 
 def write_text(path, text:str)->None:
     "Write `text` to `path` atomically."
     data = utf8(text)
-    with atomic_path(path) as p: p.write_bytes(data)
+    with atomic_path(path) as p:
+        p.write_bytes(data)
 
 def write_json(path, obj)->None:
     "Write `obj` to `path` as indented JSON, atomically."
     data = utf8(json.dumps(obj, indent=1, default=_jsonable, ensure_ascii=False) + "\n", "\\\\")
-    with atomic_path(path) as p: p.write_bytes(data)
+    with atomic_path(path) as p:
+        p.write_bytes(data)
 
 def _jsonable(o):
-    if is_dataclass(o): return asdict(o)
-    if isinstance(o, (np.generic, np.ndarray)): return o.tolist()
-    if isinstance(o, Path): return o.as_posix()
+    if is_dataclass(o):
+        return asdict(o)
+    if isinstance(o, (np.generic, np.ndarray)):
+        return o.tolist()
+    if isinstance(o, Path):
+        return o.as_posix()
     raise TypeError(f"{type(o).__name__} is not JSON")
 
 # %% ../nbs/000_core.ipynb #6f437719
@@ -328,29 +471,41 @@ def append_jsonl(path, *rows:dict)->None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as f:
             if (end := f.tell()):
-                f.seek(0); whole = f.read().rfind(b"\n") + 1 if _cut(f, end) else end
-                if whole != end: f.truncate(whole)
-            f.write(data); f.flush(); os.fsync(f.fileno())
+                f.seek(0)
+                whole = f.read().rfind(b"\n") + 1 if _cut(f, end) else end
+                if whole != end:
+                    f.truncate(whole)
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
 
-def _cut(f, end): f.seek(end-1); c = f.read(1); f.seek(0); return c != b"\n"
+def _cut(f, end):
+    f.seek(end-1)
+    c = f.read(1)
+    f.seek(0)
+    return c != b"\n"
 
 def read_jsonl(path)->list[dict]:
     "The rows of a JSON-lines file; none where there is no file; a half last line is left out."
     path = Path(path)
-    if not path.exists(): return []
+    if not path.exists():
+        return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     return [_row(l, path, i) for i, l in enumerate(lines[:-1], 1) if l.strip()]
 
 def _row(line:str, path, i:int):
-    try: return json.loads(line)
-    except (ValueError, RecursionError): raise CamelsError("no JSON", f"{path}, line {i}", "remove this line, or make the file again") from None
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise CamelsError("no JSON", f"{path}, line {i}", "remove this line, or make the file again") from None
 
 # %% ../nbs/000_core.ipynb #ebbf4467
 def versions()->dict: # {"python": …, "camels": …, package: version}
     "Versions that a result depends on; absent packages are left out."
     out = {"python": platform.python_version(), "platform": platform.machine()}
     for p in ("camels", "numpy", "torch", "mediapipe", "av", "pylance", "transformers"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError): out[p] = importlib.metadata.version(p)
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            out[p] = importlib.metadata.version(p)
     return out
 
 # %% ../nbs/000_core.ipynb #71e6e2e7
@@ -359,7 +514,8 @@ def asset(
 )->Path:
     "Path of a file shipped in the package; raises where it is missing."
     p = Path(importlib.util.find_spec("camels").origin).parent.joinpath("assets", *parts)
-    if not p.exists(): raise CamelsError("not in this installation", "assets/" + "/".join(parts), "install camels again")
+    if not p.exists():
+        raise CamelsError("not in this installation", "assets/" + "/".join(parts), "install camels again")
     return p
 
 def cache_dir()->Path:
@@ -382,15 +538,20 @@ def peak_rss_mb(children:bool=True)->float:
 def one_thread():
     "One thread for BLAS and torch inside the block; as it was afterwards."
     from threadpoolctl import threadpool_limits
-    torch = sys.modules.get("torch"); was = torch and torch.get_num_threads()
-    if torch: torch.set_num_threads(1)
+    torch = sys.modules.get("torch")
+    was = torch and torch.get_num_threads()
+    if torch:
+        torch.set_num_threads(1)
     try:
-        with threadpool_limits(1): yield
-    finally: was and torch.set_num_threads(was)
+        with threadpool_limits(1):
+            yield
+    finally:
+        was and torch.set_num_threads(was)
 
 # %% ../nbs/000_core.ipynb #c986e5d7
 def shaped(f:Callable)->Callable:
     "Check array shapes in `f`'s annotations where `CAMELS_TYPECHECK=1`; else return `f` as it is."
-    if os.environ.get("CAMELS_TYPECHECK") != "1": return f
+    if os.environ.get("CAMELS_TYPECHECK") != "1":
+        return f
     from beartype import beartype
     return jaxtyped(typechecker=beartype)(f)

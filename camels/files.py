@@ -32,7 +32,8 @@ def as_path(
 )->Path:
     r"The path that `text` names: as it is written where that exists, else with `\xNN` read as bytes."
     path = Path(text)
-    if "\\x" not in str(path) or os.path.lexists(path): return path
+    if "\\x" not in str(path) or os.path.lexists(path):
+        return path
     raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda m: bytes([int(m[1], 16)]), os.fsencode(path))
     return Path(os.fsdecode(raw)) if os.path.lexists(raw) else path
 
@@ -54,7 +55,9 @@ def escaped(
     markdown:bool=False, # for a Markdown page, which holds HTML as well
 )->str: # shows as `text`, in an element or an attribute; in Markdown on one line
     "`text` as words and nothing else."
-    words = printable(str(text)) if markdown else "".join(c if c in "\n\t" else printable(c) for c in as_text(str(text)))
+    words = (
+        printable(str(text)) if markdown else "".join(c if c in "\n\t" else printable(c) for c in as_text(str(text)))
+    )
     words = html.escape(words)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])|(?<!&)#|[\\`*\[\]|~!$]", r"\\\g<0>", words) if markdown else words
 
@@ -84,16 +87,28 @@ def reading(
     hint:str="",                 # what to do about it
 ):
     "Whatever a library throws inside becomes a `CamelsError` that names `path`; keep the block small."
-    try: yield
-    except (CamelsError, KeyboardInterrupt, SystemExit, GeneratorExit): raise
+    try:
+        yield
+    except (CamelsError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
     except FileNotFoundError as e:
         if e.filename is not None and Path(os.fsdecode(e.filename)) != Path(path):
-            raise CamelsError(f"not {what}: a part of it is missing ({printable(Path(os.fsdecode(e.filename)).name)})", as_text(path), hint) from None
+            raise CamelsError(
+                f"not {what}: a part of it is missing ({printable(Path(os.fsdecode(e.filename)).name)})",
+                as_text(path),
+                hint,
+            ) from None
         raise CamelsError("no such file or folder", as_text(path), "check the path") from None
     except OSError as e:
-        if e.errno: raise CamelsError(f"cannot be read: {os.strerror(e.errno).lower()}", as_text(path), "check the disk, the path and its permissions") from None
+        if e.errno:
+            raise CamelsError(
+                f"cannot be read: {os.strerror(e.errno).lower()}",
+                as_text(path),
+                "check the disk, the path and its permissions",
+            ) from None
         raise _not(path, what, hint, e) from None
-    except BaseException as e: raise _not(path, what, hint, e) from None
+    except BaseException as e:
+        raise _not(path, what, hint, e) from None
 
 def _not(path, what:str, hint:str, e:BaseException)->CamelsError:
     why = THROWN.get(type(e).__name__) or _short(e) or type(e).__name__
@@ -105,10 +120,13 @@ def writing(
     path, # what is written
 ):
     "A full disk, a missing permission or a read-only place becomes one line that names `path`."
-    try: yield
-    except (OSError, RuntimeError, ValueError) as e: raise (_unwritten(path, e) or e) from None
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as e:
+        raise (_unwritten(path, e) or e) from None
     except Exception as e:
-        if type(e).__name__ != "SafetensorError": raise
+        if type(e).__name__ != "SafetensorError":
+            raise
         raise (_unwritten(path, e) or e) from None
 
 def _unwritten(path, e:Exception)->CamelsError|None:
@@ -119,8 +137,16 @@ def _unwritten(path, e:Exception)->CamelsError|None:
     if code in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
         return CamelsError("the disk is full", as_text(path), "free some space and run again: what is finished is kept")
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return CamelsError(f"cannot be written: {os.strerror(code).lower()}", as_text(path), "choose another place, or make it writable")
-    return CamelsError(f"cannot be written: {os.strerror(code).lower()}", as_text(path), "check the path and the disk") if code else None
+        return CamelsError(
+            f"cannot be written: {os.strerror(code).lower()}",
+            as_text(path),
+            "choose another place, or make it writable",
+        )
+    return (
+        CamelsError(f"cannot be written: {os.strerror(code).lower()}", as_text(path), "check the path and the disk")
+        if code
+        else None
+    )
 
 # %% ../nbs/005_files.ipynb #84edecff
 @contextlib.contextmanager
@@ -128,11 +154,13 @@ def open_plain(
     path, # a file on disk
 )->Iterator: # binary file object
     "Open a plain file to read; a folder, pipe, socket or device is refused without waiting for it."
-    with reading(path): fd = os.open(as_path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with reading(path):
+        fd = os.open(as_path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
         os.close(fd)
-        if stat.S_ISDIR(mode): raise CamelsError("is a folder, not a file", as_text(path), "name a file in it")
+        if stat.S_ISDIR(mode):
+            raise CamelsError("is a folder, not a file", as_text(path), "name a file in it")
         raise CamelsError("not a plain file", as_text(path), "name a file on disk")
     with os.fdopen(fd, "rb") as f:
         yield f
@@ -143,10 +171,14 @@ def read_text(
     most_mb:float=64.,  # more than this is refused, in MB
 )->str:
     "The text of a plain file, bounded."
-    with open_plain(path) as f, reading(path): data = f.read(int(most_mb*2**20) + 1)
-    if data is None: raise CamelsError("not a plain file", as_text(path), "name a file on disk")
-    if len(data) > most_mb*2**20: raise CamelsError(f"larger than {most_mb:g} MB", as_text(path), "this reader takes smaller files")
-    with reading(path, "text", "save it as UTF-8"): return data.decode("utf-8-sig")
+    with open_plain(path) as f, reading(path):
+        data = f.read(int(most_mb*2**20) + 1)
+    if data is None:
+        raise CamelsError("not a plain file", as_text(path), "name a file on disk")
+    if len(data) > most_mb*2**20:
+        raise CamelsError(f"larger than {most_mb:g} MB", as_text(path), "this reader takes smaller files")
+    with reading(path, "text", "save it as UTF-8"):
+        return data.decode("utf-8-sig")
 
 # %% ../nbs/005_files.ipynb #a404c977
 DEPTH = 100  # levels of JSON that are believed
@@ -159,10 +191,12 @@ def parse_json(
 ):
     "The value of a JSON text; at most 100 levels deep, with plain numbers and text that UTF-8 can hold."
     def whole(digits):
-        if len(digits) > DIGITS: raise CamelsError(f"a number of {len(digits)} digits", as_text(where), f"at most {DIGITS}")
+        if len(digits) > DIGITS:
+            raise CamelsError(f"a number of {len(digits)} digits", as_text(where), f"at most {DIGITS}")
         return int(digits)
     def constant(name):
-        if not nan: raise CamelsError(f"{name} is no JSON number", as_text(where), "write null")
+        if not nan:
+            raise CamelsError(f"{name} is no JSON number", as_text(where), "write null")
         return float(name)
     with reading(where, "JSON", "check it at the place named"):
         value = json.loads(text.removeprefix("\ufeff"), parse_int=whole, parse_constant=constant)
@@ -181,9 +215,12 @@ def _depth(value)->int:
 
 def _valid(value):
     "The same with every lone surrogate written out."
-    if isinstance(value, str): return as_text(value)
-    if isinstance(value, list): return [_valid(v) for v in value]
-    if isinstance(value, dict): return {as_text(k): _valid(v) for k, v in value.items()}
+    if isinstance(value, str):
+        return as_text(value)
+    if isinstance(value, list):
+        return [_valid(v) for v in value]
+    if isinstance(value, dict):
+        return {as_text(k): _valid(v) for k, v in value.items()}
     return value
 
 # %% ../nbs/005_files.ipynb #b411424e
@@ -203,10 +240,13 @@ def read_arrays(
     out, what = {}, "a whole .npz file"
     with open_plain(path) as f, reading(path, what, "make it again with numpy.savez"), zipfile.ZipFile(f) as z:
         for info in z.infolist():
-            if not info.filename.endswith(".npy"): continue
+            if not info.filename.endswith(".npy"):
+                continue
             name = as_text(info.filename.removesuffix(".npy"))
-            with z.open(info) as member: _check_header(member, info, f"{as_text(path)}, array {name!r}")
-            with z.open(info) as member: out[name] = np.lib.format.read_array(member, allow_pickle=False)
+            with z.open(info) as member:
+                _check_header(member, info, f"{as_text(path)}, array {name!r}")
+            with z.open(info) as member:
+                out[name] = np.lib.format.read_array(member, allow_pickle=False)
     return out
 
 def _check_header(member, info, where:str)->None:
@@ -214,10 +254,15 @@ def _check_header(member, info, where:str)->None:
     version = np.lib.format.read_magic(member)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(member)
-    if dtype.hasobject: raise CamelsError("holds Python objects, which are never unpickled", where, "save plain arrays of numbers or text")
+    if dtype.hasobject:
+        raise CamelsError(
+            "holds Python objects, which are never unpickled", where, "save plain arrays of numbers or text"
+        )
     size = int(np.prod([int(n) for n in shape], dtype=object))*dtype.itemsize
     if size > info.file_size or size > 1100*info.compress_size + 1024:
-        raise CamelsError(f"its header says {size:,} bytes, more than the file can hold", where, "make it again with numpy.savez")
+        raise CamelsError(
+            f"its header says {size:,} bytes, more than the file can hold", where, "make it again with numpy.savez"
+        )
 
 # %% ../nbs/005_files.ipynb #ca8b57db
 def read_parquet(
@@ -225,7 +270,8 @@ def read_parquet(
 ): # a `pyarrow.Table`
     "A whole Parquet file."
     import pyarrow.parquet as pq
-    with open_plain(path) as f, reading(path, "a whole .parquet file", "write it again"): return pq.read_table(f)
+    with open_plain(path) as f, reading(path, "a whole .parquet file", "write it again"):
+        return pq.read_table(f)
 
 # %% ../nbs/005_files.ipynb #99506ad4
 def read_weights(
@@ -234,6 +280,7 @@ def read_weights(
 )->tuple: # ({name: tensor}, {key: text} of its metadata)
     "Weights of a safetensors file; no other format is read, since none is safe to open."
     from safetensors import safe_open
-    with open_plain(path): pass
+    with open_plain(path):
+        pass
     with reading(path, "a whole .safetensors file", "copy or make it again"), safe_open(as_path(path), framework) as f:
         return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}

@@ -21,12 +21,17 @@ def mel_bank(
     n_mels:int,
 )->np.ndarray: # float32 [n_fft/2+1 n_mels]
     "Triangular filters on Slaney's mel scale (linear to 1 kHz, then 27 steps per factor 6.4), each of unit area."
-    top = sr/2; log = np.log(6.4)/27
+    top = sr/2
+    log = np.log(6.4)/27
     mel_top = top*3/200 if top < 1000 else 15 + np.log(top/1000)/log
     m = np.linspace(0, mel_top, n_mels+2)
     e = np.where(m < 15, m*200/3, 1000*np.exp((m-15)*log))
     f = np.linspace(0, top, n_fft//2+1)[:, None]
-    return (np.maximum(0, np.minimum((f-e[:-2])/(e[1:-1]-e[:-2]), (e[2:]-f)/(e[2:]-e[1:-1])))*2/(e[2:]-e[:-2])).astype(np.float32)
+    return (
+        np.maximum(0, np.minimum((f-e[:-2])/(e[1:-1]-e[:-2]), (e[2:]-f)/(e[2:]-e[1:-1])))
+        *2
+        /(e[2:]-e[:-2])
+    ).astype(np.float32)
 
 # %% ../nbs/020_sound.ipynb #771f09f9
 def check_audio(
@@ -34,8 +39,10 @@ def check_audio(
 )->Float[np.ndarray, " n"]: # the same as float32
     "Refuse what no encoder can hear: more than one axis, numbers that are not finite."
     audio = np.asarray(audio, np.float32)
-    if audio.ndim != 1: raise CamelsError(f"audio of shape {audio.shape}", None, "give one channel: take the mean over channels first")
-    if not np.isfinite(audio).all(): raise CamelsError("audio holds NaN or infinite samples", None, "repair or re-encode the recording")
+    if audio.ndim != 1:
+        raise CamelsError(f"audio of shape {audio.shape}", None, "give one channel: take the mean over channels first")
+    if not np.isfinite(audio).all():
+        raise CamelsError("audio holds NaN or infinite samples", None, "repair or re-encode the recording")
     return audio
 
 # %% ../nbs/020_sound.ipynb #adb4dcd4
@@ -47,7 +54,8 @@ def mel_filters(
     f_max:float,    # highest edge in Hz
 )->Float[np.ndarray, "f m"]: # weight of each FFT bin in each band; each band sums to 1
     "Triangular filters, equally spaced in mel: 2595 log10(1 + f/700) (O'Shaughnessy 1987)."
-    mel = lambda f: 2595*np.log10(1 + np.asarray(f)/700)
+    def mel(f):
+        return 2595*np.log10(1 + np.asarray(f)/700)
     edges = 700*(10**(np.linspace(mel(f_min), mel(f_max), n_mels+2)/2595) - 1)
     f = np.linspace(0, sr/2, n_fft//2+1)[:, None]
     up, down = (f-edges[:-2])/(edges[1:-1]-edges[:-2]), (edges[2:]-f)/(edges[2:]-edges[1:-1])

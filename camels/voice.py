@@ -7,7 +7,8 @@ __all__ = ['voices', 'ACCENTS', 'VARIANTS', 'STOPS', 'WAIT_S', 'Phone', 'Word', 
            'list_voices', 'create_voice', 'Unsayable', 'spoken_words', 'EspeakVoice', 'EdgeVoice']
 
 # %% ../nbs/030_voice.ipynb #ec648291
-import asyncio, contextlib, ctypes, functools, json, queue, re, socket, tempfile, threading, unicodedata, urllib.parse, urllib.request
+import asyncio, contextlib, ctypes, functools, json, queue, re, socket, tempfile, threading, unicodedata, urllib.parse
+import urllib.request
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from html import escape
@@ -42,7 +43,8 @@ class Speech:
     exact: bool = True                          # `False` where phone times are estimates
     unsaid: tuple = ()                          # texts of segments that the voice had no sounds for
     @property
-    def duration_s(self)->float: return len(self.audio)/self.sr
+    def duration_s(self)->float:
+        return len(self.audio)/self.sr
     def at(self, sr:int)->"Speech":
         "The same speech at another sample rate in Hz; times do not change."
         import soxr
@@ -64,11 +66,16 @@ def clean_phone(
 
 # %% ../nbs/030_voice.ipynb #cd97624d
 voices = Registry("voice")
-def list_voices(pattern:str="*")->list[str]: "Names of the known voices."; return voices.list(pattern)
-def create_voice(name:str="espeak", **kw): "A ready voice by name; `kw` goes to its constructor."; return voices[name](**kw)
+def list_voices(pattern:str="*")->list[str]:
+    "Names of the known voices."
+    return voices.list(pattern)
+def create_voice(name:str="espeak", **kw):
+    "A ready voice by name; `kw` goes to its constructor."
+    return voices[name](**kw)
 
 # %% ../nbs/030_voice.ipynb #02386e1e
-class _Id(ctypes.Union): _fields_ = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char*8)]
+class _Id(ctypes.Union):
+    _fields_ = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char*8)]
 class _Event(ctypes.Structure):
     _fields_ = [(n, ctypes.c_int) for n in ("type", "uid", "text_position", "length", "audio_position", "sample")] + \
                [("user_data", ctypes.c_void_p), ("id", _Id)]
@@ -84,12 +91,17 @@ _LOCK = threading.Lock()
 @functools.cache
 def _espeak_data()->str:
     "espeak's data folder; espeak cuts paths at 160 characters, so a deep one is reached through a link."
-    try: import espeakng_loader
-    except ImportError: raise CamelsError("espeak-ng is not installed", "voice espeak", "pip install espeakng-loader") from None
+    try:
+        import espeakng_loader
+    except ImportError:
+        raise CamelsError("espeak-ng is not installed", "voice espeak", "pip install espeakng-loader") from None
     path = str(espeakng_loader.get_data_path())
-    if not Path(path, "phontab").exists(): raise CamelsError("espeak-ng has lost its data", path, "reinstall espeakng-loader")
-    if len(path.encode()) < 130: return path
-    link = Path(tempfile.mkdtemp(prefix="espeak"))/"espeak-ng-data"; link.symlink_to(path, target_is_directory=True)
+    if not Path(path, "phontab").exists():
+        raise CamelsError("espeak-ng has lost its data", path, "reinstall espeakng-loader")
+    if len(path.encode()) < 130:
+        return path
+    link = Path(tempfile.mkdtemp(prefix="espeak"))/"espeak-ng-data"
+    link.symlink_to(path, target_is_directory=True)
     return str(link)
 
 def _unload(lib):
@@ -104,13 +116,19 @@ def _espeak():
         import espeakng_loader
         lib = ctypes.CDLL(str(espeakng_loader.get_library_path()))
         lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_VoiceInfo))
-        lib.espeak_Synth.argtypes = [ctypes.c_char_p, ctypes.c_size_t] + [ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint] + [ctypes.c_void_p]*2
+        lib.espeak_Synth.argtypes = (
+            [ctypes.c_char_p, ctypes.c_size_t]
+            + [ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint]
+            + [ctypes.c_void_p]*2
+        )
         try:
             sr = lib.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _PHONEME_EVENTS|_PHONEME_IPA|_DONT_EXIT)
-            if sr <= 0: raise CamelsError("espeak-ng does not start", data, "reinstall espeakng-loader")
+            if sr <= 0:
+                raise CamelsError("espeak-ng does not start", data, "reinstall espeakng-loader")
             yield lib, sr
         finally:
-            lib.espeak_Terminate(); _unload(lib)
+            lib.espeak_Terminate()
+            _unload(lib)
 
 # %% ../nbs/030_voice.ipynb #741d4b0c
 ACCENTS = ("en-us", "en-us-nyc", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
@@ -121,15 +139,18 @@ def _languages()->dict: # {language code: name for espeak_SetVoiceByName}
     with _espeak() as (lib, _):
         out, p, i = {}, lib.espeak_ListVoices(None), 0
         while p[i]:
-            v = p[i][0]; i += 1  # `languages` starts with a priority byte
+            v = p[i][0]
+            i += 1  # `languages` starts with a priority byte
             out.setdefault(ctypes.string_at(v.languages+1).decode(), v.identifier.decode())
     return out
 
 def _check_variant(variant:str)->str: # name for espeak_SetVoiceByName
     lang, _, var = str(variant).partition("+")
-    if lang not in _languages(): raise CamelsError(f"unknown accent {lang!r}", "voice espeak", nearest(lang, _languages()))
+    if lang not in _languages():
+        raise CamelsError(f"unknown accent {lang!r}", "voice espeak", nearest(lang, _languages()))
     known = [o.name for o in Path(_espeak_data(), "voices", "!v").iterdir()]
-    if var and var not in known: raise CamelsError(f"unknown variant {var!r}", "voice espeak", nearest(var, sorted(known)))
+    if var and var not in known:
+        raise CamelsError(f"unknown variant {var!r}", "voice espeak", nearest(var, sorted(known)))
     return _languages()[lang] + ("+" + var)*bool(var)
 
 # %% ../nbs/030_voice.ipynb #ffc4b495
@@ -143,8 +164,11 @@ def _markup(
     out, places = "<speak>", []
     for i, w in enumerate(words):
         on, off = (f'<emphasis level="{emphasis[i]}">', "</emphasis>") if i in emphasis else ("", "")
-        out += on; places.append(len(out))
-        out += escape(w, quote=False) + off + (f'<break time="{round(breaks[i]*1000)}ms"/>' if i in breaks else "") + " "
+        out += on
+        places.append(len(out))
+        out += (
+            escape(w, quote=False) + off + (f'<break time="{round(breaks[i]*1000)}ms"/>' if i in breaks else "") + " "
+        )
     return out + "</speak>", places
 
 # %% ../nbs/030_voice.ipynb #e46b8c71
@@ -156,25 +180,39 @@ def _by_word(
     "Checked emphasis and breaks."
     emphasis = emphasis if isinstance(emphasis, dict) else {i: "strong" for i in emphasis or ()}
     for i in [*emphasis, *(breaks or {})]:
-        if not 0 <= i < len(words): raise CamelsError(f"no word number {i}", "emphasis or breaks", f"the text has {len(words)} words, counted from 0")
+        if not 0 <= i < len(words):
+            raise CamelsError(
+                f"no word number {i}", "emphasis or breaks", f"the text has {len(words)} words, counted from 0"
+            )
     for l in emphasis.values():
-        if l not in _LEVELS: raise CamelsError(f"unknown emphasis {l!r}", None, nearest(l, _LEVELS))
+        if l not in _LEVELS:
+            raise CamelsError(f"unknown emphasis {l!r}", None, nearest(l, _LEVELS))
     return emphasis, dict(breaks or {})
 
 # %% ../nbs/030_voice.ipynb #9d07b649
-def _synthesise(lib, markup:str)->tuple[np.ndarray, list]: # int16 [n]; [(sample, place in the text from 0, espeak name)]
+def _synthesise(
+    lib,
+    markup:str,
+)->tuple[np.ndarray, list]: # int16 [n]; [(sample, place in the text from 0, espeak name)]
     "Run espeak over `markup`, keeping samples and phone events."
     audio, events = [], []
     def keep(wav, n, ev):
-        if wav and n: audio.append(np.ctypeslib.as_array(wav, (n,)).copy())
+        if wav and n:
+            audio.append(np.ctypeslib.as_array(wav, (n,)).copy())
         i = 0
         while ev[i].type:
-            if ev[i].type == _PHONE_EVENT: events.append((ev[i].sample, ev[i].text_position-1, bytes(ev[i].id.string).split(b"\0")[0].decode("utf-8", "ignore")))
+            if ev[i].type == _PHONE_EVENT:
+                events.append((
+                    ev[i].sample,
+                    ev[i].text_position-1,
+                    bytes(ev[i].id.string).split(b"\0")[0].decode("utf-8", "ignore"),
+                ))
             i += 1
         return 0
     callback, data = _CALLBACK(keep), markup.encode("utf-8", "ignore")
     lib.espeak_SetSynthCallback(callback)
-    if lib.espeak_Synth(data, len(data)+1, 0, 1, 0, _UTF8|_SSML, None, None): raise CamelsError("espeak-ng refused the text", repr(markup[:60]))
+    if lib.espeak_Synth(data, len(data)+1, 0, 1, 0, _UTF8|_SSML, None, None):
+        raise CamelsError("espeak-ng refused the text", repr(markup[:60]))
     lib.espeak_Synchronize()
     return np.concatenate(audio) if audio else np.zeros(0, np.int16), events
 
@@ -194,24 +232,34 @@ def _phones(
             loud = np.flatnonzero(np.abs(x[(low := (a+b)//2):b]) > 32)  # 1/1000 of full scale
             events[i] = (low + (int(loud[-1])+1 if len(loud) else 0), at, name)
     ends = [e[0] for e in events[1:]] + [len(x)]
-    return [(Phone(clean_phone(name), s/sr, e/sr), at) for (s, at, name), e in zip(events, ends) if clean_phone(name) and e > s]
+    return [
+        (Phone(clean_phone(name), s/sr, e/sr), at)
+        for (s, at, name), e in zip(events, ends)
+        if clean_phone(name) and e > s
+    ]
 
 def _words(words:list[str], places:list[int], timed:list)->list:
     "Words that were said, from the phones that belong to them."
     of = [max(0, bisect_right(places, at) - 1) for _, at in timed]
     spans, texts = {}, {}
-    for i, (p, _) in zip(of, timed): spans[i] = (spans.get(i, (p.start_s,))[0], p.end_s)
+    for i, (p, _) in zip(of, timed):
+        spans[i] = (spans.get(i, (p.start_s,))[0], p.end_s)
     k = min(spans, default=0)
-    for i, w in enumerate(words):                     # espeak runs "of the" together: such a word joins the one before it
-        if i in spans: k = i
-        if i in spans or any(map(str.isalnum, w)): texts.setdefault(k, []).append(w)
+    # espeak runs "of the" together: such a word joins the one before it
+    for i, w in enumerate(words):
+        if i in spans:
+            k = i
+        if i in spans or any(map(str.isalnum, w)):
+            texts.setdefault(k, []).append(w)
     return [Word(" ".join(texts[i]), *spans[i]) for i in sorted(spans)]
 
 # %% ../nbs/030_voice.ipynb #681b2bd6
-class Unsayable(CamelsError): "A text that a voice has no sounds for."
+class Unsayable(CamelsError):
+    "A text that a voice has no sounds for."
 
 _UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff]")
-_SPELT = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "BOPOMOFO") # an English voice says "Chinese letter" for each of these
+# an English voice says "Chinese letter" for each of these
+_SPELT = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "BOPOMOFO")
 
 def spoken_words(
     text, # anything
@@ -230,7 +278,8 @@ def _unsayable(text, voice:str)->Unsayable:
 
 # %% ../nbs/030_voice.ipynb #d4e6f33f
 def _check_range(name:str, value:float, low:float, high:float)->int:
-    if not np.isfinite(value) or not low <= value <= high: raise CamelsError(f"{name}={value} is outside [{low}, {high}]", "voice")
+    if not np.isfinite(value) or not low <= value <= high:
+        raise CamelsError(f"{name}={value} is outside [{low}, {high}]", "voice")
     return round(value)
 
 @voices.register("espeak")
@@ -255,14 +304,25 @@ class EspeakVoice:
         words = spoken_words(text)
         markup, places = _markup(words, *_by_word(words, emphasis, breaks))
         voice = _check_variant(variant)
-        values = [_check_range(*o) for o in (("rate", rate, 80, 450), ("volume", volume, 0, 200), ("pitch", pitch, 0, 99), ("range", range, 0, 99))]
+        values = [
+            _check_range(*o)
+            for o in (
+                ("rate", rate, 80, 450),
+                ("volume", volume, 0, 200),
+                ("pitch", pitch, 0, 99),
+                ("range", range, 0, 99),
+            )
+        ]
         with _espeak() as (lib, sr):
-            if lib.espeak_SetVoiceByName(voice.encode()): raise CamelsError(f"espeak-ng has no voice {variant!r}", "voice espeak")
+            if lib.espeak_SetVoiceByName(voice.encode()):
+                raise CamelsError(f"espeak-ng has no voice {variant!r}", "voice espeak")
             lib.espeak_ng_SetRandSeed(ctypes.c_long(seed))
-            for i, v in enumerate(values, 1): lib.espeak_SetParameter(i, v, 0)  # 1 rate, 2 volume, 3 pitch, 4 range
+            for i, v in enumerate(values, 1):
+                lib.espeak_SetParameter(i, v, 0)  # 1 rate, 2 volume, 3 pitch, 4 range
             x, events = _synthesise(lib, markup)
         timed = [] if _only_spelt(" ".join(words), str(variant)) else _phones(events, x, sr)
-        if not timed: raise _unsayable(text, self.name)
+        if not timed:
+            raise _unsayable(text, self.name)
         return Speech(x.astype(np.float32)/32768, sr, [p for p, _ in timed], _words(words, places, timed))
 
 # %% ../nbs/030_voice.ipynb #fabcecf4
@@ -271,9 +331,11 @@ def _fit_phones(
     model:Speech, # espeak saying that word
 )->list: # of `Phone`
     "The phones of `model`, stretched over `word`."
-    if not model.phones: return []
+    if not model.phones:
+        return []
     a, b = model.phones[0].start_s, model.phones[-1].end_s
-    to = lambda t: word.start_s + (t-a)/(b-a)*(word.end_s-word.start_s)
+    def to(t):
+        return word.start_s + (t-a)/(b-a)*(word.end_s-word.start_s)
     return [Phone(p.label, to(p.start_s), to(p.end_s)) for p in model.phones]
 
 # %% ../nbs/030_voice.ipynb #7350a74b
@@ -281,16 +343,21 @@ WAIT_S = 4. # for the next piece of sound, in seconds
 
 async def _look_up(url:str)->None:
     "Ask for a host's address in a thread that nobody waits for; a proxy does so itself."
-    if urllib.request.getproxies(): return
+    if urllib.request.getproxies():
+        return
     loop = asyncio.get_running_loop()
     answer = loop.create_future()
     def ask():
         error = None
-        try: socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, None)
-        except OSError as e: error = e
-        with contextlib.suppress(RuntimeError): loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result(error))
+        try:
+            socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, None)
+        except OSError as e:
+            error = e
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result(error))
     threading.Thread(target=ask, daemon=True).start()
-    if error := await answer: raise error
+    if error := await answer:
+        raise error
 
 # %% ../nbs/030_voice.ipynb #dcabdbd4
 def _bounded(edge_tts):
@@ -304,47 +371,84 @@ def _bounded(edge_tts):
                 return await anext(pieces)
             try:
                 yield await asyncio.wait_for(first(), WAIT_S)
-                while True: yield await asyncio.wait_for(anext(pieces), WAIT_S)
-            except StopAsyncIteration: return
-            except Exception as e: self.failed = e
+                while True:
+                    yield await asyncio.wait_for(anext(pieces), WAIT_S)
+            except StopAsyncIteration:
+                return
+            except Exception as e:
+                self.failed = e
     return Bounded
 
 def _chunks(call)->list[dict]:
     "The service's stream, read in a thread that is left behind where it stands still."
     got = queue.Queue()
     def read():
-        try: [got.put(c) for c in call.stream_sync()]
-        except Exception as e: call.failed = e
+        try:
+            [got.put(c) for c in call.stream_sync()]
+        except Exception as e:
+            call.failed = e
         got.put(None)
     threading.Thread(target=read, daemon=True).start()
     out = []
     try:
-        while (c := got.get(timeout=WAIT_S + .5)) is not None: out.append(c)
-    except queue.Empty: raise TimeoutError from None
-    if getattr(call, "failed", None): raise call.failed
+        while (c := got.get(timeout=WAIT_S + .5)) is not None:
+            out.append(c)
+    except queue.Empty:
+        raise TimeoutError from None
+    if getattr(call, "failed", None):
+        raise call.failed
     return out
 
 # %% ../nbs/030_voice.ipynb #9e25a33b
-def _relative(value:float, normal:float, unit:str)->str: return f"{round(100*(value/normal-1)):+d}%" if unit == "%" else f"{round(value-normal):+d}{unit}"
+def _relative(value:float, normal:float, unit:str)->str:
+    return f"{round(100*(value/normal-1)):+d}%" if unit == "%" else f"{round(value-normal):+d}{unit}"
 
 @voices.register("edge")
 class EdgeVoice:
     "Microsoft's online neural voices through `edge-tts`."
     name = "edge"
-    def variants(self)->list[str]: "A few English voices of the service; any of its short names is accepted."; return [
-        f"en-{r}Neural" for r in ("US-Aria", "US-Guy", "US-Jenny", "GB-Sonia", "GB-Ryan", "AU-Natasha", "IE-Connor", "IN-Neerja")]
-    def speak(self, text:str, variant:str="en-US-AriaNeural", pitch:float=50, rate:float=175, volume:float=100, range:float=50, emphasis=None)->Speech:
+    def variants(self)->list[str]:
+        "A few English voices of the service; any of its short names is accepted."
+        return [
+            f"en-{r}Neural"
+            for r in ("US-Aria", "US-Guy", "US-Jenny", "GB-Sonia", "GB-Ryan", "AU-Natasha", "IE-Connor", "IN-Neerja")
+        ]
+    def speak(
+        self,
+        text:str,
+        variant:str="en-US-AriaNeural",
+        pitch:float=50,
+        rate:float=175,
+        volume:float=100,
+        range:float=50,
+        emphasis=None,
+    )->Speech:
         "Say `text` (units as in `EspeakVoice.speak`; range and emphasis are not offered by the service and are left alone)."
-        try: import edge_tts
-        except ImportError: raise CamelsError("edge-tts is not installed", "voice edge", "pip install edge-tts, or use --voice espeak") from None
-        if not any(map(str.isalnum, said := " ".join(spoken_words(text)))): raise _unsayable(text, self.name)
-        for name, value, low, high in (("rate", rate, 80, 450), ("volume", volume, 0, 200), ("pitch", pitch, 0, 99)): _check_range(name, value, low, high)
+        try:
+            import edge_tts
+        except ImportError:
+            raise CamelsError(
+                "edge-tts is not installed", "voice edge", "pip install edge-tts, or use --voice espeak"
+            ) from None
+        if not any(map(str.isalnum, said := " ".join(spoken_words(text)))):
+            raise _unsayable(text, self.name)
+        for name, value, low, high in (("rate", rate, 80, 450), ("volume", volume, 0, 200), ("pitch", pitch, 0, 99)):
+            _check_range(name, value, low, high)
         how = dict(rate=_relative(rate, 175, "%"), volume=_relative(volume, 100, "%"), pitch=_relative(pitch, 50, "Hz"))
-        try: call = _bounded(edge_tts)(said, str(variant), boundary="WordBoundary", **how)
-        except (ValueError, TypeError): raise CamelsError(f"unknown variant {variant!r}", "voice edge", "such as " + self.variants()[0]) from None
-        try: chunks = _chunks(call)
-        except edge_tts.exceptions.NoAudioReceived: raise _unsayable(text, self.name) from None
-        except Exception as e: raise CamelsError(f"the online voice did not answer ({type(e).__name__})", "voice edge", "it needs the internet; offline use espeak") from None
+        try:
+            call = _bounded(edge_tts)(said, str(variant), boundary="WordBoundary", **how)
+        except (ValueError, TypeError):
+            raise CamelsError(f"unknown variant {variant!r}", "voice edge", "such as " + self.variants()[0]) from None
+        try:
+            chunks = _chunks(call)
+        except edge_tts.exceptions.NoAudioReceived:
+            raise _unsayable(text, self.name) from None
+        except Exception as e:
+            raise CamelsError(
+                f"the online voice did not answer ({type(e).__name__})",
+                "voice edge",
+                "it needs the internet; offline use espeak",
+            ) from None
         return _from_chunks(chunks)
 
 # %% ../nbs/030_voice.ipynb #73545cf3
@@ -353,11 +457,21 @@ def _from_chunks(chunks:list[dict])->Speech:
     from camels.media.sound import read_audio
     sound = b"".join(c["data"] for c in chunks if c["type"] == "audio")
     with tempfile.TemporaryDirectory() as tmp:
-        f = Path(tmp)/"speech.mp3"; f.write_bytes(sound)
-        try: x = read_audio(f, sr=24000)
-        except CamelsError as e: raise CamelsError(f"the online voice sent no sound ({e.what})", "voice edge", "try again; offline use espeak") from None
-    words = [Word(c["text"], c["offset"]/1e7, (c["offset"]+c["duration"])/1e7) for c in chunks if c["type"] == "WordBoundary"]
+        f = Path(tmp)/"speech.mp3"
+        f.write_bytes(sound)
+        try:
+            x = read_audio(f, sr=24000)
+        except CamelsError as e:
+            raise CamelsError(
+                f"the online voice sent no sound ({e.what})", "voice edge", "try again; offline use espeak"
+            ) from None
+    words = [
+        Word(c["text"], c["offset"]/1e7, (c["offset"]+c["duration"])/1e7)
+        for c in chunks
+        if c["type"] == "WordBoundary"
+    ]
     espeak, phones = create_voice("espeak"), []
     for w in words:
-        with contextlib.suppress(CamelsError): phones += _fit_phones(w, espeak.speak(w.text))
+        with contextlib.suppress(CamelsError):
+            phones += _fit_phones(w, espeak.speak(w.text))
     return Speech(x, 24000, phones, words, exact=False)

@@ -15,5 +15,6 @@ def pytest_configure(config):
 def shared():
     "The development data folder; tests that need it skip where it is absent."
     p = Path(os.environ.get("CAMELS_DATA") or root.parent/"shared"/"data")
-    if not p.exists(): pytest.skip("no development data (../shared/data)")
+    if not p.exists():
+        pytest.skip("no development data (../shared/data)")
     return p

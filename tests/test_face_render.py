@@ -13,9 +13,21 @@ from camels.face.render import Renderer
 
 PEOPLE = range(14)
 EXPRESSIONS = dict(
-    jaw={"jawOpen": .6}, smile={"mouthSmileLeft": .8, "mouthSmileRight": .8}, pucker={"mouthPucker": .8}, frown={"mouthFrownLeft": .8, "mouthFrownRight": .8},
-    surprise={"browInnerUp": .8, "browOuterUpLeft": .8, "browOuterUpRight": .8, "eyeWideLeft": .6, "eyeWideRight": .6, "jawOpen": .4},
-    anger={"browDownLeft": .9, "browDownRight": .9, "mouthPressLeft": .6, "mouthPressRight": .6}, blink={"eyeBlinkLeft": 1, "eyeBlinkRight": 1})
+    jaw={"jawOpen": .6},
+    smile={"mouthSmileLeft": .8, "mouthSmileRight": .8},
+    pucker={"mouthPucker": .8},
+    frown={"mouthFrownLeft": .8, "mouthFrownRight": .8},
+    surprise={
+        "browInnerUp": .8,
+        "browOuterUpLeft": .8,
+        "browOuterUpRight": .8,
+        "eyeWideLeft": .6,
+        "eyeWideRight": .6,
+        "jawOpen": .4,
+    },
+    anger={"browDownLeft": .9, "browDownRight": .9, "mouthPressLeft": .6, "mouthPressRight": .6},
+    blink={"eyeBlinkLeft": 1, "eyeBlinkRight": 1},
+)
 
 @pytest.fixture
 def tracker():
@@ -44,7 +56,10 @@ def test_facemesh_finds_everyone(tracker):
         track, r = tracker(), Renderer(random_identity(s))
         rest.append(error(track, r, {}))
         turned += [error(track, r, {}, a) for a in ((.25, 0, 0), (0, .15, 0), (0, 0, .15))]
-    print(f"rest: mean {np.mean(rest):.2%}, worst {np.max(rest):.2%}; turned: mean {np.mean(turned):.2%}, worst {np.max(turned):.2%}")
+    print(
+        f"rest: mean {np.mean(rest):.2%}, worst {np.max(rest):.2%}; turned: mean {np.mean(turned):.2%}, worst "
+        f"{np.max(turned):.2%}"
+    )
     assert np.mean(rest) < .026 and np.max(rest) < .036
     assert np.mean(turned) < .030 and np.max(turned) < .045
 
@@ -52,7 +67,8 @@ def test_facemesh_finds_expressions(tracker):
     worst = {}
     for s in list(PEOPLE)[:6]:
         track, r = tracker(), Renderer(random_identity(s))
-        for n, w in EXPRESSIONS.items(): worst.setdefault(n, []).append(error(track, r, w))
+        for n, w in EXPRESSIONS.items():
+            worst.setdefault(n, []).append(error(track, r, w))
     print({n: f"{np.mean(e):.2%}" for n, e in worst.items()})
     assert max(np.mean(e) for e in worst.values()) < .033
 
@@ -61,7 +77,8 @@ def test_every_hair_style_is_a_face(tracker, style):
     from dataclasses import replace
     assert error(tracker(), Renderer(replace(random_identity(1), hair_style=style)), {}) < .04
 
-def unit(p): return np.linalg.norm(p[33] - p[263])
+def unit(p):
+    return np.linalg.norm(p[33] - p[263])
 MEASURES = dict(
     jawOpen=lambda p: np.linalg.norm(p[13] - p[14])/unit(p),
     mouthSmile=lambda p: ((p[13] + p[14])/2 - (p[61] + p[291])/2)[1]/unit(p),
@@ -75,7 +92,8 @@ def test_facemesh_follows_the_motion(tracker, name):
     names = [n for n in ARKIT if n in (name, name + "Left", name + "Right")]
     for s in range(3):
         track, r = tracker(), Renderer(random_identity(s))
-        for _ in range(5): track(r.render({}))
+        for _ in range(5):
+            track(r.render({}))
         sweep = [{n: float(v) for n in names} for v in .9*np.sin(np.linspace(0, np.pi, 24))]
         true, seen = np.array([(MEASURES[name](r.landmarks(w)), MEASURES[name](track(r.render(w)))) for w in sweep]).T
         assert np.corrcoef(true, seen)[0, 1] > .9, (name, s)
@@ -91,14 +109,18 @@ def test_any_size_place_and_weight():
     rng = np.random.default_rng(0)
     for size in (16, 64, 250, 512):
         r = Renderer(random_identity(int(rng.integers(99))), size)
-        for _ in range(4): assert r.render(rng.random(52)*1.5, rng.uniform(-.9, .9, 3), rng.uniform(-3, 3, 3), rng.uniform(-.5, .5, 2)).shape == (size, size, 3)
+        for _ in range(4):
+            assert r.render(
+                rng.random(52)*1.5, rng.uniform(-.9, .9, 3), rng.uniform(-3, 3, 3), rng.uniform(-.5, .5, 2)
+            ).shape == (size, size, 3)
 
 def test_lids_and_lips_never_cross():
     rng, m = np.random.default_rng(1), base_mesh().regions
     for s in range(6):
         for _ in range(20):
             p = puppet(random_identity(s)).move((rng.random(52) < .3)*rng.random(52))
-            for n in ("eye_left", "eye_right", "lips_inner"): assert (p[m[n + "_top"][1:-1], 1] - p[m[n + "_bottom"][1:-1], 1]).min() > -1e-5
+            for n in ("eye_left", "eye_right", "lips_inner"):
+                assert (p[m[n + "_top"][1:-1], 1] - p[m[n + "_bottom"][1:-1], 1]).min() > -1e-5
 
 def test_blink_closes_and_mouth_close_meets_on_everyone():
     m = base_mesh().regions
@@ -111,8 +133,10 @@ def test_blink_closes_and_mouth_close_meets_on_everyone():
 def test_left_and_right_are_mirror_images():
     b, m = dict(zip(ARKIT, basis())), base_mesh().mirror
     for n in ARKIT:
-        if n.endswith("Left"): assert np.array_equal(b[n], b[n.replace("Left", "Right")][m]*np.float32([-1, 1, 1])), n
-    assert pose({"eyeBlinkLeft": 1})[386, 1] < pose({})[386, 1] and base_mesh().points[386, 0] > 0  # the person's left is the viewer's right
+        if n.endswith("Left"):
+            assert np.array_equal(b[n], b[n.replace("Left", "Right")][m]*np.float32([-1, 1, 1])), n
+    # the person's left is the viewer's right
+    assert pose({"eyeBlinkLeft": 1})[386, 1] < pose({})[386, 1] and base_mesh().points[386, 0] > 0
 
 def test_identities_differ():
     looks = [puppet(random_identity(s)).neutral[:468] for s in range(12)]

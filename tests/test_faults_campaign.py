@@ -14,7 +14,12 @@ from camels.bench import faults as fb
 from camels.core import CamelsError
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+QUICK = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
@@ -29,9 +34,17 @@ def home(tmp_path_factory):
     arrays = dict(np.load(d/"npz.npz"))
     pq.write_table(pa.table({k: list(v) if v.ndim == 2 else v for k, v in arrays.items()}), d/"parquet.parquet")
     save_presets(d/"presets.json", {k: anchors()[k][1] for k in anchors().ids[:2]})
-    (d/"manifest.jsonl").write_text("".join(json.dumps(dict(id=f"c{i}", path=f"c{i}.wav", speaker="s", start_s=0, end_s=2)) + "\n" for i in range(3)))
+    (d/"manifest.jsonl").write_text(
+        "".join(
+            json.dumps(dict(id=f"c{i}", path=f"c{i}.wav", speaker="s", start_s=0, end_s=2)) + "\n" for i in range(3)
+        )
+    )
     write_livelink(d/"csv.csv", np.random.default_rng(0).uniform(0, 1, (6, 52)).astype(np.float32), fps=30)
-    np.savez(d/"npz_view.npz", vectors=np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32), clip=np.array([f"c{i}" for i in range(20)]))
+    np.savez(
+        d/"npz_view.npz",
+        vectors=np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32),
+        clip=np.array([f"c{i}" for i in range(20)]),
+    )
     from safetensors.numpy import save_file
     save_file({"a": np.zeros((2, 3), np.float32), "b": np.ones(4, np.float32)}, d/"weights.safetensors")
     write_audio(d/"sound.wav", (.3*np.sin(np.arange(24000)*.05)).astype(np.float32), 16000)
@@ -51,7 +64,8 @@ def read_spoilt(kind, home, tmp_path, monkeypatch, seed):
 def test_a_spoilt_file_is_read_or_refused(kind, home, tmp_path, monkeypatch):
     @QUICK
     @given(st.integers(0, 10**9))
-    def holds(seed): read_spoilt(kind, home, tmp_path, monkeypatch, seed)
+    def holds(seed):
+        read_spoilt(kind, home, tmp_path, monkeypatch, seed)
     holds()
 
 @QUICK
@@ -59,7 +73,9 @@ def test_a_spoilt_file_is_read_or_refused(kind, home, tmp_path, monkeypatch):
 def test_a_damaged_recording_is_read_or_refused(home, tmp_path, seed, kind):
     from camels.media.read import probe
     from camels.media.sound import read_audio
-    name, data = fb.damaged((home/"sound.wav").read_bytes() if kind != "noise" else random.Random(seed).randbytes(400), seed)
+    name, data = fb.damaged(
+        (home/"sound.wav").read_bytes() if kind != "noise" else random.Random(seed).randbytes(400), seed
+    )
     path = tmp_path/f"{name}.{kind if kind != 'noise' else 'wav'}"
     path.write_bytes(data)
     with contextlib.suppress(CamelsError):
@@ -83,14 +99,17 @@ def test_a_reader_that_raises_is_a_failure(home, tmp_path, monkeypatch):
     "Old readers, in short: the property above would be red for them."
     monkeypatch.setitem(fb.READERS, "presets", "json:loads")
     with pytest.raises(Exception) as e:
-        for seed in range(5): read_spoilt("presets", home, tmp_path, monkeypatch, seed)
+        for seed in range(5):
+            read_spoilt("presets", home, tmp_path, monkeypatch, seed)
     assert not isinstance(e.value, (CamelsError, OSError))
 
 def test_a_message_of_many_lines_is_a_failure(home, tmp_path, monkeypatch):
-    def reader(path): raise CamelsError("one\ntwo", path)
+    def reader(path):
+        raise CamelsError("one\ntwo", path)
     monkeypatch.setattr(fb, "read_checkpoint", reader)
     monkeypatch.setitem(fb.READERS, "presets", "camels.bench.faults:read_checkpoint")
-    with pytest.raises(RuntimeError, match="many lines"): read_spoilt("presets", home, tmp_path, monkeypatch, 1)
+    with pytest.raises(RuntimeError, match="many lines"):
+        read_spoilt("presets", home, tmp_path, monkeypatch, 1)
 
 def test_damage_is_the_same_for_the_same_seed():
     data = bytes(range(256))*40
@@ -102,7 +121,8 @@ def test_a_call_that_ends_badly_is_told_apart(caller, how, sign):
     e = caller("do_nothing", how, limit_s=.5)
     assert e.is_crash and sign in e.sign
 
-def test_a_call_that_ends_well_gives_its_value(caller): assert (e := caller("do_nothing", "value")).value == "value" and not e.is_crash
+def test_a_call_that_ends_well_gives_its_value(caller):
+    assert (e := caller("do_nothing", "value")).value == "value" and not e.is_crash
 
 def test_a_refusal_is_no_crash(caller):
     e = caller("do_camels", ["compile", "--emotion", "joyy"])
@@ -118,24 +138,35 @@ def caller(tmp_path_factory):
 def test_a_lost_row_is_seen(tmp_path):
     "`kill_once` compares what was left: a job that leaves something else is counted as lost."
     class Fake:
-        def __call__(self, name, *args, **kw): return fb.Ended(-9, .1, "killed") if kw.get("kill_s") is not None else fb.Ended(0, .1, value="other")
+        def __call__(self, name, *args, **kw):
+            return fb.Ended(-9, .1, "killed") if kw.get("kill_s") is not None else fb.Ended(0, .1, value="other")
     job = fb.Job("fake", lambda f: [], lambda f: [], "do_file_result", "x")
     assert fb.kill_once(Fake(), job, tmp_path/"k", .5, 1., False) == (True, "other")
 
 def test_rows_have_the_shape_that_others_build_on():
     row = vars(fb.fault_row("faults.kill.lost", "kills", fb.Tally(40), "lost"))
-    assert {"id", "what", "value", "unit", "ci", "null", "null_name", "peer", "peer_name", "goal", "met", "tried"} <= set(row)
+    assert {
+        "id", "what", "value", "unit", "ci", "null", "null_name", "peer", "peer_name", "goal", "met", "tried",
+    } <= set(row)
     assert (row["value"], row["goal"], row["met"], row["tried"]) == (0, 0, True, 40)
     skipped = fb.fault_row("faults.disk.lost", "full disks", fb.Tally(skipped="only root may mount"), "lost")
     assert skipped.value is None and skipped.met is None and "skipped" in skipped.what
 
-def test_the_budget_is_ten_minutes(): assert sum(fb.BUDGET_S.values()) <= 600
+def test_the_budget_is_ten_minutes():
+    assert sum(fb.BUDGET_S.values()) <= 600
 
 @pytest.mark.parametrize("data", [b"", b"x", b"RIFF", bytes(9)])
-def test_hardly_any_bytes_can_be_damaged_too(data): assert all(isinstance(fb.damaged(data, s)[1], bytes) for s in range(60))
+def test_hardly_any_bytes_can_be_damaged_too(data):
+    assert all(isinstance(fb.damaged(data, s)[1], bytes) for s in range(60))
 
 def test_odd_names_are_known_by_their_token():
-    assert [fb.token(n) for n in ("s100_bad\\xff.wav", "/a/b/m012_x.mp4", "x", "", "/a.b/s1017")] == ["s100", "m012", "", "", "s1017"]
+    assert [fb.token(n) for n in ("s100_bad\\xff.wav", "/a/b/m012_x.mp4", "x", "", "/a.b/s1017")] == [
+        "s100",
+        "m012",
+        "",
+        "",
+        "s1017",
+    ]
 
 def test_notes_of_the_report_count_as_lines():
     e = fb.Ended(0, 1., out=json.dumps(dict(notes=[dict(input="/x/m003_a.wav", note="cut")])))

@@ -43,7 +43,8 @@ def voice(seconds, hz=130):
 def put(path, seconds=3., hz=130):
     "A WAV file of a buzzing voice, under any name."
     os.makedirs(os.path.dirname(os.fsencode(path)), exist_ok=True)
-    with open(path, "wb") as f: soundfile.write(f, voice(seconds, hz), SR, format="WAV", subtype="PCM_16")
+    with open(path, "wb") as f:
+        soundfile.write(f, voice(seconds, hz), SR, format="WAV", subtype="PCM_16")
     return path
 
 
@@ -52,16 +53,19 @@ def move(path, ending, to):
     write_audio(to.with_suffix(".wav"), voice(3), SR)
     with av.open(str(to.with_suffix(".wav"))) as a, av.open(str(to), "w", format=ending) as b:
         s = b.add_stream("aac" if ending != "aiff" else "pcm_s16be", rate=SR, layout="mono")
-        for f in a.decode(audio=0): b.mux(s.encode(f))
+        for f in a.decode(audio=0):
+            b.mux(s.encode(f))
         b.mux(s.encode(None))
     to.with_suffix(".wav").unlink()
     return to
 
 
-def go(inputs, out, **kw): return encode([inputs] if isinstance(inputs, (str, Path)) else inputs, out, **{"names": PROSODY, "jobs": 1, **kw})
+def go(inputs, out, **kw):
+    return encode([inputs] if isinstance(inputs, (str, Path)) else inputs, out, **{"names": PROSODY, "jobs": 1, **kw})
 
 
-def table(path): return FeatureTable.open(path).ds.to_table()
+def table(path):
+    return FeatureTable.open(path).ds.to_table()
 
 
 def command(*args, cwd=None, **kw):
@@ -71,11 +75,21 @@ def command(*args, cwd=None, **kw):
 
 # Names
 
-ODD = [b"caf\xe9.wav", b"\xff\xfe.wav", b"new\nline.wav", b"esc\x1b[2J.wav", "übung ﷽.wav".encode(), b"it's.wav", b'say "x" %20 #1?.wav', b"-dash.wav"]
+ODD = [
+    b"caf\xe9.wav",
+    b"\xff\xfe.wav",
+    b"new\nline.wav",
+    b"esc\x1b[2J.wav",
+    "übung ﷽.wav".encode(),
+    b"it's.wav",
+    b'say "x" %20 #1?.wav',
+    b"-dash.wav",
+]
 
 
 def test_names_of_any_bytes_are_encoded(tmp_path):
-    for n in ODD: put(os.path.join(os.fsencode(tmp_path), b"in", n))
+    for n in ODD:
+        put(os.path.join(os.fsencode(tmp_path), b"in", n))
     lines = []
     rep = go(tmp_path/"in", tmp_path/"t.lance", tell=lines.append)
     assert (rep.clips, rep.errors) == (len(ODD), [])
@@ -83,7 +97,8 @@ def test_names_of_any_bytes_are_encoded(tmp_path):
     assert (again.skipped, again.clips, again.errors) == (len(ODD), 0, [])
     fs = load_features(tmp_path/"t.lance")
     assert len(fs) == 2*len(ODD) and "caf\\xe9.wav" in fs.ids["clip"]
-    for s in fs.ids["source"]: s.encode()                      # text that UTF-8 can hold
+    for s in fs.ids["source"]:
+        s.encode()   # text that UTF-8 can hold
 
 
 def test_the_table_leads_back_to_a_file_of_odd_bytes(tmp_path):
@@ -95,9 +110,23 @@ def test_the_table_leads_back_to_a_file_of_odd_bytes(tmp_path):
 
 def test_odd_names_reach_no_terminal_raw(tmp_path):
     d = os.path.join(os.fsencode(tmp_path), b"in")
-    for n in ODD: put(os.path.join(d, n))
-    for n in (b"\x1b[2Jbad.wav", b"b\xe9d.wav"): open(os.path.join(d, n), "wb").write(b"not sound at all")
-    code, out, err = command("encode", str(tmp_path/"in"), "--out", str(tmp_path/"t.lance"), "--jobs", "1", "--video", "none", "--phoneme", "none", "--json")
+    for n in ODD:
+        put(os.path.join(d, n))
+    for n in (b"\x1b[2Jbad.wav", b"b\xe9d.wav"):
+        open(os.path.join(d, n), "wb").write(b"not sound at all")
+    code, out, err = command(
+        "encode",
+        str(tmp_path/"in"),
+        "--out",
+        str(tmp_path/"t.lance"),
+        "--jobs",
+        "1",
+        "--video",
+        "none",
+        "--phoneme",
+        "none",
+        "--json",
+    )
     assert code == 2 and "Traceback" not in err and "\x1b[2J" not in err + out
     assert len(err.strip().splitlines()) == 2, err
     assert json.loads(out)["clips"] == len(ODD)
@@ -112,7 +141,12 @@ def test_loops_and_names_that_cannot_be_are_one_line(tmp_path):
     os.symlink("nowhere.wav", tmp_path/"in"/"gone.wav")
     rep = go(tmp_path/"in", tmp_path/"t.lance")
     assert rep.clips == 1 and sorted(Path(e["input"]).name for e in rep.errors) == ["gone.wav", "loop.wav"]
-    rows = [dict(id="nul", path="in/a\0b.wav"), dict(id="half", path="in/\ud800.wav"), dict(id="odd\udcff", path="in/good.wav"), dict(id="long", path="x"*5000 + ".wav")]
+    rows = [
+        dict(id="nul", path="in/a\0b.wav"),
+        dict(id="half", path="in/\ud800.wav"),
+        dict(id="odd\udcff", path="in/good.wav"),
+        dict(id="long", path="x"*5000 + ".wav"),
+    ]
     (tmp_path/"clips.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     rep = go(tmp_path/"clips.jsonl", tmp_path/"u.lance")
     assert rep.clips == 1 and len(rep.errors) == 3
@@ -123,11 +157,13 @@ def test_one_input_that_is_not_there_stops_nothing(tmp_path):
     put(tmp_path/"good.wav")
     rep = go([tmp_path/"nowhere.wav", tmp_path/"good.wav", "no\0name"], tmp_path/"t.lance")
     assert rep.clips == 1 and len(rep.errors) == 2
-    with pytest.raises(CamelsError, match="no such file"): go(tmp_path/"nowhere.wav", tmp_path/"u.lance")
+    with pytest.raises(CamelsError, match="no such file"):
+        go(tmp_path/"nowhere.wav", tmp_path/"u.lance")
 
 
 def test_one_bad_alignment_is_one_line(tmp_path):
-    for n in "ab": put(tmp_path/"s1"/f"{n}.wav")
+    for n in "ab":
+        put(tmp_path/"s1"/f"{n}.wav")
     (tmp_path/"s1"/"a.align").write_bytes(b"0 17750 caf\xe9\n")
     (tmp_path/"s1"/"b.align").write_text("0 17750 bin\n")
     clips, passed = find_clips([tmp_path/"s1"])
@@ -164,7 +200,8 @@ def test_linked_folders_are_entered_once(tmp_path):
 
 def test_a_table_and_its_folder_can_be_one(tmp_path):
     put(tmp_path/"a.wav")
-    for _ in range(2): rep = go(tmp_path, tmp_path/"t.lance")
+    for _ in range(2):
+        rep = go(tmp_path, tmp_path/"t.lance")
     assert (rep.skipped, rep.errors, rep.passed) == (1, [], [])
 
 
@@ -173,20 +210,25 @@ def test_a_folder_that_cannot_be_listed_is_one_line(tmp_path, monkeypatch):
     (tmp_path/"in"/"locked").mkdir()
     was = os.scandir
     def scandir(p):
-        if str(p).endswith("locked"): raise PermissionError(13, "Permission denied", str(p))
+        if str(p).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(p))
         return was(p)
     monkeypatch.setattr(os, "scandir", scandir)
     clips, passed = find_clips([tmp_path/"in"])
-    assert [c.id for c in clips] == ["a.wav"] and [e["error"] for e in passed.errors] == ["cannot be listed (permission denied)"]
+    assert [c.id for c in clips] == ["a.wav"] and [e["error"] for e in passed.errors] == [
+        "cannot be listed (permission denied)"
+    ]
 
 
 @pytest.mark.parametrize("ending", "aiff aif caf wma amr mka mts m2ts vob ogv oga spx au w64 rf64 aifc wmv".split())
-def test_endings_of_recordings(ending): assert f".{ending}" in MEDIA
+def test_endings_of_recordings(ending):
+    assert f".{ending}" in MEDIA
 
 
 def test_pipes_and_devices_are_never_opened(tmp_path):
     os.mkfifo(tmp_path/"pipe.wav")
-    for n, to in (("kmsg", "/proc/kmsg"), ("zero", "/dev/zero"), ("self", "/proc/self/status")): os.symlink(to, tmp_path/f"{n}.wav")
+    for n, to in (("kmsg", "/proc/kmsg"), ("zero", "/dev/zero"), ("self", "/proc/self/status")):
+        os.symlink(to, tmp_path/f"{n}.wav")
     put(tmp_path/"good.wav")
     t = time.monotonic()
     rep = go(tmp_path, tmp_path/"t.lance")
@@ -203,7 +245,11 @@ def test_a_neighbour_changes_no_id_and_no_row(tmp_path):
     rep = go(tmp_path/"in", tmp_path/"t.lance")
     assert (rep.clips, rep.skipped, rep.errors) == (1, 1, [])
     ids = {Path(s).name: c for c, s in zip(*(table(tmp_path/"t.lance")[k].to_pylist() for k in ("clip", "source")))}
-    assert ids == {"talk.wav": "talk.wav", "talk.m4a": "talk.m4a"} == {Path(c.path).name: c.id for c in clips_from([tmp_path/"in"])}
+    assert (
+        ids
+        == {"talk.wav": "talk.wav", "talk.m4a": "talk.m4a"}
+        == {Path(c.path).name: c.id for c in clips_from([tmp_path/"in"])}
+    )
 
 
 def test_a_recording_is_in_once_whatever_it_is_called(tmp_path, monkeypatch):
@@ -219,7 +265,8 @@ def test_a_recording_is_in_once_whatever_it_is_called(tmp_path, monkeypatch):
 
 
 def test_two_folders_with_one_name_stay_apart(tmp_path):
-    for d in "ab": put(tmp_path/d/"talk.wav", hz=100 + 50*(d == "b"))
+    for d in "ab":
+        put(tmp_path/d/"talk.wav", hz=100 + 50*(d == "b"))
     go(tmp_path/"a", tmp_path/"t.lance")
     rep = go([tmp_path/"b"], tmp_path/"t.lance")
     assert (rep.clips, rep.errors) == (1, [])
@@ -262,16 +309,19 @@ def test_a_table_of_before_is_resumed(tmp_path, monkeypatch):
 def test_a_job_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, after):
     "Rows, order, splits and schema; killed processes are in test_encode."
     from camels.bench.core import table_digest
-    for i in range(6): put(tmp_path/"in"/f"{i}.wav")
+    for i in range(6):
+        put(tmp_path/"in"/f"{i}.wav")
     go(tmp_path/"in", tmp_path/"whole.lance")
     was, done = encoding.Job.event, []
     def event(self, clip, kind, *rest):
         was(self, clip, kind, *rest)
         done.extend([self.commit()]*(kind == "done"))
-        if len(done) == after: raise KeyboardInterrupt
+        if len(done) == after:
+            raise KeyboardInterrupt
     with monkeypatch.context() as m:
         m.setattr(encoding.Job, "event", event)
-        with pytest.raises(KeyboardInterrupt): go(tmp_path/"in", tmp_path/"t.lance")
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path/"in", tmp_path/"t.lance")
     assert len(FeatureTable.open(tmp_path/"t.lance").clips()) == after
     go(tmp_path/"in", tmp_path/"t.lance")
     assert table(tmp_path/"t.lance").schema == table(tmp_path/"whole.lance").schema
@@ -281,7 +331,8 @@ def test_a_job_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, 
 # A replaced recording
 
 def test_a_replaced_recording_is_encoded_anew(tmp_path):
-    for n in ("a", "talk", "z"): put(tmp_path/"in"/f"{n}.wav")
+    for n in ("a", "talk", "z"):
+        put(tmp_path/"in"/f"{n}.wav")
     go(tmp_path/"in", tmp_path/"t.lance")
     was = load_features(tmp_path/"t.lance")
     put(tmp_path/"in"/"talk.wav", 5, hz=220)
@@ -295,7 +346,9 @@ def test_a_replaced_recording_is_encoded_anew(tmp_path):
     assert fs.ids["split"][fs.ids["clip"] == "talk.wav"][0] == was.ids["split"][was.ids["clip"] == "talk.wav"][0]
     go(tmp_path/"in", tmp_path/"fresh.lance")
     fresh = load_features(tmp_path/"fresh.lance")
-    np.testing.assert_array_equal(fs.x["prosody"][fs.ids["clip"] == "talk.wav"], fresh.x["prosody"][fresh.ids["clip"] == "talk.wav"])
+    np.testing.assert_array_equal(
+        fs.x["prosody"][fs.ids["clip"] == "talk.wav"], fresh.x["prosody"][fresh.ids["clip"] == "talk.wav"]
+    )
 
 
 def test_content_decides_not_time(tmp_path):
@@ -308,7 +361,8 @@ def test_content_decides_not_time(tmp_path):
     assert go(p, tmp_path/"t.lance").replaced == 1
     put(p, 4.)
     p.write_bytes(p.read_bytes()[:1000])
-    p.write_bytes(b"no sound")                                    # replaced by what cannot be read: the rows stay, a line says so
+    # replaced by what cannot be read: the rows stay, a line says so
+    p.write_bytes(b"no sound")
     rep = go(p, tmp_path/"t.lance")
     assert len(rep.errors) == 1 and len(FeatureTable.open(tmp_path/"t.lance")) == 2
 
@@ -318,10 +372,12 @@ def test_a_kill_between_old_and_new_rows_is_not_possible(tmp_path, monkeypatch):
     go(tmp_path/"a.wav", tmp_path/"t.lance")
     put(tmp_path/"a.wav", 5)
     import lance
-    def full(*a, **kw): raise OSError(28, "No space left on device")
+    def full(*a, **kw):
+        raise OSError(28, "No space left on device")
     with monkeypatch.context() as m:
         m.setattr(lance.LanceDataset, "commit", staticmethod(full))
-        with pytest.raises(CamelsError, match="disk is full"): go(tmp_path/"a.wav", tmp_path/"t.lance")
+        with pytest.raises(CamelsError, match="disk is full"):
+            go(tmp_path/"a.wav", tmp_path/"t.lance")
     assert len(FeatureTable.open(tmp_path/"t.lance")) == 2
     assert go(tmp_path/"a.wav", tmp_path/"t.lance").replaced == 1 and len(FeatureTable.open(tmp_path/"t.lance")) == 4
 
@@ -331,7 +387,8 @@ def test_a_kill_between_old_and_new_rows_is_not_possible(tmp_path, monkeypatch):
 def fake(monkeypatch, **errors):
     "The readers of media, failing as a damaged stream does."
     for name, e in errors.items():
-        def fails(*a, e=e, **kw): raise e
+        def fails(*a, e=e, **kw):
+            raise e
         def frames(*a, e=e, **kw):
             raise e
             yield
@@ -340,10 +397,17 @@ def fake(monkeypatch, **errors):
 
 def film(path, seconds=3., heard=None):
     rng = np.random.default_rng(0)
-    return write_video(path, (rng.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(int(25*seconds))), 25, voice(heard or seconds), SR)
+    return write_video(
+        path,
+        (rng.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(int(25*seconds))),
+        25,
+        voice(heard or seconds),
+        SR,
+    )
 
 
-def masks(path): return {m: load_features(path).mask[m].tolist() for m in ("video", "prosody")}
+def masks(path):
+    return {m: load_features(path).mask[m].tolist() for m in ("video", "prosody")}
 
 
 def test_a_damaged_stream_masks_its_modality(tmp_path, monkeypatch):
@@ -356,14 +420,19 @@ def test_a_damaged_stream_masks_its_modality(tmp_path, monkeypatch):
     with monkeypatch.context() as m:
         fake(m, read_audio=CamelsError("samples not finite at 1.00 s", p))
         rep = go(p, tmp_path/"b.lance", names=both)
-    assert rep.errors == [] and masks(tmp_path/"b.lance")["prosody"] == [False]*2 and "prosody masked" in rep.notes[0]["note"]
+    assert (
+        rep.errors == []
+        and masks(tmp_path/"b.lance")["prosody"] == [False]*2
+        and "prosody masked" in rep.notes[0]["note"]
+    )
     with monkeypatch.context() as m:
         fake(m, read_audio=CamelsError("samples not finite", p), iter_frames=CamelsError("no picture", p))
         rep = go(p, tmp_path/"c.lance", names=both)
     assert len(rep.errors) == 1 and rep.clips == 0
     with monkeypatch.context() as m:
         fake(m, iter_frames=CamelsError("truncated: the header says 3 s", p))
-        assert len(go(p, tmp_path/"d.lance", names=both).errors) == 1   # a file that was cut short is in doubt as a whole
+        # a file that was cut short is in doubt as a whole
+        assert len(go(p, tmp_path/"d.lance", names=both).errors) == 1
 
 
 def test_sound_that_stops_in_a_long_video(tmp_path, monkeypatch):
@@ -384,17 +453,30 @@ def test_a_clip_after_the_sound(tmp_path):
     assert rep.clips == 1 and len(rep.errors) == 1               # with sound alone, nothing of the late one is left
     rep = go(tmp_path/"c.jsonl", tmp_path/"u.lance", names=dict(phoneme="none"))
     fs = load_features(tmp_path/"u.lance")
-    assert rep.errors == [] and fs.ids["clip"].tolist() == ["first", "late"] and fs.mask["prosody"].tolist() == [True, False]
+    assert (
+        rep.errors == []
+        and fs.ids["clip"].tolist() == ["first", "late"]
+        and fs.mask["prosody"].tolist() == [True, False]
+    )
 
 
-@pytest.mark.parametrize("case, rows", [("04_camera_off/camera_off.webm", 3), ("05_sound_stops_in_long_video/sound_stops.mp4", 239)])
+@pytest.mark.parametrize(
+    "case, rows", [("04_camera_off/camera_off.webm", 3), ("05_sound_stops_in_long_video/sound_stops.mp4", 239)]
+)
 def test_cases_of_one_bad_stream(tmp_path, case, rows):
-    if not (cases/case).exists(): pytest.skip("no cases (../shared/cases)")
-    if "camera" in case and not hasattr(camels.media.open, "NoPicture"): pytest.skip("the media page does not tell an empty stream yet")
-    rep = go(cases/case, tmp_path/"t.lance", names=dict(phoneme="none", **({} if "camera" in case else dict(video="none"))))
+    if not (cases/case).exists():
+        pytest.skip("no cases (../shared/cases)")
+    if "camera" in case and not hasattr(camels.media.open, "NoPicture"):
+        pytest.skip("the media page does not tell an empty stream yet")
+    rep = go(
+        cases/case,
+        tmp_path/"t.lance",
+        names=dict(phoneme="none", **({} if "camera" in case else dict(video="none"))),
+    )
     fs = load_features(tmp_path/"t.lance")
     assert rep.errors == [] and len(fs) == rows and fs.mask["prosody"][:2].all() and not fs.mask["prosody"][10:].any()
-    if "camera" in case: assert not fs.mask["video"].any()
+    if "camera" in case:
+        assert not fs.mask["video"].any()
 
 
 def test_hints_that_can_be_followed(tmp_path):
@@ -409,7 +491,13 @@ def test_hints_that_can_be_followed(tmp_path):
 
 # Tables: names, making, keeping, damage
 
-@pytest.mark.parametrize("name", ["talks-12:30.lance", "s3:x", "a?b#c.lance", "50%20.lance", "-t.lance", "~t", "a b\\c.lance", "memory:t", "file:t", "übung.lance"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "talks-12:30.lance", "s3:x", "a?b#c.lance", "50%20.lance", "-t.lance", "~t", "a b\\c.lance", "memory:t",
+        "file:t", "übung.lance",
+    ],
+)
 def test_a_path_is_a_path(tmp_path, monkeypatch, name):
     from camels.look.views import open_view
     put(tmp_path/"a.wav")
@@ -423,7 +511,8 @@ def test_a_path_is_a_path(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize("name", [b"caf\xe9.lance", b"a\nb.lance", b"\x1b[2J.lance"])
 def test_a_name_that_no_table_can_have_is_one_line(tmp_path, name):
     put(tmp_path/"a.wav")
-    with pytest.raises(CamelsError, match="cannot have this name") as e: go(tmp_path/"a.wav", Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))))
+    with pytest.raises(CamelsError, match="cannot have this name") as e:
+        go(tmp_path/"a.wav", Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))))
     str(e.value).encode()
     assert sorted(os.listdir(tmp_path)) == ["a.wav"]
 
@@ -437,36 +526,43 @@ def test_a_table_whose_making_failed_is_made_again(tmp_path, monkeypatch):
         raise OSError("LanceError(IO): No space left on device (os error 28)")
     with monkeypatch.context() as m:
         m.setattr(lance, "write_dataset", fails)
-        with pytest.raises(CamelsError, match="disk is full"): go(tmp_path/"a.wav", tmp_path/"t.lance")
+        with pytest.raises(CamelsError, match="disk is full"):
+            go(tmp_path/"a.wav", tmp_path/"t.lance")
     assert go(tmp_path/"a.wav", tmp_path/"t.lance").clips == 1
     (tmp_path/"mine").mkdir()
     (tmp_path/"mine"/"letter.txt").write_text("keep me")
-    with pytest.raises(CamelsError, match="not a feature table"): go(tmp_path/"a.wav", tmp_path/"mine")
+    with pytest.raises(CamelsError, match="not a feature table"):
+        go(tmp_path/"a.wav", tmp_path/"mine")
     assert (tmp_path/"mine"/"letter.txt").exists()
     (tmp_path/"plain").touch()
-    with pytest.raises(CamelsError, match="is a file"): go(tmp_path/"a.wav", tmp_path/"plain")
+    with pytest.raises(CamelsError, match="is a file"):
+        go(tmp_path/"a.wav", tmp_path/"plain")
 
 
 def test_the_second_of_two_makers_reads_who_is_writing(tmp_path):
     put(tmp_path/"a.wav")
     (tmp_path/"t.lance").mkdir()
-    with only_writer(tmp_path/"t.lance"), pytest.raises(CamelsError, match="another process is writing here"): go(tmp_path/"a.wav", tmp_path/"t.lance")
+    with only_writer(tmp_path/"t.lance"), pytest.raises(CamelsError, match="another process is writing here"):
+        go(tmp_path/"a.wav", tmp_path/"t.lance")
     assert go(tmp_path/"a.wav", tmp_path/"t.lance").clips == 1
 
 
 def test_who_reads_reads_on(tmp_path, monkeypatch):
     put(tmp_path/"in"/"a.wav")
     go(tmp_path/"in", tmp_path/"t.lance")
-    for f in (tmp_path/"t.lance").rglob("*"): os.utime(f, (1e9, 1e9))   # made long ago
+    for f in (tmp_path/"t.lance").rglob("*"):
+        os.utime(f, (1e9, 1e9))   # made long ago
     t = FeatureTable.open(tmp_path/"t.lance")
     for i in range(3):
         put(tmp_path/"in"/f"b{i}.wav")
         go(tmp_path/"in", tmp_path/"t.lance")
     assert t.ds.take([0]).num_rows == 1 and len(t) == 2
     monkeypatch.setattr(store, "KEEP_S", -1.)
-    with only_writer(tmp_path/"t.lance"): tidy(FeatureTable.open(tmp_path/"t.lance"))
+    with only_writer(tmp_path/"t.lance"):
+        tidy(FeatureTable.open(tmp_path/"t.lance"))
     for read in (lambda: t.ds.take([0]), lambda: list(t.ds.to_batches()), lambda: t.ds.to_table()):
-        with pytest.raises(CamelsError, match="has changed since it was opened.*open it again"): read()
+        with pytest.raises(CamelsError, match="has changed since it was opened.*open it again"):
+            read()
     assert len(FeatureTable.open(tmp_path/"t.lance")) == 8
 
 
@@ -478,8 +574,11 @@ def test_old_versions_take_no_more_than_their_share(tmp_path, monkeypatch):
         go(tmp_path/"in", tmp_path/"t.lance")
     t, mega = FeatureTable.open(tmp_path/"t.lance"), 1 << 20
     before = store._size(t.path)
-    monkeypatch.setattr(store, "KEEP_TIMES", 3 - mega/sum(d.file_size_bytes for f in t.ds.get_fragments() for d in f.metadata.files))
-    with only_writer(t.path): tidy(t)
+    monkeypatch.setattr(
+        store, "KEEP_TIMES", 3 - mega/sum(d.file_size_bytes for f in t.ds.get_fragments() for d in f.metadata.files)
+    )
+    with only_writer(t.path):
+        tidy(t)
     now = sum(d.file_size_bytes for f in t.ds.get_fragments() for d in f.metadata.files)
     assert store._size(t.path) <= 3*now < before and len(FeatureTable.open(t.path)) == 59 + 24
 
@@ -488,7 +587,8 @@ def test_old_versions_take_no_more_than_their_share(tmp_path, monkeypatch):
 def good(tmp_path_factory):
     "A table of two clips, its joined version and the pieces before."
     d = tmp_path_factory.mktemp("good")
-    for n in "ab": put(d/"in"/f"{n}.wav", 3 + (n == "b"))
+    for n in "ab":
+        put(d/"in"/f"{n}.wav", 3 + (n == "b"))
     go(d/"in"/"a.wav", d/"t.lance")
     go(d/"in", d/"t.lance")
     return d/"t.lance"
@@ -501,11 +601,18 @@ def alone(path):
     return path
 
 
-def data_file(path): return next(Path(path).glob("data/*.lance"))
+def data_file(path):
+    return next(Path(path).glob("data/*.lance"))
 
 
-HARM = dict(gone=lambda b: None, empty=lambda b: b"", half=lambda b: b[:len(b)//2], text=lambda b: b"hello"*1000, zeros=lambda b: bytes(len(b)),
-            one_bit=lambda b: b[:len(b)//2] + bytes([b[len(b)//2] ^ 16]) + b[len(b)//2 + 1:])
+HARM = dict(
+    gone=lambda b: None,
+    empty=lambda b: b"",
+    half=lambda b: b[:len(b)//2],
+    text=lambda b: b"hello"*1000,
+    zeros=lambda b: bytes(len(b)),
+    one_bit=lambda b: b[:len(b)//2] + bytes([b[len(b)//2] ^ 16]) + b[len(b)//2 + 1:],
+)
 
 
 @pytest.mark.parametrize("part", ["data", "_versions"])
@@ -515,10 +622,13 @@ def test_damage_is_one_line_for_every_reader(tmp_path, good, harm, part):
     path = alone(shutil.copytree(good, tmp_path/"t.lance"))
     f = next((path/part).glob("*.lance" if part == "data" else "*.manifest"))
     broken = HARM[harm](f.read_bytes())
-    if broken is None: f.unlink()
-    else: f.write_bytes(broken)
+    if broken is None:
+        f.unlink()
+    else:
+        f.write_bytes(broken)
     for read in (load_features, lambda p: FeatureTable.open(p).about(), open_view, lambda p: go(good.parent/"in", p)):
-        with pytest.raises(CamelsError) as e: read(path)
+        with pytest.raises(CamelsError) as e:
+            read(path)
         assert len(str(e.value).splitlines()) == 1 and "t.lance" in str(e.value) and ".rs" not in str(e.value), e.value
         assert e.value.hint
 
@@ -531,9 +641,11 @@ def test_every_flipped_bit_is_found(tmp_path, good):
         whole = f.read_bytes()
         for at in np.linspace(0, len(whole) - 1, 23).astype(int):
             f.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1:])
-            if f.name == store.DIGESTS: assert np.array_equal(load_features(path).x["prosody"], want.x["prosody"])
+            if f.name == store.DIGESTS:
+                assert np.array_equal(load_features(path).x["prosody"], want.x["prosody"])
             else:
-                with pytest.raises(CamelsError, match="is not as it was written"): load_features(path)
+                with pytest.raises(CamelsError, match="is not as it was written"):
+                    load_features(path)
         f.write_bytes(whole)
     assert np.array_equal(load_features(path).x["prosody"], want.x["prosody"])
 
@@ -543,8 +655,11 @@ def test_an_older_sound_version_is_read(tmp_path, good, caplog):
     t = FeatureTable.open(path)
     want, newest = load_features(path), path/"data"/t.ds.get_fragments()[0].metadata.files[0].path
     newest.write_bytes(HARM["one_bit"](newest.read_bytes()))
-    with caplog.at_level(logging.WARNING): fs = load_features(path)
-    assert np.array_equal(fs.x["prosody"], want.x["prosody"]) and len(caplog.records) == 1 and newest.name in caplog.text
+    with caplog.at_level(logging.WARNING):
+        fs = load_features(path)
+    assert (
+        np.array_equal(fs.x["prosody"], want.x["prosody"]) and len(caplog.records) == 1 and newest.name in caplog.text
+    )
     put(tmp_path/"c.wav")
     rep = go([tmp_path/"c.wav"], path)                              # a writer goes on from the sound one
     assert rep.clips == 1 and len(load_features(path)) == len(fs) + 2
@@ -556,7 +671,8 @@ def test_a_broken_manifest_falls_back(tmp_path, good, caplog):
     path = shutil.copytree(good, tmp_path/"t.lance")
     (path/store._versions(path)[0][1]).write_bytes(os.urandom(1500))
     (path/store.DIGESTS).unlink()                                    # as in a table of before
-    with caplog.at_level(logging.WARNING): assert len(load_features(path)) == 5
+    with caplog.at_level(logging.WARNING):
+        assert len(load_features(path)) == 5
     assert go(good.parent/"in", path).skipped == 2
 
 
@@ -571,17 +687,21 @@ def test_a_second_look_costs_nothing(tmp_path, good, monkeypatch):
     store._checked.clear()                                           # another process remembers too
     FeatureTable.open(path)
     assert not read
-    for f in path.glob("data/*.lance"): os.utime(f)
+    for f in path.glob("data/*.lance"):
+        os.utime(f)
     FeatureTable.open(path)
     assert read
 
 
 def test_a_panic_of_the_library_is_one_line(tmp_path, good, monkeypatch):
     import lance
-    class PanicException(BaseException): pass
-    def panic(*a, **kw): raise PanicException("called `Option::unwrap()` on a `None` value")
+    class PanicException(BaseException):
+        pass
+    def panic(*a, **kw):
+        raise PanicException("called `Option::unwrap()` on a `None` value")
     monkeypatch.setattr(lance, "dataset", panic)
-    with pytest.raises(CamelsError, match="damaged"): load_features(good)
+    with pytest.raises(CamelsError, match="damaged"):
+        load_features(good)
 
 
 # Rows in stretches
@@ -601,19 +721,30 @@ def test_rows_of_a_long_clip_come_in_stretches(tmp_path, monkeypatch):
 
 
 def test_a_clip_that_fails_late_leaves_no_row(tmp_path, monkeypatch):
-    for n in "abc": put(tmp_path/"in"/f"{n}.wav", 12)
+    for n in "abc":
+        put(tmp_path/"in"/f"{n}.wav", 12)
     monkeypatch.setattr(encoding, "STRETCH_S", 3.)
     monkeypatch.setattr(store, "SPILL", 100)
     was = encoding_sound.read_audio
     def late(path, sr, start_s=0., end_s=None):
-        if "b.wav" in str(path) and start_s > 5: raise CamelsError("truncated: the header says 12.0 s", path)
+        if "b.wav" in str(path) and start_s > 5:
+            raise CamelsError("truncated: the header says 12.0 s", path)
         return was(path, sr, start_s, end_s)
     monkeypatch.setattr(encoding, "read_audio", late)
     rep = go(tmp_path/"in", tmp_path/"t.lance")
-    assert rep.clips == 2 and len(rep.errors) == 1 and FeatureTable.open(tmp_path/"t.lance").clips() == {"a.wav", "c.wav"}
+    assert (
+        rep.clips == 2
+        and len(rep.errors) == 1
+        and FeatureTable.open(tmp_path/"t.lance").clips() == {"a.wav", "c.wav"}
+    )
     go(tmp_path/"in", tmp_path/"t.lance")
     t = FeatureTable.open(tmp_path/"t.lance")
-    known = {d.path for v, _ in store._versions(t.path) for f in __import__("lance").dataset(str(t.path), version=v).get_fragments() for d in f.metadata.files}
+    known = {
+        d.path
+        for v, _ in store._versions(t.path)
+        for f in __import__("lance").dataset(str(t.path), version=v).get_fragments()
+        for d in f.metadata.files
+    }
     assert {f.name for f in (t.path/"data").iterdir()} == known             # what was put aside unseen is gone
 
 
@@ -632,27 +763,37 @@ def test_a_clip_of_days_is_refused(tmp_path, monkeypatch):
 # Workers
 
 def test_a_clip_that_stands_still_is_given_up(tmp_path, monkeypatch):
-    for n in "abc": put(tmp_path/"in"/f"{n}.wav")
+    for n in "abc":
+        put(tmp_path/"in"/f"{n}.wav")
     was = encoding_read.probe
     monkeypatch.setattr(encoding, "probe", lambda p: threading.Event().wait() if "b.wav" in str(p) else was(p))
     rep = go(tmp_path/"in", tmp_path/"t.lance", patience_s=1.)
-    assert rep.clips == 2 and [e["error"][:11] for e in rep.errors] == ["no progress"] and "b.wav" in rep.errors[0]["input"]
+    assert (
+        rep.clips == 2
+        and [e["error"][:11] for e in rep.errors] == ["no progress"]
+        and "b.wav" in rep.errors[0]["input"]
+    )
 
 
-STUCK = "import sys\nif '--multiprocessing-fork' in sys.orig_argv:\n import threading, camels.media.read as m\n was = m.probe\n m.probe = lambda p: threading.Event().wait() if 'b.wav' in str(p) else was(p)\n"
+STUCK = (
+    "import sys\nif '--multiprocessing-fork' in sys.orig_argv:\n import threading, camels.media.read as m\n was = "
+    "m.probe\n m.probe = lambda p: threading.Event().wait() if 'b.wav' in str(p) else was(p)\n"
+)
 
 
 def test_a_worker_that_stands_still_is_replaced(tmp_path, monkeypatch):
     "Takes some seconds: three worker processes start."
     (tmp_path/"sitecustomize.py").write_text(STUCK)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    for n in "abcd": put(tmp_path/"in"/f"{n}.wav")
+    for n in "abcd":
+        put(tmp_path/"in"/f"{n}.wav")
     rep = go(tmp_path/"in", tmp_path/"t.lance", jobs=2, patience_s=3.)
     assert rep.clips == 3 and [e["error"][:11] for e in rep.errors] == ["no progress"]
     assert FeatureTable.open(tmp_path/"t.lance").clips() == {"a.wav", "c.wav", "d.wav"}
 
 
-def children(pid): return [int(o) for o in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def children(pid):
+    return [int(o) for o in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
@@ -660,20 +801,49 @@ def children(pid): return [int(o) for o in Path(f"/proc/{pid}/task/{pid}/childre
 def test_a_stopped_job_says_one_line_and_leaves_nobody(tmp_path, sign, code):
     "Takes some seconds: a command with two workers starts."
     (tmp_path/"sitecustomize.py").write_text(STUCK)
-    for n in "abcd": put(tmp_path/"in"/f"{n}.wav")
+    for n in "abcd":
+        put(tmp_path/"in"/f"{n}.wav")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-    p = subprocess.Popen([sys.executable, "-m", "camels.cli", "encode", tmp_path/"in", "--out", tmp_path/"t.lance", "--jobs", "2", "--video", "none", "--phoneme", "none"],
-                         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True,
-                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # a shell's background jobs ignore it
+    # a shell's background jobs ignore it
+    p = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "camels.cli",
+            "encode",
+            tmp_path/"in",
+            "--out",
+            tmp_path/"t.lance",
+            "--jobs",
+            "2",
+            "--video",
+            "none",
+            "--phoneme",
+            "none",
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     end = time.monotonic() + 60
-    while time.monotonic() < end and len(children(p.pid)) < 2 and p.poll() is None: time.sleep(.1)
+    while time.monotonic() < end and len(children(p.pid)) < 2 and p.poll() is None:
+        time.sleep(.1)
     time.sleep(2.)
     there = children(p.pid)
     os.killpg(p.pid, sign) if sign == signal.SIGINT else os.kill(p.pid, sign)
     _, err = p.communicate(timeout=30)
-    assert p.returncode == code and "Traceback" not in err and "resource_tracker" not in err and len(err.strip().splitlines()) <= 1, err
+    assert (
+        p.returncode == code
+        and "Traceback" not in err
+        and "resource_tracker" not in err
+        and len(err.strip().splitlines()) <= 1
+    ), err
     end = time.monotonic() + 10
-    while time.monotonic() < end and any(Path(f"/proc/{c}").exists() for c in there): time.sleep(.1)
+    while time.monotonic() < end and any(Path(f"/proc/{c}").exists() for c in there):
+        time.sleep(.1)
     assert there and not any(Path(f"/proc/{c}").exists() for c in there)
 
 
@@ -684,18 +854,23 @@ def writes(folder, name, barrier):
     rows = []
     for i in range(30):
         rows.append(dict(input=f"{name}{i}", stage="probe", error="x", hint=""))
-        if i % 2: write_errors(Path(folder)/name, rows)
-        else: encoding.add_error(Path(folder)/name, rows[-1])
+        if i % 2:
+            write_errors(Path(folder)/name, rows)
+        else:
+            encoding.add_error(Path(folder)/name, rows[-1])
 
 
 def test_two_tables_keep_each_others_errors(tmp_path):
     ctx = get_context("fork")
     b = ctx.Barrier(2)
     ps = [ctx.Process(target=writes, args=(str(tmp_path), n, b)) for n in ("a.lance", "b.lance")]
-    for p in ps: p.start()
-    for p in ps: p.join()
+    for p in ps:
+        p.start()
+    for p in ps:
+        p.join()
     rows = [json.loads(o) for o in (tmp_path/"errors.jsonl").read_text().splitlines()]
-    for n in ("a.lance", "b.lance"): assert [r["input"] for r in rows if r["table"] == n] == [f"{n}{i}" for i in range(30)]
+    for n in ("a.lance", "b.lance"):
+        assert [r["input"] for r in rows if r["table"] == n] == [f"{n}{i}" for i in range(30)]
     assert os.listdir(tmp_path) == ["errors.jsonl"]
 
 
@@ -717,5 +892,6 @@ def test_digests_cost_little(tmp_path):
     t = time.process_time()
     go(p, tmp_path/"t.lance")
     whole, t = time.process_time() - t, time.process_time()
-    for _ in range(5): store.content_digest(p)
+    for _ in range(5):
+        store.content_digest(p)
     assert (time.process_time() - t)/5 < .02*whole

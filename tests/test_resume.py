@@ -7,59 +7,88 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CODE = """
 import sys
-from camels.latent.curriculum import toy_features, train
+from camels.data.features import toy_features
+from camels.latent.curriculum import train
 train(toy_features(120, d=16), sys.argv[1], dict(epochs_a=2, epochs_b=2, epochs_c=2, batch=16, d_latent=64, checkpoint_s=0.05, w_moco=0.1, queue=64),
       resume=True, progress=False, on_event=lambda e: print(e["event"], flush=True))
 """
 
 def start(out):
     "A training process, returned when it begins to train (or has nothing left to do)."
-    p = subprocess.Popen([sys.executable, "-c", CODE, str(out)], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen(
+        [sys.executable, "-c", CODE, str(out)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     p.stdout.readline()
     return p
 
 def finish(out):
-    p = start(out); err = p.communicate()[1]
+    p = start(out)
+    err = p.communicate()[1]
     assert p.returncode == 0, err
     return out
 
 def same(a, b):
-    for f in ("model.safetensors", *(f"checkpoints/{s}/model.safetensors" for s in ("untrained", "A", "B", "C")), *(f"latents/{s}.safetensors" for s in ("untrained", "A", "B", "C"))):
+    for f in (
+        "model.safetensors",
+        *(f"checkpoints/{s}/model.safetensors" for s in ("untrained", "A", "B", "C")),
+        *(f"latents/{s}.safetensors" for s in ("untrained", "A", "B", "C")),
+    ):
         assert (a/f).read_bytes() == (b/f).read_bytes(), f"{f} differs"
-    rows = lambda r: [{k: v for k, v in json.loads(l).items() if k not in ("seconds", "rows_per_s")} for l in (r/"metrics.jsonl").read_text().splitlines()]
+    def rows(r):
+        return [
+            {k: v for k, v in json.loads(l).items() if k not in ("seconds", "rows_per_s")}
+            for l in (r/"metrics.jsonl").read_text().splitlines()
+        ]
     assert rows(a) == rows(b)
 
 def kill_often(tmp_path, kills):
-    p = start(tmp_path/"whole"); t0 = time.monotonic(); err = p.communicate()[1]; span = time.monotonic() - t0
+    p = start(tmp_path/"whole")
+    t0 = time.monotonic()
+    err = p.communicate()[1]
+    span = time.monotonic() - t0
     assert p.returncode == 0, err
     cut, rng, hit = tmp_path/"cut", random.Random(kills), 0
     for _ in range(kills):
-        p = start(cut); time.sleep(rng.uniform(0, 1.2*span/kills))
-        if p.poll() is None: p.send_signal(signal.SIGKILL); hit += 1
+        p = start(cut)
+        time.sleep(rng.uniform(0, 1.2*span/kills))
+        if p.poll() is None:
+            p.send_signal(signal.SIGKILL)
+            hit += 1
         p.communicate()
     assert hit >= kills//2, "most kills came too late to matter"
     same(tmp_path/"whole", finish(cut))
     assert not list((cut/"checkpoints").glob(".*"))
 
-def test_killed_three_times(tmp_path): kill_often(tmp_path, 3)
+def test_killed_three_times(tmp_path):
+    kill_often(tmp_path, 3)
 
 @pytest.mark.slow
-def test_killed_ten_times(tmp_path): kill_often(tmp_path, 10)
+def test_killed_ten_times(tmp_path):
+    kill_often(tmp_path, 10)
 
 def test_another_process_is_kept_out(tmp_path):
     from camels.core import CamelsError
     from camels.train.run import run_lock
-    with run_lock(tmp_path), pytest.raises(CamelsError, match="another process"), run_lock(tmp_path): pass
+    with run_lock(tmp_path), pytest.raises(CamelsError, match="another process"), run_lock(tmp_path):
+        pass
 
 
 def test_kills_hit_a_job_that_has_become_quicker(tmp_path, monkeypatch):
     import camels.bench.core as bench
     clock, takes = [0.], [10.]
     def job(folder, kill_after=None):
-        folder.mkdir(exist_ok=True); t, takes[0] = takes[0], 1.; late = kill_after is not None and kill_after < t
-        clock[0] += kill_after if late else t; return late
-    monkeypatch.setattr(bench, "_camels", job); monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+        folder.mkdir(exist_ok=True)
+        t, takes[0] = takes[0], 1.
+        late = kill_after is not None and kill_after < t
+        clock[0] += kill_after if late else t
+        return late
+    monkeypatch.setattr(bench, "_camels", job)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     for seed in range(3):
         takes[0] = 10.                   # the first run fills caches, or shares the machine
         assert bench.survive(lambda f: (f, f), lambda f: f.exists(), moments=3, seed=seed) == (3, 3, pytest.approx(10.))

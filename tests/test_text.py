@@ -7,15 +7,38 @@ from camels.core import EMOTIONS, CamelsError, asset
 from camels.text.albert import Emotion, MicroAlbert, TextModel, get_text_model, text_models, to_probs, to_rows
 from camels.text.core import get_sentences, macro_f1, normalise, split_sentences, with_context
 
-ODD = ["", " ", "\n\n", "\x00\x01\x07\x1b[31m", "😂", "👩‍👩‍👧‍👦🏳️‍🌈", "Привет, как дела?", "我爱你", "مرحبا", "I LOVE YOU", "i lvoe yuo", "?????????????????", "a"*5000, "\ud800", "\u202e\u200b\ufeff",
-       "[SELF] [OTHER] [PAD] [UNK]", "\\[joy:80]", "x\u0301"*200, "so\tmany\r\nlines\u2028here", "<script>alert(1)</script>", "1e309 NaN -inf"]
+ODD = [
+    "",
+    " ",
+    "\n\n",
+    "\x00\x01\x07\x1b[31m",
+    "😂",
+    "👩‍👩‍👧‍👦🏳️‍🌈",
+    "Привет, как дела?",
+    "我爱你",
+    "مرحبا",
+    "I LOVE YOU",
+    "i lvoe yuo",
+    "?????????????????",
+    "a"*5000,
+    "\ud800",
+    "\u202e\u200b\ufeff",
+    "[SELF] [OTHER] [PAD] [UNK]",
+    "\\[joy:80]",
+    "x\u0301"*200,
+    "so\tmany\r\nlines\u2028here",
+    "<script>alert(1)</script>",
+    "1e309 NaN -inf",
+]
 
 
 @pytest.fixture(scope="module")
-def model(): return MicroAlbert.load()
+def model():
+    return MicroAlbert.load()
 
 
-def difference(a, b): return max(np.abs(np.subtract(x.probs + x.vad, y.probs + y.vad)).max() for x, y in zip(a, b, strict=True))
+def difference(a, b):
+    return max(np.abs(np.subtract(x.probs + x.vad, y.probs + y.vad)).max() for x, y in zip(a, b, strict=True))
 
 
 def test_anything_typed_gets_an_answer(model):
@@ -24,25 +47,52 @@ def test_anything_typed_gets_an_answer(model):
     for e in out:
         assert e.emotion in EMOTIONS and len(e.probs) == 16 and len(e.vad) == 3
         assert abs(sum(e.probs) - 1) < 1e-4 and min(e.probs) >= 0 and max(map(abs, e.vad)) <= 1
-        assert e.emotion == EMOTIONS[int(np.argmax(e.probs))] and json.loads(json.dumps(e.row()))["probs"].keys() == set(EMOTIONS)
+        assert e.emotion == EMOTIONS[int(np.argmax(e.probs))] and json.loads(json.dumps(e.row()))[
+            "probs"
+        ].keys() == set(EMOTIONS)
 
 
 def test_answers_depend_on_the_words(model):
-    texts = {"joy": "haha this is so funny", "gratitude": "Thank you so much!", "anger": "I hate you, you fucking idiot", "sadness": "I cried all night, I feel so sad",
-             "fear": "I'm scared, this is terrifying", "love": "I love you", "apology": "I am so sorry", "curiosity": "What are you doing tomorrow?", "neutral": "The store is on the second street."}
+    texts = {
+        "joy": "haha this is so funny",
+        "gratitude": "Thank you so much!",
+        "anger": "I hate you, you fucking idiot",
+        "sadness": "I cried all night, I feel so sad",
+        "fear": "I'm scared, this is terrifying",
+        "love": "I love you",
+        "apology": "I am so sorry",
+        "curiosity": "What are you doing tomorrow?",
+        "neutral": "The store is on the second street.",
+    }
     out = dict(zip(texts, model.predict(list(texts.values()))))
     assert sum(e == o.emotion for e, o in out.items()) >= 8
     assert out["joy"].vad[0] > out["sadness"].vad[0] + .2 and out["anger"].vad[1] > out["neutral"].vad[1]
 
 
-@pytest.mark.parametrize("a,b", [("I love this", "I LOVE THIS"), ("I don’t know", "I don't know"), ("so good!!!!!!!!", "so good!!!"), ("Ｉ ｌｏｖｅ ｉｔ", "i love it"), ("a\x00 b", "a b")])
-def test_spellings_of_one_text(model, a, b): assert model.predict(a)[0].probs == model.predict(b)[0].probs
+@pytest.mark.parametrize(
+    "a,b",
+    [
+        ("I love this", "I LOVE THIS"),
+        ("I don’t know", "I don't know"),
+        ("so good!!!!!!!!", "so good!!!"),
+        ("Ｉ ｌｏｖｅ ｉｔ", "i love it"),
+        ("a\x00 b", "a b"),
+    ],
+)
+def test_spellings_of_one_text(model, a, b):
+    assert model.predict(a)[0].probs == model.predict(b)[0].probs
 
 
 def test_typing_errors_seldom_change_the_answer(model):
     from camels.recipes.text.corpus import misspell
     rng = np.random.default_rng(0)
-    texts = ["thank you so much for your help", "i love this song so much", "i am really sorry about that", "this is the worst thing ever, i hate it", "that is hilarious and so funny"]*6
+    texts = [
+        "thank you so much for your help",
+        "i love this song so much",
+        "i am really sorry about that",
+        "this is the worst thing ever, i hate it",
+        "that is hilarious and so funny",
+    ]*6
     clean, bad = model.predict(texts), model.predict([misspell(t, rng, .3) for t in texts])
     assert np.mean([a.emotion == b.emotion for a, b in zip(clean, bad)]) >= .7
 
@@ -54,7 +104,11 @@ def test_an_emoji_alone_is_a_message(model):
     assert right["taught"][0] >= .8*right["taught"][1] and right["untaught"][0] >= 5, right
     assert all(model.predict(3*e)[0].emotion == "joy" for e in EMOJI["joy"][:5])
     p = {e: dict(zip(EMOTIONS, model.predict(e)[0].probs)) for e in "😂😡😢😍"}
-    assert p["😂"]["joy"] > p["😡"]["joy"] and p["😡"]["anger"] > p["😂"]["anger"] and p["😢"]["sadness"] > p["😍"]["sadness"]
+    assert (
+        p["😂"]["joy"] > p["😡"]["joy"]
+        and p["😡"]["anger"] > p["😂"]["anger"]
+        and p["😢"]["sadness"] > p["😍"]["sadness"]
+    )
 
 
 def test_long_text(model):
@@ -72,7 +126,15 @@ def test_torch_equals_onnx(model):
 
 
 def test_batch_equals_single_equals_stream(model):
-    texts = ODD + ["Good morning!", "Oh no, not again...", "The cat sat on the mat because it was warm and dry there, unlike outside."]*5
+    texts = (
+        ODD
+        + [
+            "Good morning!",
+            "Oh no, not again...",
+            "The cat sat on the mat because it was warm and dry there, unlike outside.",
+        ]
+        *5
+    )
     batch = model.predict(texts)
     assert difference(batch, [model.predict(t)[0] for t in texts]) < 1e-4
     assert difference(batch, list(model.stream(iter(texts), 4))) < 1e-4
@@ -90,14 +152,20 @@ def test_context_given_or_not(model):
 
 def test_rows_fit_the_network(model):
     most = model.size.max_len
-    rows = to_rows(model.tok, [with_context("w "*n, ["before "*m]) for n, m in ((1, 0), (62, 3), (63, 3), (64, 3), (500, 100), (5, 500))], most)
+    rows = to_rows(
+        model.tok,
+        [with_context("w "*n, ["before "*m]) for n, m in ((1, 0), (62, 3), (63, 3), (64, 3), (500, 100), (5, 500))],
+        most,
+    )
     assert max(len(ids) for _, ids, _ in rows) == most and {i for i, _, _ in rows} == set(range(6))
     self_id = model.tok.token_to_id("[SELF]")
     assert all(ids[at] == self_id for _, ids, at in rows)
-    for i, n in ((1, 62), (2, 63), (4, 500)): assert sum(len(ids) - at - 1 for j, ids, at in rows if i == j) == n
+    for i, n in ((1, 62), (2, 63), (4, 500)):
+        assert sum(len(ids) - at - 1 for j, ids, at in rows if i == j) == n
 
 
-def test_nobody_can_type_a_mark(): assert with_context("[SELF] I", ["[OTHER] you"]) == "[OTHER] [other] you [SELF] [self] i"
+def test_nobody_can_type_a_mark():
+    assert with_context("[SELF] I", ["[OTHER] you"]) == "[OTHER] [other] you [SELF] [self] i"
 
 
 def test_tags_are_what_the_timeline_reads(model):
@@ -105,7 +173,9 @@ def test_tags_are_what_the_timeline_reads(model):
     text = "We won! Look [at this] \\ thing. Tom is gone."
     for with_vad in (False, True):
         segments = parse_tags(model.tagged(text, with_vad))
-        assert [s.text for s in segments] == split_sentences(text) and [s.emotion for s in segments] == [e.emotion for e in model.segments(text)]
+        assert [s.text for s in segments] == split_sentences(text) and [s.emotion for s in segments] == [
+            e.emotion for e in model.segments(text)
+        ]
     assert np.allclose(segments[0].vad, model.segments(text)[0].vad, atol=.006)
 
 
@@ -120,12 +190,18 @@ def test_shipped_size():
     from safetensors.numpy import load_file
     assert sum(v.size for v in load_file(folder/"model.safetensors").values()) <= 6e6
     cfg = json.loads((folder/"config.json").read_text())
-    assert cfg["emotions"] == list(EMOTIONS) and cfg["figures"]["microalbert"]["macro_f1"] > cfg["figures"]["ngrams"]["macro_f1"]
+    assert (
+        cfg["emotions"] == list(EMOTIONS)
+        and cfg["figures"]["microalbert"]["macro_f1"] > cfg["figures"]["ngrams"]["macro_f1"]
+    )
     assert (folder/"card.md").read_text().startswith("# MicroALBERT")
 
 
 def test_loads_without_torch():
-    code = "import sys; from camels.text.albert import MicroAlbert; print(MicroAlbert.load().predict('hi')[0].emotion, 'torch' in sys.modules, 'transformers' in sys.modules)"
+    code = (
+        "import sys; from camels.text.albert import MicroAlbert; print(MicroAlbert.load().predict('hi')[0].emotion, "
+        "'torch' in sys.modules, 'transformers' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert out[0] in EMOTIONS and out[1:] == ["False", "False"]
 
@@ -144,46 +220,123 @@ def test_dev_figures(model, shared):
 
 def test_bad_input_says_what(model, tmp_path):
     for bad, words in ((None, "not iterable"), ([1], "texts[0]: a int, not text")):
-        with pytest.raises((CamelsError, TypeError), match=words.replace("[", r"\[")): model.predict(bad)
-    for f in ("config.json", "tokenizer.json"): (tmp_path/f).write_text("{}")
-    with pytest.raises(CamelsError, match="no model.safetensors"): MicroAlbert(tmp_path)
-    with pytest.raises(CamelsError, match="goemotions"): get_text_model("x")if False else get_sentences("goemotion")
+        with pytest.raises((CamelsError, TypeError), match=words.replace("[", r"\[")):
+            model.predict(bad)
+    for f in ("config.json", "tokenizer.json"):
+        (tmp_path/f).write_text("{}")
+    with pytest.raises(CamelsError, match="no model.safetensors"):
+        MicroAlbert(tmp_path)
+    with pytest.raises(CamelsError, match="goemotions"):
+        get_text_model("x")if False else get_sentences("goemotion")
 
 
 def test_another_model_joins():
     @text_models.register("always_neutral")
     class Always(TextModel):
-        def scores(self, marked): return np.eye(16, dtype=np.float32)[[0]*len(marked)], np.zeros((len(marked), 3), np.float32)
-    try: assert get_text_model("always_neutral").predict("hey")[0] == Emotion("hey", "neutral", (1., *[0.]*15), (0., 0., 0.))
-    finally: text_models.items.pop("always_neutral")
+        def scores(self, marked):
+            return np.eye(16, dtype=np.float32)[[0]*len(marked)], np.zeros((len(marked), 3), np.float32)
+    try:
+        assert get_text_model("always_neutral").predict("hey")[0] == Emotion(
+            "hey", "neutral", (1., *[0.]*15), (0., 0., 0.)
+        )
+    finally:
+        text_models.items.pop("always_neutral")
 
 
 def test_normalise_is_stable():
-    for t in ODD + ["½ ﬁne ™ №"]: assert normalise(normalise(t)) == normalise(t)
+    for t in ODD + ["½ ﬁne ™ №"]:
+        assert normalise(normalise(t)) == normalise(t)
 
 
 def little_encoder(folder):
     "A BERT of two narrow layers with a vocabulary of words, as a folder that transformers opens."
     from transformers import BertConfig, BertModel, BertTokenizerFast
-    words = "[PAD] [UNK] [CLS] [SEP] [MASK] we won lost the match he left us fine ok right yes . ! ? so glad sad rain fell today a dog ran home what is this".split()
-    folder.mkdir(); (folder/"vocab.txt").write_text("\n".join(words)); BertTokenizerFast(vocab=str(folder/"vocab.txt")).save_pretrained(folder)
-    BertModel(BertConfig(vocab_size=len(words), hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, max_position_embeddings=64)).save_pretrained(folder)
+    words = (
+        "[PAD] [UNK] [CLS] [SEP] [MASK] we won lost the match he left us fine ok right yes . ! ? so glad sad rain "
+        "fell today a dog ran home what is this"
+    ).split()
+    folder.mkdir()
+    (folder/"vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab=str(folder/"vocab.txt")).save_pretrained(folder)
+    BertModel(
+        BertConfig(
+            vocab_size=len(words),
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=96,
+            max_position_embeddings=64,
+        )
+    ).save_pretrained(folder)
     return folder
 
 
 def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
     "The same answer to good and to bad news: only what was said before tells joy from sadness, and the recipe learns it from a file of dialogues."
-    torch = pytest.importorskip("torch"); from camels.text.albert import AlbertSize; from camels.recipes.text.corpus import TextConfig; from camels.recipes.text.student import train_text
-    rng = np.random.default_rng(0); pick = lambda *o: o[rng.integers(len(o))]; torch.manual_seed(0); (tmp_path/"goemotions").mkdir(); (tmp_path/"emobank").mkdir()
-    plain = [(pick("rain fell today", "a dog ran home", "what is this ?") + pick("", " .", " !"), "27") for _ in range(100)] + [(pick("so glad", "we won !", "glad we won") + pick("", " !"), "17") for _ in range(60)] + [(pick("so sad", "we lost", "he left us") + pick("", " ."), "25") for _ in range(60)]
-    (tmp_path/"goemotions"/"train.tsv").write_text("\n".join(f"{t}\t{l}\tx" for t, l in plain)); rated = [(t, 3 + 1.5*(l == "17") - 1.5*(l == "25")) for t, l in plain[60:]]
-    (tmp_path/"emobank"/"emobank.csv").write_text("id,split,V,A,D,text\n" + "\n".join(f"{i},train,{v},{3 + i % 2},{(v + 3)/2},{t}" for i, (t, v) in enumerate(rated)))
-    news = dict(joy=("we won the match !", "so glad we won"), sadness=("we lost the match .", "he left us")); answers = "fine .", "ok", "right .", "yes"; rows = []
-    for i in range(400): e = ("joy", "sadness")[i % 2]; rows += [dict(text=pick(*news[e]), dialogue=i, speaker="ann"), dict(text=pick(*answers), dialogue=i, speaker="bob", emotion=e, vad=[.7, 0, .3] if e == "joy" else [-.7, 0, -.3])]
+    torch = pytest.importorskip("torch")
+    from camels.text.albert import AlbertSize
+    from camels.recipes.text.corpus import TextConfig
+    from camels.recipes.text.student import train_text
+    rng = np.random.default_rng(0)
+    def pick(*o):
+        return o[rng.integers(len(o))]
+    torch.manual_seed(0)
+    (tmp_path/"goemotions").mkdir()
+    (tmp_path/"emobank").mkdir()
+    plain = (
+        [(pick("rain fell today", "a dog ran home", "what is this ?") + pick("", " .", " !"), "27") for _ in range(100)]
+        + [(pick("so glad", "we won !", "glad we won") + pick("", " !"), "17") for _ in range(60)]
+        + [(pick("so sad", "we lost", "he left us") + pick("", " ."), "25") for _ in range(60)]
+    )
+    (tmp_path/"goemotions"/"train.tsv").write_text("\n".join(f"{t}\t{l}\tx" for t, l in plain))
+    rated = [(t, 3 + 1.5*(l == "17") - 1.5*(l == "25")) for t, l in plain[60:]]
+    (tmp_path/"emobank"/"emobank.csv").write_text(
+        "id,split,V,A,D,text\n"
+        + "\n".join(f"{i},train,{v},{3 + i % 2},{(v + 3)/2},{t}" for i, (t, v) in enumerate(rated))
+    )
+    news = dict(joy=("we won the match !", "so glad we won"), sadness=("we lost the match .", "he left us"))
+    answers = "fine .", "ok", "right .", "yes"
+    rows = []
+    for i in range(400):
+        e = ("joy", "sadness")[i % 2]
+        rows += [
+            dict(text=pick(*news[e]), dialogue=i, speaker="ann"),
+            dict(
+                text=pick(*answers),
+                dialogue=i,
+                speaker="bob",
+                emotion=e,
+                vad=[.7, 0, .3] if e == "joy" else [-.7, 0, -.3],
+            ),
+        ]
     (tmp_path/"mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    c = TextConfig(teacher=str(little_encoder(tmp_path/"bert")), data=str(tmp_path), more=(str(tmp_path/"mine.jsonl"),), teachers=1, teacher_epochs=4, teacher_batch=32, teacher_lr=2e-3, teacher_bank=1, extra=100, epochs=12, batch=32, lr=3e-3, layer_lr=2e-3, borrow=(0, 1), noise=0.,
-                   context=0., emoji=0., part=.2, bf16=False, net=AlbertSize(vocab=120, pairs=64, embed=32, hidden=64, ffn=48, heads=4, layers=2, groups=2))
-    m = MicroAlbert(train_text(tmp_path/"run", c, tell=lambda d: None)); joy, sad = (m.predict(["ok", "fine ."], [[("other", o)]]*2) for o in ("we won the match !", "he left us"))
+    c = TextConfig(
+        teacher=str(little_encoder(tmp_path/"bert")),
+        data=str(tmp_path),
+        more=(str(tmp_path/"mine.jsonl"),),
+        teachers=1,
+        teacher_epochs=4,
+        teacher_batch=32,
+        teacher_lr=2e-3,
+        teacher_bank=1,
+        extra=100,
+        epochs=12,
+        batch=32,
+        lr=3e-3,
+        layer_lr=2e-3,
+        borrow=(0, 1),
+        noise=0.,
+        context=0.,
+        emoji=0.,
+        part=.2,
+        bf16=False,
+        net=AlbertSize(vocab=120, pairs=64, embed=32, hidden=64, ffn=48, heads=4, layers=2, groups=2),
+    )
+    m = MicroAlbert(train_text(tmp_path/"run", c, tell=lambda d: None))
+    joy, sad = (m.predict(["ok", "fine ."], [[("other", o)]]*2) for o in ("we won the match !", "he left us"))
     k = EMOTIONS.index("joy"), EMOTIONS.index("sadness")
-    for a, b in zip(joy, sad): assert a.probs[k[0]] > a.probs[k[1]] + .2 and b.probs[k[1]] > b.probs[k[0]] + .2 and a.vad[0] > b.vad[0] + .4, (a, b)
+    for a, b in zip(joy, sad):
+        assert (
+            a.probs[k[0]] > a.probs[k[1]] + .2 and b.probs[k[1]] > b.probs[k[0]] + .2 and a.vad[0] > b.vad[0] + .4
+        ), (a, b)
     assert (tmp_path/"run"/"teacher.safetensors").exists() and m.config["thresholds"]

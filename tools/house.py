@@ -69,12 +69,13 @@ def statements(tree):
 
 
 def semicolons(source):
-    "Semicolons that join two statements."
+    "Semicolons that join two statements; one at the end, which keeps a notebook quiet, joins none."
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, IndentationError):
         return 0
-    return sum(t.type == tokenize.OP and t.string == ";" for t in tokens)
+    quiet = (tokenize.NEWLINE, tokenize.COMMENT, tokenize.ENDMARKER)
+    return sum(t.string == ";" and t.type == tokenize.OP and n.type not in quiet for t, n in zip(tokens, tokens[1:]))
 
 
 def room(module):
@@ -246,7 +247,8 @@ def figures(root):
     return out | {name: len(places[name]) for name in FIGURES}
 
 
-def p90(values): return sorted(values)[int(.9*(len(values) - 1))]
+def p90(values):
+    return sorted(values)[int(.9*(len(values) - 1))]
 
 
 STYLE = """svg{font-family:sans-serif} .floor{fill:#8881} .room{fill:#fff;stroke:#0072b2} .n{font-size:15px;fill:#777}

@@ -35,7 +35,8 @@ HEAD = {
 """}
 
 
-def canonical(name): return re.sub(r"[-_.]+", "-", name).lower()
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read(path):
@@ -59,7 +60,10 @@ def write(path, pins):
     text = HEAD[path.name]
     for name in sorted(pins, key=canonical):
         version, marker, hashes = pins[name]
-        lines = [f"{name}=={version}" + f" ; {marker}"*bool(marker), *(f"--hash=sha256:{h}" for h in sorted(set(hashes)))]
+        lines = [
+            f"{name}=={version}" + f" ; {marker}"*bool(marker),
+            *(f"--hash=sha256:{h}" for h in sorted(set(hashes))),
+        ]
         text += " \\\n    ".join(lines) + "\n"
     path.write_text(text, encoding="utf-8")
 
@@ -80,9 +84,15 @@ class Index:
     def __init__(self):
         from pip._internal.commands import create_command
         from pip._internal.index.collector import parse_links
-        from pip._vendor.packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+        from pip._vendor.packaging.utils import (
+            InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename,
+        )
         from pip._vendor.packaging.version import InvalidVersion, Version
-        self.invalid, self.parse_links, self.version = (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion), parse_links, Version
+        self.invalid, self.parse_links, self.version = (
+            (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion),
+            parse_links,
+            Version,
+        )
         self.sdist, self.wheel = parse_sdist_filename, parse_wheel_filename
         command = create_command("download")
         options, _ = command.parse_args(["nothing"])
@@ -96,7 +106,13 @@ class Index:
         sources = self.collector.collect_sources(name, candidates_from_page=lambda link: [])
         for source in (s for s in (*sources.index_urls, *sources.find_links) if s is not None):
             page = self.collector.fetch_response(source.link) if source.link is not None else None
-            found = list(self.parse_links(page)) if page is not None else [] if source.link is not None else list(source.file_links())
+            found = (
+                list(self.parse_links(page))
+                if page is not None
+                else []
+                if source.link is not None
+                else list(source.file_links())
+            )
             for link in found:
                 try:
                     parsed = (self.wheel if link.is_wheel else self.sdist)(link.filename)
@@ -119,7 +135,11 @@ class Index:
 
     def newest(self, name, allowed):
         "The newest stable version that `allowed` holds."
-        versions = [v for v, link in self.links(name) if not v.is_prerelease and not link.is_yanked and allowed.contains(str(v.public))]
+        versions = [
+            v
+            for v, link in self.links(name)
+            if not v.is_prerelease and not link.is_yanked and allowed.contains(str(v.public))
+        ]
         if not versions:
             raise SystemExit(f"lock: the index knows no version of {name} that settings.ini allows ({allowed})")
         return max(versions).public
@@ -165,12 +185,20 @@ def renew(changes):
 def renew_torch():
     "requirements-torch.lock: what pip resolves for the public index's torch and requirements.lock does not hold."
     own = {canonical(n): p for n, p in read(ROOT/LOCK).items()}
-    settings = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    settings = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    ).stdout
     env = {k: v for k, v in os.environ.items() if k != "PIP_FIND_LINKS"} | {"PIP_CONFIG_FILE": os.devnull}
     for key, value in re.findall(r"global\.(index-url|extra-index-url)='(.*)'", settings):
-        env["PIP_" + key.upper().replace("-", "_")] = value   # a folder of local wheels would put the CPU build first: left out
-    call = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--only-binary", ":all:", "--report", "-"]
-    report = json.loads(subprocess.run([*call, f"torch=={own['torch'][0]}"], capture_output=True, text=True, check=True, env=env).stdout)
+        # a folder of local wheels would put the CPU build first: left out
+        env["PIP_" + key.upper().replace("-", "_")] = value
+    call = [
+        sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--only-binary", ":all:",
+        "--report", "-",
+    ]
+    report = json.loads(
+        subprocess.run([*call, f"torch=={own['torch'][0]}"], capture_output=True, text=True, check=True, env=env).stdout
+    )
     new = [(canonical(i["metadata"]["name"]), i["metadata"]["version"]) for i in report["install"]]
     index = Index()
     pins = {name: (version, LINUX, index.hashes(name, version)) for name, version in new if name not in own}
@@ -199,27 +227,43 @@ def explain(text, file):
     if wrong:
         block = text[:wrong.end()].rsplit("Expected", text[:wrong.end()].count("Expected"))[0]
         package = re.findall(r"(\S+==\S+|\S+\.whl|\S+\.tar\.gz)", block.split("DO NOT MATCH")[-1]) or [wrong[1]]
-        return (f"{package[0]}: the package index serves a file with sha256 {wrong[3][:16]}…, which {file} does not list, so it was not installed; "
-                f"if that file is to be trusted, renew the hashes with tools/lock.py and look at the difference")
+        return (
+            f"{package[0]}: the package index serves a file with sha256 {wrong[3][:16]}…, which {file} does not list, "
+            "so it was not installed; "
+            f"if that file is to be trusted, renew the hashes with tools/lock.py and look at the difference"
+        )
     lines = [l.removeprefix("ERROR:").strip() for l in text.splitlines() if l.startswith("ERROR:")]
     absent = next((l for l in lines if "No matching distribution" in l), None)
-    said = absent or (lines[-1] if lines else text.strip().splitlines()[-1] if text.strip() else "pip ended without a word")
+    said = absent or (
+        lines[-1] if lines else text.strip().splitlines()[-1] if text.strip() else "pip ended without a word"
+    )
     return f"{said}; is the package index reachable?" if absent or "retries" in text else said
 
 
 def own_build(python):
     "The build of torch that this machine's pip would take if nobody asked for hashes: '2.13.0' or '2.13.0+cpu'."
     version = read(ROOT/LOCK)["torch"][0]
-    call = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run", "--no-deps", "--ignore-installed", "--report", "-", f"torch=={version}"]
+    call = [
+        python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run", "--no-deps",
+        "--ignore-installed", "--report", "-", f"torch=={version}",
+    ]
     r = subprocess.run(call, capture_output=True, text=True)
-    return json.loads(r.stdout)["install"][0]["metadata"]["version"] if r.returncode == 0 and r.stdout.lstrip().startswith("{") else version
+    return (
+        json.loads(r.stdout)["install"][0]["metadata"]["version"]
+        if r.returncode == 0 and r.stdout.lstrip().startswith("{")
+        else version
+    )
 
 
 def install(python):
     """Both files into an environment. pip prefers a file whose hash the index states over one in a local folder, so a folder with the CPU build of
     torch would go unused: the build that this machine would take is asked for by its full version. Its hash is checked like all others."""
-    needs = "import importlib.metadata as m; from packaging.requirements import Requirement; asked = map(Requirement, m.requires('torch') or ()); " \
-            "print(any(r.name.startswith(('nvidia', 'cuda')) and (r.marker is None or r.marker.evaluate({'extra': ''})) for r in asked))"
+    needs = (
+        "import importlib.metadata as m; from packaging.requirements import Requirement; asked = map(Requirement, "
+        "m.requires('torch') or ()); "
+        "print(any(r.name.startswith(('nvidia', 'cuda')) and (r.marker is None or r.marker.evaluate({'extra': ''})) "
+        "for r in asked))"
+    )
     pins, build = read(ROOT/LOCK), own_build(python)
     pins["torch"] = (build, *pins["torch"][1:])
     with tempfile.TemporaryDirectory() as d:
@@ -230,7 +274,18 @@ def install(python):
 
 
 def _install(python, file):
-    call = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", "--require-hashes", "-r", str(file)]
+    call = [
+        python,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "-q",
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        str(file),
+    ]
     r = subprocess.run(call, capture_output=True, text=True)
     if r.returncode:
         raise SystemExit(f"setup: {explain(r.stdout + r.stderr, file.name)}")

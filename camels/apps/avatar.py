@@ -22,7 +22,9 @@ extension_dirs.setdefault("camels", asset("avatar")) # a server hands out this f
 
 class Avatar(JSComponent):
     "A head that 52 weights move, drawn by the browser."
-    weights = param.List([0.]*len(ARKIT), item_type=(int, float), doc="ARKit's order, in [0, 1]; what is shown while no track is")
+    weights = param.List(
+        [0.]*len(ARKIT), item_type=(int, float), doc="ARKit's order, in [0, 1]; what is shown while no track is"
+    )
     head = param.List([0., 0., 0.], item_type=(int, float), bounds=(3, 3), doc="yaw, pitch, roll in radians")
     track = param.List([], doc="frames of 52 weights")
     head_track = param.List([], doc="turns of the head, as many as `track` has frames, or none")
@@ -46,11 +48,18 @@ class Avatar(JSComponent):
         self.param.update(playing=False, track=[], head_track=[], weights=w.tolist(), **turn)
         return self
 
-    def play(self, weights:Float[np.ndarray, "t 52"], fps:float=30., head:Float[np.ndarray, "t 3"]=None, loop:bool=False)->"Avatar":
+    def play(
+        self,
+        weights:Float[np.ndarray, "t 52"],
+        fps:float=30.,
+        head:Float[np.ndarray, "t 3"]=None,
+        loop:bool=False,
+    )->"Avatar":
         "Play a track from its start."
         w = track_checked(weights, None, len(ARKIT), 0., 1., "weights")
         h = [] if head is None else track_checked(head, len(w), 3, -np.pi, np.pi, "head turns").tolist()
-        if not (np.isfinite(fps) and fps > 0): raise CamelsError(f"fps is {fps!r}", None, "frames a second, a number above 0")
+        if not (np.isfinite(fps) and fps > 0):
+            raise CamelsError(f"fps is {fps!r}", None, "frames a second, a number above 0")
         self.playing = False
         self.param.update(track=np.round(w, 4).tolist(), head_track=h, fps=float(fps), loop=loop, time_s=0.)
         self.playing = True

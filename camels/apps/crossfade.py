@@ -29,19 +29,25 @@ from ..look.viz import ACCENT, INK, MANY, OKABE_ITO
 # %% ../../nbs/948_apps.crossfade.ipynb #fe5bd6bc
 def at_playhead(p:Performance, t_s:float, most:int=3)->str: # HTML
     "Condition and strongest channels at a time."
-    i = p.frame(t_s); c, w = p.cond[i], p.weights[i]
+    i = p.frame(t_s)
+    c, w = p.cond[i], p.weights[i]
     moods = " + ".join(f"<b>{EMOTIONS[k]}</b> {c[k]:.2f}" for k in np.argsort(-c[:16]) if c[k] >= .005)
     vad = " · ".join(f"{n} {v:+.2f}" for n, v in zip(AXES, c[16:])).replace("-", "−")
     said = next((x.text for x in p.words if x.start_s <= t_s < x.end_s), "—")
     best = {}
-    for k in np.argsort(-w): best.setdefault(ARKIT[k].removesuffix("Left").removesuffix("Right"), w[k])
+    for k in np.argsort(-w):
+        best.setdefault(ARKIT[k].removesuffix("Left").removesuffix("Right"), w[k])
     top = ", ".join(f"{n} {x:.2f}" for n, x in list(best.items())[:most] if x > .01)
-    return f'<div style="font-size:13px;line-height:1.5;color:{SOFT}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says “{escaped(said)}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
+    return (
+        f'<div style="font-size:13px;line-height:1.5;color:{SOFT}"><b style="color:{ACCENT}">{t_s:.2f} s</b> · says '
+        f'“{escaped(said)}” · {moods}<br>{vad}<br>strongest: {top or "none"}</div>'
+    )
 
 # %% ../../nbs/948_apps.crossfade.ipynb #1a182cab
 class Film(JSComponent):
     "A film with sound that tells its playhead."
-    film = param.Bytes(b"", doc="an mp4 file"); time_s = param.Number(0., doc="playhead in seconds, told by the browser")
+    film = param.Bytes(b"", doc="an mp4 file")
+    time_s = param.Number(0., doc="playhead in seconds, told by the browser")
     seek = param.List([0., 0], doc="[seconds, a counter]: a change jumps there")
     _esm = """
 export function render({model}) {
@@ -58,18 +64,36 @@ export function render({model}) {
     _stylesheets = ["video {width: 100%; height: 100%; border-radius: 10px; display: block; background: #c4ced6}"]
     def show(self, p:Performance, size:int=320):
         "Draw a performance, to be shown by `film`."
-        with tempfile.TemporaryDirectory() as d: f = Path(d)/"film.mp4"; save_mp4(f, p, size=size); return f.read_bytes()
+        with tempfile.TemporaryDirectory() as d:
+            f = Path(d)/"film.mp4"
+            save_mp4(f, p, size=size)
+            return f.read_bytes()
 
 # %% ../../nbs/948_apps.crossfade.ipynb #c7c2fba2
 def curve_columns(p:Performance)->dict: # {panel: columns}
     "What the panels draw."
-    t = np.arange(len(p.cond))/p.fps; n = max(1, len(p.audio)//1200); x = np.abs(p.audio[:len(p.audio)//n*n]).reshape(-1, n).max(1); ts = (np.arange(len(x)) + .5)*n/p.sr
+    t = np.arange(len(p.cond))/p.fps
+    n = max(1, len(p.audio)//1200)
+    x = np.abs(p.audio[:len(p.audio)//n*n]).reshape(-1, n).max(1)
+    ts = (np.arange(len(x)) + .5)*n/p.sr
     on = [k for k in range(16) if p.cond[:, k].max() > .005]
     rows = [ARKIT.index(c) for g in reversed(GROUPS) for c in reversed(GROUPS[g])]
-    return dict(sound=dict(x=ts, top=x, bottom=-x), words=dict(x=[w.start_s for w in p.words], y=[1.45 + .75*(i % 2) for i in range(len(p.words))], text=[w.text for w in p.words]),
-                moods=dict(xs=[t]*len(on), ys=[p.cond[:, k] for k in on], name=[EMOTIONS[k] for k in on], colour=[MANY[k] for k in on]),
-                vad=dict(xs=[t]*3, ys=[p.cond[:, 16 + k] for k in range(3)], name=list(AXES), colour=list(OKABE_ITO[:3])),
-                map=dict(image=[p.weights[:, rows].T], x=[0], y=[0], dw=[len(t)/p.fps], dh=[52]))
+    return dict(
+        sound=dict(x=ts, top=x, bottom=-x),
+        words=dict(
+            x=[w.start_s for w in p.words],
+            y=[1.45 + .75*(i % 2) for i in range(len(p.words))],
+            text=[w.text for w in p.words],
+        ),
+        moods=dict(
+            xs=[t]*len(on),
+            ys=[p.cond[:, k] for k in on],
+            name=[EMOTIONS[k] for k in on],
+            colour=[MANY[k] for k in on],
+        ),
+        vad=dict(xs=[t]*3, ys=[p.cond[:, 16 + k] for k in range(3)], name=list(AXES), colour=list(OKABE_ITO[:3])),
+        map=dict(image=[p.weights[:, rows].T], x=[0], y=[0], dw=[len(t)/p.fps], dh=[52]),
+    )
 
 # %% ../../nbs/948_apps.crossfade.ipynb #df9dac11
 class Curves(pn.viewable.Viewer):
@@ -78,69 +102,198 @@ class Curves(pn.viewable.Viewer):
 tip.data = k < 0 || k > 51 || i < 0 || i >= n ? {x: [], y: [], text: [], align: []}
   : {x: [x], y: [Math.min(y + 2.5, 50)], text: [`${names[k]}  ${d.image[0][k*n + i].toFixed(2)}`], align: [x > w/2 ? "right" : "left"]}"""
     def __init__(self, p:Performance, go, height:int=300, **kw): # go(seconds): called where a hand asks for a time
-        super().__init__(**kw); c = curve_columns(p); self.sources = {k: ColumnDataSource(v) for k, v in c.items()}; self.x = Range1d(0, p.duration_s, bounds="auto"); s = self.sources
-        sound, moods, vad = panel_figure(92, "sound", (-1, 2.6), self.x), panel_figure(112, "emotion [0, 1]", (-.06, 1.4), self.x), panel_figure(112, "VAD [−1, 1]", (-1.1, 1.8), self.x)
+        super().__init__(**kw)
+        c = curve_columns(p)
+        self.sources = {k: ColumnDataSource(v) for k, v in c.items()}
+        self.x = Range1d(0, p.duration_s, bounds="auto")
+        s = self.sources
+        sound, moods, vad = (
+            panel_figure(92, "sound", (-1, 2.6), self.x),
+            panel_figure(112, "emotion [0, 1]", (-.06, 1.4), self.x),
+            panel_figure(112, "VAD [−1, 1]", (-1.1, 1.8), self.x),
+        )
         self.map = panel_figure(height + 40, "52 channels: weight 0 (dark) to 1 (bright)", (0, 52), self.x, True)
-        sound.varea("x", "bottom", "top", source=s["sound"], color=INK, alpha=.8); sound.text("x", "y", "text", source=s["words"], text_font_size="11px", text_color=ink(), text_baseline="middle"); sound.yaxis.major_label_text_alpha = 0; sound.yaxis.major_tick_line_alpha = 0
+        sound.varea("x", "bottom", "top", source=s["sound"], color=INK, alpha=.8)
+        sound.text("x", "y", "text", source=s["words"], text_font_size="11px", text_color=ink(), text_baseline="middle")
+        sound.yaxis.major_label_text_alpha = 0
+        sound.yaxis.major_tick_line_alpha = 0
         for f, k in ((moods, "moods"), (vad, "vad")):
-            f.multi_line("xs", "ys", source=s[k], color="colour", line_width=2.2, legend_field="name"); f.legend.orientation = "horizontal"; f.legend.location = "top_left"; f.legend.padding = f.legend.margin = 2
-            f.legend.label_text_font_size = "11px"; f.legend.label_text_color = ink(); f.legend.background_fill_alpha = f.legend.border_line_alpha = 0; f.legend.spacing = 12
-        self._map(s["map"]); self.figures = [sound, moods, vad, self.map]; self.heads = []
+            f.multi_line("xs", "ys", source=s[k], color="colour", line_width=2.2, legend_field="name")
+            f.legend.orientation = "horizontal"
+            f.legend.location = "top_left"
+            f.legend.padding = f.legend.margin = 2
+            f.legend.label_text_font_size = "11px"
+            f.legend.label_text_color = ink()
+            f.legend.background_fill_alpha = f.legend.border_line_alpha = 0
+            f.legend.spacing = 12
+        self._map(s["map"])
+        self.figures = [sound, moods, vad, self.map]
+        self.heads = []
         for f in self.figures:
-            self.heads.append(Span(location=0, dimension="height", line_color=ACCENT, line_width=2)); f.add_layout(self.heads[-1])
-            for event in (Tap, Pan): f.on_event(event, lambda e: go(e.x))
+            self.heads.append(Span(location=0, dimension="height", line_color=ACCENT, line_width=2))
+            f.add_layout(self.heads[-1])
+            for event in (Tap, Pan):
+                f.on_event(event, lambda e: go(e.x))
         self.panes = [pn.pane.Bokeh(f, sizing_mode="stretch_width", height=f.height, margin=0) for f in self.figures]
     def _map(self, source):
-        f = self.map; names = [c for g in reversed(GROUPS) for c in reversed(GROUPS[g])]; at = np.cumsum([0] + [len(GROUPS[g]) for g in reversed(GROUPS)])
+        f = self.map
+        names = [c for g in reversed(GROUPS) for c in reversed(GROUPS[g])]
+        at = np.cumsum([0] + [len(GROUPS[g]) for g in reversed(GROUPS)])
         f.image("image", source=source, color_mapper=LinearColorMapper(palette=Cividis256, low=0, high=1))
-        f.yaxis.ticker = FixedTicker(ticks=list((at[:-1] + at[1:])/2)); f.yaxis.major_label_overrides = {float(x): g for x, g in zip((at[:-1] + at[1:])/2, reversed(GROUPS))}; f.yaxis.major_label_orientation = np.pi/2; f.yaxis.major_label_text_align = "center"; f.yaxis.major_tick_line_alpha = 0
-        for x in at[1:-1]: f.add_layout(Span(location=x, dimension="width", line_color="white", line_width=1.5))
+        f.yaxis.ticker = FixedTicker(ticks=list((at[:-1] + at[1:])/2))
+        f.yaxis.major_label_overrides = {float(x): g for x, g in zip((at[:-1] + at[1:])/2, reversed(GROUPS))}
+        f.yaxis.major_label_orientation = np.pi/2
+        f.yaxis.major_label_text_align = "center"
+        f.yaxis.major_tick_line_alpha = 0
+        for x in at[1:-1]:
+            f.add_layout(Span(location=x, dimension="width", line_color="white", line_width=1.5))
         tip = ColumnDataSource(dict(x=[], y=[], text=[], align=[]))
-        f.text("x", "y", "text", source=tip, text_align="align", text_baseline="middle", text_font_size="12px", text_color="#222222", background_fill_color="white", background_fill_alpha=.92, border_line_color=INK, padding=4, border_radius=4)
-        f.js_on_event(MouseMove, CustomJS(args=dict(source=source, tip=tip, names=names), code=self.POINT)); f.js_on_event(MouseLeave, CustomJS(args=dict(tip=tip), code="tip.data = {x: [], y: [], text: [], align: []}"))
+        f.text(
+            "x",
+            "y",
+            "text",
+            source=tip,
+            text_align="align",
+            text_baseline="middle",
+            text_font_size="12px",
+            text_color="#222222",
+            background_fill_color="white",
+            background_fill_alpha=.92,
+            border_line_color=INK,
+            padding=4,
+            border_radius=4,
+        )
+        f.js_on_event(MouseMove, CustomJS(args=dict(source=source, tip=tip, names=names), code=self.POINT))
+        f.js_on_event(MouseLeave, CustomJS(args=dict(tip=tip), code="tip.data = {x: [], y: [], text: [], align: []}"))
     def show(self, p:Performance):
         "Another performance."
-        for k, v in curve_columns(p).items(): self.sources[k].data = v
-        self.x.update(start=0, end=p.duration_s, bounds=(0, p.duration_s)); self.move(0.)
+        for k, v in curve_columns(p).items():
+            self.sources[k].data = v
+        self.x.update(start=0, end=p.duration_s, bounds=(0, p.duration_s))
+        self.move(0.)
     def move(self, t_s:float):
         "Put the playhead."
-        for h in self.heads: h.location = t_s
-    def __panel__(self): return pn.Column(*self.panes, sizing_mode="stretch_width", margin=0)
+        for h in self.heads:
+            h.location = t_s
+    def __panel__(self):
+        return pn.Column(*self.panes, sizing_mode="stretch_width", margin=0)
 
 # %% ../../nbs/948_apps.crossfade.ipynb #2c1d4591
 class CrossfadeApp(pn.viewable.Viewer):
     "Type it, hear it, scrub it, save it."
     def __init__(self, **kw): # of `CrossfadeState`
-        pn.extension(inline=True); one_thread(); super().__init__(); s = self.state = CrossfadeState(**kw)
-        if (p := s.speak()) is None: raise CamelsError(s.status)
-        self.film = Film(width=330, height=330, margin=(0, 0, 6, 0)); self.film.film = self.film.show(p); self.curves = Curves(p, self.go); self.count = 0
-        self.note = Words(html=at_playhead(p, 0), width=330, height=88, margin=(0, 0, 4, 0)); self.line = Words(html=self.status_line(s.status, s.failed), width=330, height=44, margin=(0, 0, 4, 0)); s.param.watch(lambda *_: setattr(self.line, "html", self.status_line(s.status, s.failed)), ["status", "failed"])
-        self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Tagged text: [emotion:intensity] words", width=330, height=86, margin=0, max_length=20000); self.area.description = None
-        self.button = pn.widgets.Button(name="Speak", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(21, 8, 4, 0)); self.button.on_click(self.speak)
-        self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=208, margin=(3, 0, 4, 0)); self.voice.link(s, value="voice")
-        self.film.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s"); s.param.watch(self.moved, "time_s")
-    def status_line(self, text, failed): return f'<div role="status" style="font-size:13px;color:{BAD if failed else SOFT}">{escaped(text)}</div>'
+        pn.extension(inline=True)
+        one_thread()
+        super().__init__()
+        s = self.state = CrossfadeState(**kw)
+        if (p := s.speak()) is None:
+            raise CamelsError(s.status)
+        self.film = Film(width=330, height=330, margin=(0, 0, 6, 0))
+        self.film.film = self.film.show(p)
+        self.curves = Curves(p, self.go)
+        self.count = 0
+        self.note = Words(html=at_playhead(p, 0), width=330, height=88, margin=(0, 0, 4, 0))
+        self.line = Words(html=self.status_line(s.status, s.failed), width=330, height=44, margin=(0, 0, 4, 0))
+        s.param.watch(lambda *_: setattr(self.line, "html", self.status_line(s.status, s.failed)), ["status", "failed"])
+        self.area = pn.widgets.TextAreaInput.from_param(
+            s.param.text,
+            name="Tagged text: [emotion:intensity] words",
+            width=330,
+            height=86,
+            margin=0,
+            max_length=20000,
+        )
+        self.area.description = None
+        self.button = pn.widgets.Button(
+            name="Speak",
+            button_type="primary",
+            stylesheets=[
+                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
+            ],
+            width=110,
+            margin=(21, 8, 4, 0),
+        )
+        self.button.on_click(self.speak)
+        self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=208, margin=(3, 0, 4, 0))
+        self.voice.link(s, value="voice")
+        self.film.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s")
+        s.param.watch(self.moved, "time_s")
+    def status_line(self, text, failed):
+        return f'<div role="status" style="font-size:13px;color:{BAD if failed else SOFT}">{escaped(text)}</div>'
     async def speak(self, *_):
         "Perform the text and draw its film."
-        self.button.disabled = True; self.button.name = "Drawing …"
+        self.button.disabled = True
+        self.button.name = "Drawing …"
         doc = pn.state.curdoc
         def work():
-            try: p = self.state.make(); return p, self.film.show(p)
-            except CamelsError as e: return e, None
-            except Exception as e: return CamelsError(f"{type(e).__name__}: {e}", "drawing"), None  # noqa: BLE001  the page must come back, whatever went wrong
+            try:
+                p = self.state.make()
+                return p, self.film.show(p)
+            except CamelsError as e:
+                return e, None
+            except Exception as e:  # noqa: BLE001  the page must come back, whatever went wrong
+                return CamelsError(f"{type(e).__name__}: {e}", "drawing"), None
         p, film = await asyncio.to_thread(work)
-        if doc is not None and doc.session_context is not None: doc.add_next_tick_callback(lambda: self.done(p, film))  # under the page's lock
-        else: self.done(p, film)
+        if doc is not None and doc.session_context is not None:
+            doc.add_next_tick_callback(lambda: self.done(p, film))  # under the page's lock
+        else:
+            self.done(p, film)
     def done(self, p, film):
         "Show what was drawn; on the page's own thread."
-        self.button.disabled = False; self.button.name = "Speak"; self.state.take(p)
-        if film is not None: self.curves.show(p); self.film.film = film; self.moved()
-    def go(self, t_s:float): "Jump to a time."; self.count += 1; t = float(np.clip(t_s, 0, self.state.performance.duration_s - 1e-3)); self.state.time_s = t; self.film.seek = [t, self.count]
-    def moved(self, *_): s = self.state; self.curves.move(s.time_s); self.note.html = at_playhead(s.performance, s.time_s); pn.io.push_notebook(*self.curves.panes)
+        self.button.disabled = False
+        self.button.name = "Speak"
+        self.state.take(p)
+        if film is not None:
+            self.curves.show(p)
+            self.film.film = film
+            self.moved()
+    def go(self, t_s:float):
+        "Jump to a time."
+        self.count += 1
+        t = float(np.clip(t_s, 0, self.state.performance.duration_s - 1e-3))
+        self.state.time_s = t
+        self.film.seek = [t, self.count]
+    def moved(self, *_):
+        s = self.state
+        self.curves.move(s.time_s)
+        self.note.html = at_playhead(s.performance, s.time_s)
+        pn.io.push_notebook(*self.curves.panes)
     def export(self, kind:str):
         "The performance as a file."
-        with tempfile.TemporaryDirectory() as d: return io.BytesIO(save_animation(Path(d)/f"performance{kind}", self.state.performance).read_bytes())
+        with tempfile.TemporaryDirectory() as d:
+            return io.BytesIO(save_animation(Path(d)/f"performance{kind}", self.state.performance).read_bytes())
     def __panel__(self):
-        saves = [pn.widgets.FileDownload(callback=lambda k=k: self.export(k), filename=f"performance{k}", label=f"Save {k[1:]}", width=78, margin=(2, 4, 0, 0), button_type="default") for k in FORMATS]
-        left = pn.Column(self.film, self.note, self.area, pn.Row(self.button, self.voice, margin=0), self.line, pn.Row(*saves, margin=0), width=345, margin=(0, 14, 0, 0))
-        return pn.Column(pn.pane.HTML(heading("Crossfade", "tags set the mood, the face fades from one to the next; click or drag in the curves to scrub"), margin=(0, 0, 8, 0)), pn.Row(left, self.curves, sizing_mode="stretch_width"), sizing_mode="stretch_width", max_width=1500, margin=(8, 20))
+        saves = [
+            pn.widgets.FileDownload(
+                callback=lambda k=k: self.export(k),
+                filename=f"performance{k}",
+                label=f"Save {k[1:]}",
+                width=78,
+                margin=(2, 4, 0, 0),
+                button_type="default",
+            )
+            for k in FORMATS
+        ]
+        left = pn.Column(
+            self.film,
+            self.note,
+            self.area,
+            pn.Row(self.button, self.voice, margin=0),
+            self.line,
+            pn.Row(*saves, margin=0),
+            width=345,
+            margin=(0, 14, 0, 0),
+        )
+        return pn.Column(
+            pn.pane.HTML(
+                heading(
+                    "Crossfade",
+                    "tags set the mood, the face fades from one to the next; click or drag in the curves to scrub",
+                ),
+                margin=(0, 0, 8, 0),
+            ),
+            pn.Row(left, self.curves, sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
+            max_width=1500,
+            margin=(8, 20),
+        )

@@ -23,14 +23,22 @@ from ..look.viz import ACCENT, INK
 # %% ../../nbs/950_apps.editor.ipynb #16c3f45a
 def _region(name:str)->str:
     "Where on the face a channel acts."
-    if name.startswith("brow"): return "Brows"
-    if name.startswith("eyeLook"): return "Gaze"
-    if name.startswith("eye"): return "Eyelids"
-    if name.startswith(("cheek", "nose")): return "Cheeks and nose"
-    if name.startswith(("jaw", "tongue")): return "Jaw and tongue"
+    if name.startswith("brow"):
+        return "Brows"
+    if name.startswith("eyeLook"):
+        return "Gaze"
+    if name.startswith("eye"):
+        return "Eyelids"
+    if name.startswith(("cheek", "nose")):
+        return "Cheeks and nose"
+    if name.startswith(("jaw", "tongue")):
+        return "Jaw and tongue"
     return "Mouth corners" if name.startswith(("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch")) else "Lips"
 
-REGIONS = {r: tuple(n for n in ARKIT if _region(n) == r) for r in ("Brows", "Eyelids", "Gaze", "Cheeks and nose", "Mouth corners", "Lips", "Jaw and tongue")}
+REGIONS = {
+    r: tuple(n for n in ARKIT if _region(n) == r)
+    for r in ("Brows", "Eyelids", "Gaze", "Cheeks and nose", "Mouth corners", "Lips", "Jaw and tongue")
+}
 
 def slider_rows(names)->list: # [(right's or only name, left's or None)]
     "Pairs beside each other, right before left as one sees them; then the others, two by two."
@@ -39,81 +47,210 @@ def slider_rows(names)->list: # [(right's or only name, left's or None)]
     return pairs + [tuple((alone[i:i+2] + [None])[:2]) for i in range(0, len(alone), 2)]
 
 # %% ../../nbs/950_apps.editor.ipynb #6501598e
-CARD = f":host {{box-shadow: none; border: 1px solid color-mix(in srgb, {INK} 35%, transparent); border-radius: 8px}} .card-header {{background: color-mix(in srgb, {INK} 14%, transparent); border: none; border-radius: 7px; padding: 3px 6px; min-height: 0; color: inherit}}"
-BUTTON = f".bk-btn.bk-btn-primary {{background-color: {ACCENT} !important; border-color: {ACCENT} !important; color: white !important}}"
+CARD = (
+    f":host {{box-shadow: none; border: 1px solid color-mix(in srgb, {INK} 35%, transparent); border-radius: 8px}} "
+    f".card-header {{background: color-mix(in srgb, {INK} 14%, transparent); border: none; border-radius: 7px; "
+    f"padding: 3px 6px; min-height: 0; color: inherit}}"
+)
+BUTTON = (
+    f".bk-btn.bk-btn-primary {{background-color: {ACCENT} !important; border-color: {ACCENT} !important; color: white "
+    f"!important}}"
+)
 SWITCH = f":host {{--active-bg: color-mix(in srgb, {ACCENT} 45%, transparent); --active-fg: {ACCENT}}}"
 
 class ChannelSliders(pn.viewable.Viewer):
     "A slider for each channel, in cards that fold."
     def __init__(self, state:PresetState, width:int=484, height:int=600):
-        super().__init__(); self.state, self.busy = state, False
+        super().__init__()
+        self.state, self.busy = state, False
         half = (width - 72)//2
-        self.sliders = {n: pn.widgets.FloatSlider(name=n, start=0, end=1, step=.01, value=0, format="0.00", bar_color=ACCENT, width=half, margin=(0, 6, 4, 12), stylesheets=[TRACK]) for n in ARKIT}
-        for n, s in self.sliders.items(): s.param.watch(functools.partial(self._moved, n), "value")
-        cards = [pn.Card(*(pn.Row(*(self.sliders[n] for n in row if n), margin=0) for row in slider_rows(names)), header=pn.pane.HTML(f"<b>{r}</b> ({len(names)})", margin=0, styles={"font-size": "13px"}),
-                         collapsed=r in ("Gaze", "Lips", "Jaw and tongue"), width=width - 20, margin=(0, 0, 8, 0), stylesheets=[CARD]) for r, names in REGIONS.items()]
-        self.cards = dict(zip(REGIONS, cards)); self.column = pn.Column(*cards, scroll=True, width=width, height=height, margin=0)
-        state.param.watch(lambda *_: self._lock(), "symmetric"); self._lock()
+        self.sliders = {
+            n: pn.widgets.FloatSlider(
+                name=n,
+                start=0,
+                end=1,
+                step=.01,
+                value=0,
+                format="0.00",
+                bar_color=ACCENT,
+                width=half,
+                margin=(0, 6, 4, 12),
+                stylesheets=[TRACK],
+            )
+            for n in ARKIT
+        }
+        for n, s in self.sliders.items():
+            s.param.watch(functools.partial(self._moved, n), "value")
+        cards = [
+            pn.Card(
+                *(pn.Row(*(self.sliders[n] for n in row if n), margin=0) for row in slider_rows(names)),
+                header=pn.pane.HTML(f"<b>{r}</b> ({len(names)})", margin=0, styles={"font-size": "13px"}),
+                collapsed=r in ("Gaze", "Lips", "Jaw and tongue"),
+                width=width - 20,
+                margin=(0, 0, 8, 0),
+                stylesheets=[CARD],
+            )
+            for r, names in REGIONS.items()
+        ]
+        self.cards = dict(zip(REGIONS, cards))
+        self.column = pn.Column(*cards, scroll=True, width=width, height=height, margin=0)
+        state.param.watch(lambda *_: self._lock(), "symmetric")
+        self._lock()
     def _lock(self):
-        for n in SIDEWAYS: self.sliders[n].disabled = self.state.symmetric
+        for n in SIDEWAYS:
+            self.sliders[n].disabled = self.state.symmetric
     def _moved(self, name, event):
-        if not self.busy: self.state.set(name, event.new)
+        if not self.busy:
+            self.state.set(name, event.new)
     def show(self, weights):
         "Put the sliders where the weights are."
         self.busy = True
         try:
             for n, w in zip(ARKIT, weights.tolist()):
-                if abs(self.sliders[n].value - w) > .0051: self.sliders[n].value = round(w, 2)
-        finally: self.busy = False
-    def __panel__(self): return self.column
+                if abs(self.sliders[n].value - w) > .0051:
+                    self.sliders[n].value = round(w, 2)
+        finally:
+            self.busy = False
+    def __panel__(self):
+        return self.column
 
 # %% ../../nbs/950_apps.editor.ipynb #fb8b4927
 @functools.cache
-def thumbnail(name:str)->str: "A small picture of one of the 47."; return image_url(face_image(anchors()[name][1], 144), 64)
+def thumbnail(name:str)->str:
+    "A small picture of one of the 47."
+    return image_url(face_image(anchors()[name][1], 144), 64)
 
 def neighbour_table(state:PresetState)->str: # HTML
     "The presets nearest in shape and in VAD, each with its face and its distance."
     place, own = preset_place(state)
-    cell = lambda i, d: f'<div title="{i}" style="width:78px;text-align:center;font-size:11px;line-height:1.35"><img src="{thumbnail(i)}" alt="" style="width:60px;height:60px;border-radius:6px;display:block;margin:0 auto 2px">{i.replace("_", "<br>", 1)}{"" if "_" in i else "<br>"} · <b>{d:.2f}</b></div>'
-    row = lambda title, note, space: f'<div style="flex:1"><div style="font-size:13px;margin-bottom:4px"><b>{title}</b> <span style="color:{SOFT}">{note}</span></div><div style="display:flex;gap:4px">' + "".join(cell(*x) for x in preset_neighbours(state, space)) + "</div></div>"
+    def cell(i, d):
+        return (
+            f'<div title="{i}" style="width:78px;text-align:center;font-size:11px;line-height:1.35"><img '
+            f'src="{thumbnail(i)}" alt="" style="width:60px;height:60px;border-radius:6px;display:block;margin:0 auto '
+            f'2px">{i.replace("_", "<br>", 1)}{"" if "_" in i else "<br>"} · <b>{d:.2f}</b></div>'
+        )
+    def row(title, note, space):
+        return (
+            (
+                f'<div style="flex:1"><div style="font-size:13px;margin-bottom:4px"><b>{title}</b> <span '
+                f'style="color:{SOFT}">{note}</span></div><div style="display:flex;gap:4px">'
+            )
+            + "".join(cell(*x) for x in preset_neighbours(state, space))
+            + "</div></div>"
+        )
     where = "{:.2f}, {:.2f}, {:.2f}".format(*place) + ("" if own else " (estimated)")
-    return f'<div style="display:flex;gap:12px">{row("Nearest in shape", "distance over 52 weights", "shape")}{row("Nearest in VAD", where, "vad")}</div>'
+    return (
+        f'<div style="display:flex;gap:12px">{row("Nearest in shape", "distance over 52 weights", "shape")}'
+        f'{row("Nearest in VAD", where, "vad")}</div>'
+    )
 
 def change_note(state:PresetState)->str: # HTML
     "How far the face is from what was loaded."
     moved = [ARKIT[i] for i in np.flatnonzero(np.abs(state.weights - state.before) > .005)]
-    return f'<div style="font-size:13px;color:{SOFT}">' + (f"{len(moved)} channel{'s'*(len(moved) > 1)} moved, distance {np.linalg.norm(state.weights - state.before):.2f}: {', '.join(moved[:4])}{' …'*(len(moved) > 4)}" if moved else "nothing moved yet") + (f"<br>{state.channel}: {DOES[state.channel]}" if state.channel else "<br>&nbsp;") + "</div>"
+    return (
+        f'<div style="font-size:13px;color:{SOFT}">'
+        + (
+            (
+                f"{len(moved)} channel{'s'*(len(moved) > 1)} moved, distance "
+                f"{np.linalg.norm(state.weights - state.before):.2f}: {', '.join(moved[:4])}{' …'*(len(moved) > 4)}"
+            )
+            if moved
+            else "nothing moved yet"
+        )
+        + (f"<br>{state.channel}: {DOES[state.channel]}" if state.channel else "<br>&nbsp;")
+        + "</div>"
+    )
 
 # %% ../../nbs/950_apps.editor.ipynb #1a5ce68f
 class PresetEditorApp(pn.viewable.Viewer):
     "Edit one face: 52 sliders, before and after, what it comes near, and a file to keep it in."
     view = param.Selector(default="picture", objects=["picture", "avatar"], doc="what shows the face", constant=True)
     def __init__(self, view="picture", preset="joy_L3", file="my_presets.json"):
-        pn.extension(inline=True); one_thread()
-        super().__init__(view=view); s = self.state = PresetState(preset)
+        pn.extension(inline=True)
+        one_thread()
+        super().__init__(view=view)
+        s = self.state = PresetState(preset)
         self.sliders, self.before, self.after = ChannelSliders(s), live_face(view, 330), live_face(view, 330)
-        self.near, self.note, self.status = Words(height=130, width=672, margin=(6, 0, 0, 0)), Words(height=40, width=672, margin=(2, 0)), Words(height=40, width=672, margin=(4, 0))
-        self.path, self.id = pn.widgets.TextInput(name="File of your own (.json)", value=file, width=255, margin=(0, 8, 0, 0)), pn.widgets.TextInput(name="Save as", value=f"{preset}_mine", width=165, margin=(0, 8, 0, 0))
+        self.near, self.note, self.status = (
+            Words(height=130, width=672, margin=(6, 0, 0, 0)),
+            Words(height=40, width=672, margin=(2, 0)),
+            Words(height=40, width=672, margin=(4, 0)),
+        )
+        self.path, self.id = (
+            pn.widgets.TextInput(name="File of your own (.json)", value=file, width=255, margin=(0, 8, 0, 0)),
+            pn.widgets.TextInput(name="Save as", value=f"{preset}_mine", width=165, margin=(0, 8, 0, 0)),
+        )
         self.pace, self.later = Pace(self.draw), Pace(self.draw_rest, 200)
-        for f in (self.pace, self.later): s.param.watch(f, "weights")
-        s.param.watch(lambda *_: self.tell(), ["status", "failed"]); s.param.watch(self.loaded, "before"); self.loaded(); self.draw(); self.draw_rest()
-    def draw(self): "The face and the sliders."; self.after.show(self.state.weights); self.sliders.show(self.state.weights)
-    def draw_rest(self): "What it comes near."; self.near.html, self.note.html = neighbour_table(self.state), change_note(self.state)
+        for f in (self.pace, self.later):
+            s.param.watch(f, "weights")
+        s.param.watch(lambda *_: self.tell(), ["status", "failed"])
+        s.param.watch(self.loaded, "before")
+        self.loaded()
+        self.draw()
+        self.draw_rest()
+    def draw(self):
+        "The face and the sliders."
+        self.after.show(self.state.weights)
+        self.sliders.show(self.state.weights)
+    def draw_rest(self):
+        "What it comes near."
+        self.near.html, self.note.html = neighbour_table(self.state), change_note(self.state)
     def tell(self):
         "The status line."
-        s = self.state; safe = escaped(s.status)
-        self.status.html = f'<div class="status" role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{"<b>Not done.</b> " if s.failed else ""}{safe}</div>'
+        s = self.state
+        safe = escaped(s.status)
+        self.status.html = (
+            '<div class="status" role="status" '
+            f'style="font-size:13px;color:{BAD if s.failed else SOFT}">{"<b>Not done.</b> " if s.failed else ""}{safe}'
+            '</div>'
+        )
     def loaded(self, *_):
         "Show what was loaded, and offer a name for it."
-        self.before.show(self.state.before); name = self.state.preset.rpartition(": ")[2]; self.id.value = name + "_mine"*(name in anchors().ids)
-    def save(self, *_): "Write the file."; s = self.state; s.tell(f"Saved {self.id.value} in {self.path.value}", save_preset, s, self.path.value, self.id.value)
-    def open(self, *_): "Load a file's first face."; self.state.tell(f"Opened {self.path.value}; its faces are the last in the list of presets", self.state.open, self.path.value.strip())
+        self.before.show(self.state.before)
+        name = self.state.preset.rpartition(": ")[2]
+        self.id.value = name + "_mine"*(name in anchors().ids)
+    def save(self, *_):
+        "Write the file."
+        s = self.state
+        s.tell(f"Saved {self.id.value} in {self.path.value}", save_preset, s, self.path.value, self.id.value)
+    def open(self, *_):
+        "Load a file's first face."
+        self.state.tell(
+            f"Opened {self.path.value}; its faces are the last in the list of presets",
+            self.state.open,
+            self.path.value.strip(),
+        )
     def __panel__(self):
-        p = self.state.param; button = lambda name, f, **kw: (b := pn.widgets.Button(name=name, margin=(17, 8, 0, 0), **kw), b.on_click(f))[0]
-        load = pn.Row(pn.widgets.Select.from_param(p.preset, name="Preset", width=200, margin=(0, 8, 0, 0)), button("Reset", lambda _: self.state.reset(), width=80),
-                      pn.widgets.Switch.from_param(p.symmetric, name="Left = right", margin=(26, 0, 0, 12), stylesheets=[SWITCH]), margin=(0, 0, 8, 0))
-        keep = pn.Row(self.path, button("Open", self.open, width=75), self.id, button("Save", self.save, width=85, button_type="primary", stylesheets=[BUTTON]), margin=(4, 0, 0, 0))
-        words = lambda t: pn.pane.HTML(f'<span style="font-size:13px;color:{SOFT}">{t}</span>', margin=(2, 0, 0, 0))
-        faces = pn.Row(pn.Column(self.before, words("before"), margin=(0, 12, 0, 0)), pn.Column(self.after, words("after"), margin=0), margin=0)
+        p = self.state.param
+        def button(name, f, **kw):
+            return (b := pn.widgets.Button(name=name, margin=(17, 8, 0, 0), **kw), b.on_click(f))[0]
+        load = pn.Row(
+            pn.widgets.Select.from_param(p.preset, name="Preset", width=200, margin=(0, 8, 0, 0)),
+            button("Reset", lambda _: self.state.reset(), width=80),
+            pn.widgets.Switch.from_param(p.symmetric, name="Left = right", margin=(26, 0, 0, 12), stylesheets=[SWITCH]),
+            margin=(0, 0, 8, 0),
+        )
+        keep = pn.Row(
+            self.path,
+            button("Open", self.open, width=75),
+            self.id,
+            button("Save", self.save, width=85, button_type="primary", stylesheets=[BUTTON]),
+            margin=(4, 0, 0, 0),
+        )
+        def words(t):
+            return pn.pane.HTML(f'<span style="font-size:13px;color:{SOFT}">{t}</span>', margin=(2, 0, 0, 0))
+        faces = pn.Row(
+            pn.Column(self.before, words("before"), margin=(0, 12, 0, 0)),
+            pn.Column(self.after, words("after"), margin=0),
+            margin=0,
+        )
         right = pn.Column(faces, self.note, self.near, keep, self.status, margin=(0, 0, 0, 24))
-        return pn.Column(pn.pane.HTML(heading("Preset editor", "52 channels, each from 0 to 1; version 1.5 stays as it is"), margin=(0, 0, 6, 0)), pn.Row(pn.Column(load, self.sliders, margin=0), right, margin=0), max_width=1500, margin=(8, 20))
+        return pn.Column(
+            pn.pane.HTML(
+                heading("Preset editor", "52 channels, each from 0 to 1; version 1.5 stays as it is"),
+                margin=(0, 0, 6, 0),
+            ),
+            pn.Row(pn.Column(load, self.sliders, margin=0), right, margin=0),
+            max_width=1500,
+            margin=(8, 20),
+        )

@@ -24,59 +24,126 @@ def bars(
     low:float=0., # least value, 0 or −1; the most is 1
 )->str: # HTML
     "Named values as bars that start at 0."
-    pale = f"color-mix(in srgb,{INK} 18%,transparent)"; at = lambda x: f"{100*(x - low)/(1 - low):.1f}%"
-    zero = f'<span style="position:absolute;left:{at(0)};top:-2px;height:12px;border-left:1px solid {INK}"></span>'*(low < 0)
-    row = lambda n, v: (f'<span style="text-align:right;color:{SOFT}">{n}</span><span style="position:relative;height:8px;border-radius:4px;background:{pale}"><span style="position:absolute;height:8px;border-radius:4px;'
-                        f'background:{ACCENT};left:{at(min(v, 0))};width:{100*abs(v)/(1 - low):.1f}%"></span>{zero}</span><span>{f"{v:.2f}".replace("-", "−")}</span>')
-    return '<div style="display:grid;grid-template-columns:92px 1fr 40px;gap:2px 8px;align-items:center;font-size:12px">' + "".join(row(n, float(v)) for n, v in pairs) + "</div>"
+    pale = f"color-mix(in srgb,{INK} 18%,transparent)"
+    def at(x):
+        return f"{100*(x - low)/(1 - low):.1f}%"
+    zero = f'<span style="position:absolute;left:{at(0)};top:-2px;height:12px;border-left:1px solid {INK}"></span>'*(
+        low < 0
+    )
+    def row(n, v):
+        return (
+            f'<span style="text-align:right;color:{SOFT}">{n}</span><span '
+            f'style="position:relative;height:8px;border-radius:4px;background:{pale}"><span '
+            'style="position:absolute;height:8px;border-radius:4px;'
+            f'background:{ACCENT};left:{at(min(v, 0))};width:{100*abs(v)/(1 - low):.1f}%"></span>{zero}</span><span>'
+            f'{f"{v:.2f}".replace("-", "−")}</span>'
+        )
+    return (
+        '<div style="display:grid;grid-template-columns:92px 1fr 40px;gap:2px 8px;align-items:center;font-size:12px">'
+        + "".join(row(n, float(v)) for n, v in pairs)
+        + "</div>"
+    )
 
 @functools.lru_cache(512)
-def small_face(emotion:str, percent:int)->str: "The face of a tag, as a picture for `img`."; return image_url(face_image(compile_face(emotion, intensity=percent/100), 144), 96)
+def small_face(emotion:str, percent:int)->str:
+    "The face of a tag, as a picture for `img`."
+    return image_url(face_image(compile_face(emotion, intensity=percent/100), 144), 96)
 
 GRID = "display:grid;grid-template-columns:96px minmax(160px,1.2fr) 1fr 1fr;gap:16px;align-items:center"
-HEAD = f'<div style="{GRID};font-size:12px;color:{SOFT};padding-top:4px"><span>face</span><span>sentence and its tag [emotion:percent]</span><span>likeliest emotions, probability [0, 1]</span><span>valence, arousal, dominance [−1, 1]</span></div>'
+HEAD = (
+    f'<div style="{GRID};font-size:12px;color:{SOFT};padding-top:4px"><span>face</span><span>sentence and its tag '
+    '[emotion:percent]</span><span>likeliest emotions, probability [0, 1]</span><span>valence, arousal, dominance '
+    '[−1, 1]</span></div>'
+)
 
 def segment_html(e:Emotion, most:int=3)->str: # HTML
     "A sentence with its face, its likeliest emotions and its VAD."
     top = sorted(zip(EMOTIONS, e.probs), key=lambda o: -o[1])[:most]
-    return (f'<div class="segment" style="{GRID};padding:8px 0;border-bottom:1px solid color-mix(in srgb,{INK} 25%,transparent)">'
-            f'<img alt="{e.emotion}" style="border-radius:8px;width:96px" src="{small_face(e.emotion, e.intensity)}"><div style="font-size:14px">{escaped(e.text)}<div style="color:{ACCENT};font-weight:600;margin-top:4px">{escaped(e.tag())}</div></div>'
-            f'{bars(top)}{bars(zip(("valence", "arousal", "dominance"), e.vad), -1.)}</div>')
+    return (
+        f'<div class="segment" style="{GRID};padding:8px 0;border-bottom:1px solid color-mix(in srgb,{INK} '
+        '25%,transparent)">'
+        f'<img alt="{e.emotion}" style="border-radius:8px;width:96px" src="{small_face(e.emotion, e.intensity)}"><div '
+        f'style="font-size:14px">{escaped(e.text)}<div '
+        f'style="color:{ACCENT};font-weight:600;margin-top:4px">{escaped(e.tag())}</div></div>'
+        f'{bars(top)}{bars(zip(("valence", "arousal", "dominance"), e.vad), -1.0)}</div>'
+    )
 
 # %% ../../nbs/952_apps.emotion.ipynb #eac14064
 class EmotionApp(pn.viewable.Viewer):
     "A text's sentences with their emotions and faces."
     MOST = 60 # sentences drawn; all are judged
     def __init__(self, model="microalbert", **kw): # model: a name, or a `TextModel`; kw: of `EmotionState`
-        pn.extension(inline=True); one_thread(); super().__init__(); s = self.state = EmotionState(**kw)
+        pn.extension(inline=True)
+        one_thread()
+        super().__init__()
+        s = self.state = EmotionState(**kw)
         self.model = get_text_model(model) if isinstance(model, str) else model
-        self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Text", sizing_mode="stretch_width", height=88, max_length=200_000, margin=(0, 0, 6, 0)); self.area.description = None
-        self.button = pn.widgets.Button(name="Read", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=110, margin=(0, 10, 0, 0)); self.button.on_click(self.clicked)
-        self.line, self.rows, self.foot = (Words(sizing_mode="stretch_width", margin=(6, 0)) for _ in range(3)); self.read()
+        self.area = pn.widgets.TextAreaInput.from_param(
+            s.param.text, name="Text", sizing_mode="stretch_width", height=88, max_length=200_000, margin=(0, 0, 6, 0)
+        )
+        self.area.description = None
+        self.button = pn.widgets.Button(
+            name="Read",
+            button_type="primary",
+            stylesheets=[
+                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
+            ],
+            width=110,
+            margin=(0, 10, 0, 0),
+        )
+        self.button.on_click(self.clicked)
+        self.line, self.rows, self.foot = (Words(sizing_mode="stretch_width", margin=(6, 0)) for _ in range(3))
+        self.read()
     async def clicked(self, *_):
         "Judge the text in a thread, so that no other page waits for it."
-        if self.button.disabled: return
+        if self.button.disabled:
+            return
         doc, self.button.disabled, self.button.name = pn.state.curdoc, True, "Reading …"
         found, drawn = await asyncio.to_thread(self.judged)
-        done = lambda: self.done(found, drawn)
-        if doc is not None and doc.session_context is not None: doc.add_next_tick_callback(done)  # under the page's lock
-        else: done()
+        def done():
+            return self.done(found, drawn)
+        if doc is not None and doc.session_context is not None:
+            doc.add_next_tick_callback(done)  # under the page's lock
+        else:
+            done()
     def judged(self)->tuple: # (an `Emotion` a sentence, or the error in their place; HTML of the first ones)
         "Judge and draw; changes nothing, so it may run in a thread."
-        try: found = self.state.judge(self.model)
-        except CamelsError as e: return e, ""
-        except Exception as e: return CamelsError(f"{type(e).__name__}: {e}", "read"), ""  # noqa: BLE001  the page must come back
+        try:
+            found = self.state.judge(self.model)
+        except CamelsError as e:
+            return e, ""
+        except Exception as e:  # noqa: BLE001  the page must come back
+            return CamelsError(f"{type(e).__name__}: {e}", "read"), ""
         return found, "".join(map(segment_html, found[:self.MOST]))
-    def read(self): "Judge the text and draw it, here and now."; self.done(*self.judged())
+    def read(self):
+        "Judge the text and draw it, here and now."
+        self.done(*self.judged())
     def done(self, found, drawn):
         "Show what was found, or the error."
         s = self.state
         s.take(found)
         self.button.disabled, self.button.name = False, "Read"
-        self.line.html = f'<div role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
-        if s.failed: return
-        more = f'<p style="color:{SOFT}">and {len(s.segments) - self.MOST} more</p>' if len(s.segments) > self.MOST else ""
+        self.line.html = (
+            f'<div role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
+        )
+        if s.failed:
+            return
+        more = (
+            f'<p style="color:{SOFT}">and {len(s.segments) - self.MOST} more</p>' if len(s.segments) > self.MOST else ""
+        )
         self.rows.html = HEAD + drawn + more
-        self.foot.html = f'<div style="font-size:13px;color:{SOFT}">tagged, for <code>camels animate</code>:</div><pre class="tagged" style="white-space:pre-wrap;font-size:12px">{escaped(s.tagged)}</pre>'
+        self.foot.html = (
+            f'<div style="font-size:13px;color:{SOFT}">tagged, for <code>camels animate</code>:</div><pre '
+            f'class="tagged" style="white-space:pre-wrap;font-size:12px">{escaped(s.tagged)}</pre>'
+        )
     def __panel__(self):
-        return pn.Column(pn.pane.HTML(heading("Emotion", "what each sentence feels like, and its face"), margin=(0, 0, 8, 0)), self.area, pn.Row(self.button, self.line, sizing_mode="stretch_width"), self.rows, self.foot, sizing_mode="stretch_width", max_width=1200, margin=(8, 20))
+        return pn.Column(
+            pn.pane.HTML(heading("Emotion", "what each sentence feels like, and its face"), margin=(0, 0, 8, 0)),
+            self.area,
+            pn.Row(self.button, self.line, sizing_mode="stretch_width"),
+            self.rows,
+            self.foot,
+            sizing_mode="stretch_width",
+            max_width=1200,
+            margin=(8, 20),
+        )

@@ -40,22 +40,41 @@ from ..train.run import RunFolder
 # %% ../../nbs/934_apps.explorer.ipynb #c946bf26
 def moment_words(view:View)->dict: # {column: n texts}
     "What hovering over a point says at once."
-    c, n = view.columns, len(view); text = lambda k: [("" if v is None or v != v else str(v)) for v in c[k]] if k in c else [""]*n
-    time = [f"{a:.1f}–{b:.1f} s" for a, b in zip(c["start_s"], c["end_s"])] if "start_s" in c and "end_s" in c else [""]*n
-    return dict(clip=text("clip") if "clip" in c else view.keys.tolist(), time=time, speaker=text("speaker"), emotion=text("emotion"), transcript=text("transcript"))
+    c, n = view.columns, len(view)
+    def text(k):
+        return [("" if v is None or v != v else str(v)) for v in c[k]] if k in c else [""]*n
+    time = (
+        [f"{a:.1f}–{b:.1f} s" for a, b in zip(c["start_s"], c["end_s"])]
+        if "start_s" in c and "end_s" in c
+        else [""]*n
+    )
+    return dict(
+        clip=text("clip") if "clip" in c else view.keys.tolist(),
+        time=time,
+        speaker=text("speaker"),
+        emotion=text("emotion"),
+        transcript=text("transcript"),
+    )
 
 def moment_detail(
     view:View, name:str, row:int, # of which checkpoint, which moment
     k:int=4,                      # neighbours in each direction
 )->dict: # {"row", "ranks": [{from, to, rank, of}], "near": [{from, to, items: [{row, cos}]}]}
     "Ranks of the true partner, and who lies near."
-    z = view.latents(name); near = []
+    z = view.latents(name)
+    near = []
     for a in z:
-        if not np.isfinite(z[a][row, 0]): continue
+        if not np.isfinite(z[a][row, 0]):
+            continue
         for b in z:
-            if z[a].shape[1] != z[b].shape[1]: continue
+            if z[a].shape[1] != z[b].shape[1]:
+                continue
             rows, cos = neighbours(z[b], z[a][row:row+1], k, without=[row] if a == b else None)
-            near.append({"from": a, "to": b, "items": [dict(row=int(i), cos=round(float(c), 3)) for i, c in zip(rows[0], cos[0]) if i >= 0]})
+            near.append({
+                "from": a,
+                "to": b,
+                "items": [dict(row=int(i), cos=round(float(c), 3)) for i, c in zip(rows[0], cos[0]) if i >= 0],
+            })
     return dict(row=row, ranks=rank_table(z, row), near=near)
 
 # %% ../../nbs/934_apps.explorer.ipynb #ff6dac3a
@@ -65,15 +84,20 @@ def moment_film(
     side:int=360,      # longer side in pixels, at most
 )->tuple: # (bytes, mime type, seconds in the recording where it begins)
     "The clip from a moment on, with sound."
-    path, start, _ = media_of(view, row); info = probe(path); end = min(start + most_s, info.duration_s)
-    if end - start < .05: raise CamelsError("the recording ends before this moment", path.name)
+    path, start, _ = media_of(view, row)
+    info = probe(path)
+    end = min(start + most_s, info.duration_s)
+    if end - start < .05:
+        raise CamelsError("the recording ends before this moment", path.name)
     sound = read_audio(path, 16000, start, end) if info.has_audio else None
     with tempfile.TemporaryDirectory() as d:
-        if not info.has_video: return write_audio(Path(d)/"a.wav", sound, 16000).read_bytes(), "audio/wav", start
+        if not info.has_video:
+            return write_audio(Path(d)/"a.wav", sound, 16000).read_bytes(), "audio/wav", start
         frames = ((t - start, _even(x)) for t, x in iter_frames(path, start, end, max_fps=30, max_side=side))
         return write_video(Path(d)/"a.mp4", frames, 30, sound, 16000, crf=26).read_bytes(), "video/mp4", start
 
-def _even(x): return x[:x.shape[0]//2*2, :x.shape[1]//2*2]
+def _even(x):
+    return x[:x.shape[0]//2*2, :x.shape[1]//2*2]
 
 # %% ../../nbs/934_apps.explorer.ipynb #5997ce63
 JS_TOOLS = """
@@ -424,61 +448,124 @@ table.rows {{border-collapse: collapse; width: 100%; font-variant-numeric: tabul
 # %% ../../nbs/934_apps.explorer.ipynb #3ed9f23b
 class ExplorerPage(JSComponent):
     "What the browser knows of the explorer. `tell` hears what the user does."
-    accent = param.String(ACCENT); theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
-    meta = param.Dict({}, doc="title, n, modalities, words, frames of the film, stages, losses"); choices = param.Dict({}, doc="what each control offers"); values = param.Dict({}, doc="where each control stands")
-    xy_left = param.Bytes(b"", doc="float32 [m·n 2], NaN where there is no point"); xy_right = param.Bytes(b""); home_left = param.List([-1., 1, -1, 1], doc="x0, x1, y0, y1 of the axes"); home_right = param.List([-1., 1, -1, 1])
-    title_left = param.String(); title_right = param.String(); say_left = param.String(doc="what a pane waits for or misses"); say_right = param.String()
-    image_left = param.Dict({}, doc="{url, box}: a drawn map"); image_right = param.Dict({}); marks_left = param.List([], doc="[[x, y], …] ringed places"); marks_right = param.List([])
-    group = param.Bytes(b"", doc="uint8 [m·n], index into colours"); colours = param.List([]); legend = param.List([], doc="[{name, colour, marker, count}]"); facet = param.Bytes(b"", doc="uint8 [m·n]"); facets = param.List([])
-    selection = param.List([]); current = param.Integer(-1); table = param.Dict({"head": [], "rows": [], "total": 0}); detail = param.Dict({}); thumb = param.Dict({}); face = param.Dict({}, doc="what a point of the latent stands for: see LatentFace.show")
-    film = param.Bytes(b"", doc="a piece of a recording"); film_info = param.Dict({"row": -1}); message = param.List(["", 0]); error = param.Dict({}); query = param.String(); download = param.Dict({})
+    accent = param.String(ACCENT)
+    theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
+    meta = param.Dict({}, doc="title, n, modalities, words, frames of the film, stages, losses")
+    choices = param.Dict({}, doc="what each control offers")
+    values = param.Dict({}, doc="where each control stands")
+    xy_left = param.Bytes(b"", doc="float32 [m·n 2], NaN where there is no point")
+    xy_right = param.Bytes(b"")
+    home_left = param.List([-1., 1, -1, 1], doc="x0, x1, y0, y1 of the axes")
+    home_right = param.List([-1., 1, -1, 1])
+    title_left = param.String()
+    title_right = param.String()
+    say_left = param.String(doc="what a pane waits for or misses")
+    say_right = param.String()
+    image_left = param.Dict({}, doc="{url, box}: a drawn map")
+    image_right = param.Dict({})
+    marks_left = param.List([], doc="[[x, y], …] ringed places")
+    marks_right = param.List([])
+    group = param.Bytes(b"", doc="uint8 [m·n], index into colours")
+    colours = param.List([])
+    legend = param.List([], doc="[{name, colour, marker, count}]")
+    facet = param.Bytes(b"", doc="uint8 [m·n]")
+    facets = param.List([])
+    selection = param.List([])
+    current = param.Integer(-1)
+    table = param.Dict({"head": [], "rows": [], "total": 0})
+    detail = param.Dict({})
+    thumb = param.Dict({})
+    face = param.Dict({}, doc="what a point of the latent stands for: see LatentFace.show")
+    film = param.Bytes(b"", doc="a piece of a recording")
+    film_info = param.Dict({"row": -1})
+    message = param.List(["", 0])
+    error = param.Dict({})
+    query = param.String()
+    download = param.Dict({})
     _esm = ESM
     _stylesheets = [CSS]
-    def __init__(self, tell:Callable, **kw): super().__init__(**kw); self.tell = tell
-    def _handle_msg(self, data): self.tell(data)
+    def __init__(self, tell:Callable, **kw):
+        super().__init__(**kw)
+        self.tell = tell
+    def _handle_msg(self, data):
+        self.tell(data)
 
 # %% ../../nbs/934_apps.explorer.ipynb #bd1763aa
 def selection_frame(state:ExplorerState, rows=None): # a `pandas.DataFrame`
     "The selected moments with all their columns."
     import pandas as pd
-    v = state.view(); rows = state.selection if rows is None else rows
-    return pd.DataFrame({c: list(x[rows]) if x.ndim > 1 else x[rows] for c, x in ((c, np.asarray(x)) for c, x in v.columns.items())}, index=pd.Index(v.keys[rows], name="moment"))
+    v = state.view()
+    rows = state.selection if rows is None else rows
+    return pd.DataFrame(
+        {c: list(x[rows]) if x.ndim > 1 else x[rows] for c, x in ((c, np.asarray(x)) for c, x in v.columns.items())},
+        index=pd.Index(v.keys[rows], name="moment"),
+    )
 
 def table_of(state:ExplorerState, most:int=300)->dict: # {"head", "rows": [{"row", "cells"}], "total"}
     "The selected moments as text."
-    v, sel = state.view(), state.selection; head = [c for c in ("clip", "start_s", "end_s", "speaker", "emotion", "transcript") if c in v.columns]
-    head += [c for c in v.columns if c not in (*head, "source", "row") and np.asarray(v.columns[c]).ndim == 1][:max(0, 6 - len(head))]
-    text = lambda x: f"{x:.2f}" if isinstance(x, (float, np.floating)) else str(x)
-    return dict(head=[h.replace("_s", " in s") for h in head], rows=[dict(row=int(r), cells=[text(v.columns[h][r]) for h in head]) for r in sel[:most]], total=len(sel))
+    v, sel = state.view(), state.selection
+    head = [c for c in ("clip", "start_s", "end_s", "speaker", "emotion", "transcript") if c in v.columns]
+    head += [c for c in v.columns if c not in (*head, "source", "row") and np.asarray(v.columns[c]).ndim == 1][
+        :max(0, 6 - len(head))
+    ]
+    def text(x):
+        return f"{x:.2f}" if isinstance(x, (float, np.floating)) else str(x)
+    return dict(
+        head=[h.replace("_s", " in s") for h in head],
+        rows=[dict(row=int(r), cells=[text(v.columns[h][r]) for h in head]) for r in sel[:most]],
+        total=len(sel),
+    )
 
 # %% ../../nbs/934_apps.explorer.ipynb #90e0d647
 def views_file(view:View)->Path:
     "Where views of this run are kept."
     p = Path(view.path)
-    return p/"views.json" if (p/"latents").exists() else cache_dir()/"explore"/f"views-{fingerprint(str(p.resolve()))}.json"
+    return (
+        p/"views.json"
+        if (p/"latents").exists()
+        else cache_dir()/"explore"/f"views-{fingerprint(str(p.resolve()))}.json"
+    )
 
 def saved_views(view:View)->dict: # {name: query}
-    try: d = read_json(views_file(view))
-    except CamelsError: return {}
+    try:
+        d = read_json(views_file(view))
+    except CamelsError:
+        return {}
     return {str(k): str(v) for k, v in d.items()} if isinstance(d, dict) else {}
 
 def save_view(view:View, name:str, query:str)->None:
     "Keep a view under a name; what other pages keep at the same time stays."
     at = views_file(view)
     with locked(at):
-        if at.exists(): read_json(at)  # a damaged file is said, and not written over
+        if at.exists():
+            read_json(at)  # a damaged file is said, and not written over
         write_json(at, {**saved_views(view), name.strip()[:60] or "view": query})
 
 def run_figures(path)->dict: # {"stages": rows of text, "losses": {"step", "stages", "terms"}}
     "What a run's report and log say, for the drawers."
-    try: rows = [r for r in RunFolder(path).metrics() if "loss" in r]; stages = recall_rows(path)
-    except (CamelsError, OSError, ValueError): return dict(stages=[], losses={})
-    if not rows: return dict(stages=stages, losses={})
+    try:
+        rows = [r for r in RunFolder(path).metrics() if "loss" in r]
+        stages = recall_rows(path)
+    except (CamelsError, OSError, ValueError):
+        return dict(stages=[], losses={})
+    if not rows:
+        return dict(stages=stages, losses={})
     starts = {}
-    for r in rows: starts.setdefault(r.get("stage", ""), r["step"])
-    ok = lambda v: float(v) if isinstance(v, (int, float)) and np.isfinite(v) else None
-    terms = [dict(name="total", colour="", y=[ok(r.get("loss")) for r in rows]), *(dict(name=k, colour=MANY[i % len(MANY)], y=[ok(r.get(k)) for r in rows]) for i, k in enumerate(loss_terms(rows)))]
-    return dict(stages=stages, losses=dict(step=[r["step"] for r in rows], stages=[[k, v] for k, v in starts.items()], terms=terms))
+    for r in rows:
+        starts.setdefault(r.get("stage", ""), r["step"])
+    def ok(v):
+        return float(v) if isinstance(v, (int, float)) and np.isfinite(v) else None
+    terms = [
+        dict(name="total", colour="", y=[ok(r.get("loss")) for r in rows]),
+        *(
+            dict(name=k, colour=MANY[i % len(MANY)], y=[ok(r.get(k)) for r in rows])
+            for i, k in enumerate(loss_terms(rows))
+        ),
+    ]
+    return dict(
+        stages=stages,
+        losses=dict(step=[r["step"] for r in rows], stages=[[k, v] for k, v in starts.items()], terms=terms),
+    )
 
 # %% ../../nbs/934_apps.explorer.ipynb #e508efe5
 class Explorer(pn.viewable.Viewer):
@@ -490,170 +577,409 @@ class Explorer(pn.viewable.Viewer):
         height:int=700, # pixels
         **kw,         # of `ExplorerState`
     ):
-        pn.extension(inline=True); one_thread(); super().__init__(); self.args = run, others, query, kw
-        self.page = ExplorerPage(self.heard, sizing_mode="stretch_width", height=height, min_width=900, theme="dark" if pn.config.theme == "dark" else "auto"); self.later, self.state, self.large, self.asked, self.wanted, self.asking, self.near = Later(), None, None, {}, None, None, None
+        pn.extension(inline=True)
+        one_thread()
+        super().__init__()
+        self.args = run, others, query, kw
+        self.page = ExplorerPage(
+            self.heard,
+            sizing_mode="stretch_width",
+            height=height,
+            min_width=900,
+            theme="dark" if pn.config.theme == "dark" else "auto",
+        )
+        self.later, self.state, self.large, self.asked, self.wanted, self.asking, self.near = (
+            Later(),
+            None,
+            None,
+            {},
+            None,
+            None,
+            None,
+        )
         self.open()
-    def __panel__(self): return self.page
+    def __panel__(self):
+        return self.page
     @property
-    def selection(self): "The selected moments, a `pandas.DataFrame`."; return selection_frame(self.state)
+    def selection(self):
+        "The selected moments, a `pandas.DataFrame`."
+        return selection_frame(self.state)
     def open(self):
         "Open the run, or say why not."
-        run, others, query, kw = self.args; name = dict(title=Path(run).name, subtitle="", n=0, modalities=[], words={}, frames=dict(left=[], right=[]), large=False)
-        try: self.state = s = ExplorerState(run, others, **kw); wrong = from_query(s, query or page_query()); self.start()
-        except CamelsError as e: self.page.param.update(error=dict(what=e.what, where=str(e.where or ""), hint=e.hint), meta=name); return
+        run, others, query, kw = self.args
+        name = dict(
+            title=Path(run).name, subtitle="", n=0, modalities=[], words={}, frames=dict(left=[], right=[]), large=False
+        )
+        try:
+            self.state = s = ExplorerState(run, others, **kw)
+            wrong = from_query(s, query or page_query())
+            self.start()
+        except CamelsError as e:
+            self.page.param.update(error=dict(what=e.what, where=str(e.where or ""), hint=e.hint), meta=name)
+            return
         self.page.error = {}
-        if s.face: self.recall()
-        if wrong: self.say("This link could not be followed wholly: " + "; ".join(wrong))
-    def say(self, text:str): self.page.message = [text, self.page.message[1] + 1]
+        if s.face:
+            self.recall()
+        if wrong:
+            self.say("This link could not be followed wholly: " + "; ".join(wrong))
+    def say(self, text:str):
+        self.page.message = [text, self.page.message[1] + 1]
     def start(self):
-        s = self.state; v = s.view(); self.panes, self.asked, self.thumbs, self.decoded = Panes(s), {}, {}, LatentFace(v); self.large = None
-        if len(v)*len(v.modalities) > LARGE: s.modality = v.modalities[0] if s.modality == "all" else s.modality; self.spread()
-        self.about(); self.changed()
+        s = self.state
+        v = s.view()
+        self.panes, self.asked, self.thumbs, self.decoded = Panes(s), {}, {}, LatentFace(v)
+        self.large = None
+        if len(v)*len(v.modalities) > LARGE:
+            s.modality = v.modalities[0] if s.modality == "all" else s.modality
+            self.spread()
+        self.about()
+        self.changed()
         s.param.watch(self.moved, list(LINKED))
     def heard(self, m:dict):
         "What the user did."
-        do = dict(set=self.take, select=lambda r: s.param.update(selection=sorted({int(i) for i in r})), look=lambda r: s.param.update(current=int(r)), play=self.play, hover=self.hover, export=self.export, save=self.save, open=self.follow,
-                  axis=lambda k: self.end(k), face=self.decode, frame=self.draw, lasso=self.lasso, pick=self.pick, again=lambda _: self.open(), **{"class": self.choose_class}); s = self.state; self.later.doc = pn.state.curdoc or self.later.doc
+        do = dict(
+            set=self.take,
+            select=lambda r: s.param.update(selection=sorted({int(i) for i in r})),
+            look=lambda r: s.param.update(current=int(r)),
+            play=self.play,
+            hover=self.hover,
+            export=self.export,
+            save=self.save,
+            open=self.follow,
+            axis=lambda k: self.end(k),
+            face=self.decode,
+            frame=self.draw,
+            lasso=self.lasso,
+            pick=self.pick,
+            again=lambda _: self.open(),
+            **{"class": self.choose_class},
+        )
+        s = self.state
+        self.later.doc = pn.state.curdoc or self.later.doc
         for k, v in m.items():
-            try: do[k](v)
-            except (CamelsError, OSError) as e: self.say(str(e))
-            except ValueError as e: self.say(str(e).split("\n")[0])
+            try:
+                do[k](v)
+            except (CamelsError, OSError) as e:
+                self.say(str(e))
+            except ValueError as e:
+                self.say(str(e).split("\n")[0])
 
 # %% ../../nbs/934_apps.explorer.ipynb #fb266a08
 def page_query()->str:
     "The query string of the page that is being made; empty in a notebook."
     from urllib.parse import urlencode
-    return urlencode([(k, v.decode()) for k, vs in (pn.state.session_args or {}).items() if k in LINKED for v in vs]) if pn.state.curdoc and pn.state.curdoc.session_context else ""
+    return (
+        urlencode([(k, v.decode()) for k, vs in (pn.state.session_args or {}).items() if k in LINKED for v in vs])
+        if pn.state.curdoc and pn.state.curdoc.session_context
+        else ""
+    )
 
 @patch
 def about(self:Explorer):
     "What the page knows of the run."
-    s = self.state; v = s.view(); corpus = ", ".join(sorted({str(c) for c in v.columns.get("corpus", []) if c})); M = self.large and [self.large.modality] or self.panes.film().modalities; mk, cm = markers(v.modalities), colour_map(v.modalities); z = None if self.large else v.latents(v.names[-1])
-    width = v.take(v.names[-1], M[0], [0]).shape[1] if z is None else z[M[0]].shape[1]; sub = f"{len(v):,} moments" + f" of {corpus}{' (synthetic)' if 'studio' in corpus else ''}"*bool(corpus) + f", {width} dimensions"
-    film = lambda side: [c.name for c in s.view(side).checkpoints if s.projection in ("pca", "axis") or c.epoch < 0]
-    self.page.meta = dict(title=v.name, subtitle=sub, n=len(v), modalities=[dict(name=m, marker=mk[m], colour=cm[m]) for m in M], face=has_face(v), words={} if self.large else moment_words(v), large=bool(self.large), one=bool(self.large) or (len(v.names) < 2 and len(s.paths) < 2), frames=dict(left=film("left"), right=film("right")), **run_figures(s.paths[s.left_run]))
+    s = self.state
+    v = s.view()
+    corpus = ", ".join(sorted({str(c) for c in v.columns.get("corpus", []) if c}))
+    M = self.large and [self.large.modality] or self.panes.film().modalities
+    mk, cm = markers(v.modalities), colour_map(v.modalities)
+    z = None if self.large else v.latents(v.names[-1])
+    width = v.take(v.names[-1], M[0], [0]).shape[1] if z is None else z[M[0]].shape[1]
+    sub = (
+        f"{len(v):,} moments"
+        + f" of {corpus}{' (synthetic)' if 'studio' in corpus else ''}"*bool(corpus)
+        + f", {width} dimensions"
+    )
+    def film(side):
+        return [c.name for c in s.view(side).checkpoints if s.projection in ("pca", "axis") or c.epoch < 0]
+    self.page.meta = dict(
+        title=v.name,
+        subtitle=sub,
+        n=len(v),
+        modalities=[dict(name=m, marker=mk[m], colour=cm[m]) for m in M],
+        face=has_face(v),
+        words={} if self.large else moment_words(v),
+        large=bool(self.large),
+        one=bool(self.large) or (len(v.names) < 2 and len(s.paths) < 2),
+        frames=dict(left=film("left"), right=film("right")),
+        **run_figures(s.paths[s.left_run]),
+    )
 
 @patch
 def changed(self:Explorer, names=LINKED):
     "Bring the page up to date with the state."
     s, names = self.state, set(names)
-    if names & {"left_run", "right_run", "projection"}: self.about()
-    offers = dict(runs=list(s.paths), left=s.view("left").names, right=s.view("right").names, projection=[k for k in PROJECTIONS if k != "axis"] if self.large else list(PROJECTIONS), lines=list(LINES), views=["", *saved_views(s.view())], **{k: list(s.param[k].objects) for k in ("colour_by", "facet_by", "modality")})
-    if self.large: offers.update(modality=s.view().modalities, facet_by=["none"], lines=["none"])
-    self.page.param.update(choices=offers, values={k: getattr(s, k) for k in LINKED if k not in ("selection", "axis_a", "axis_b")}, query=to_query(s))
-    if names & {"left_run", "colour_by", "facet_by", "modality"}: self.recolour()
+    if names & {"left_run", "right_run", "projection"}:
+        self.about()
+    offers = dict(
+        runs=list(s.paths),
+        left=s.view("left").names,
+        right=s.view("right").names,
+        projection=[k for k in PROJECTIONS if k != "axis"] if self.large else list(PROJECTIONS),
+        lines=list(LINES),
+        views=["", *saved_views(s.view())],
+        **{k: list(s.param[k].objects) for k in ("colour_by", "facet_by", "modality")},
+    )
+    if self.large:
+        offers.update(modality=s.view().modalities, facet_by=["none"], lines=["none"])
+    self.page.param.update(
+        choices=offers,
+        values={k: getattr(s, k) for k in LINKED if k not in ("selection", "axis_a", "axis_b")},
+        query=to_query(s),
+    )
+    if names & {"left_run", "colour_by", "facet_by", "modality"}:
+        self.recolour()
     both = names & {"left_run", "projection", "axis_a", "axis_b", "modality"}
     for side in ("left", "right"):
-        if both or names & {side, f"{side}_run"}: self.redraw(side)
-    if names & {"selection", "left_run"}: self.page.param.update(selection=[] if self.large else s.selection, table=table_of(s)); self.overlay()
-    if names & {"current", "left", "left_run"}: self.page.current = s.current; self.describe(); self.overlay()
-    if names & {"current", "selection", "axis_a", "axis_b", "left", "right", "left_run", "right_run"}: self.decode(self.wanted)
+        if both or names & {side, f"{side}_run"}:
+            self.redraw(side)
+    if names & {"selection", "left_run"}:
+        self.page.param.update(selection=[] if self.large else s.selection, table=table_of(s))
+        self.overlay()
+    if names & {"current", "left", "left_run"}:
+        self.page.current = s.current
+        self.describe()
+        self.overlay()
+    if names & {"current", "selection", "axis_a", "axis_b", "left", "right", "left_run", "right_run"}:
+        self.decode(self.wanted)
 
 @patch
 def moved(self:Explorer, *events):
     "The state has changed."
     names = {e.name for e in events}
-    if "query" in names: self.state.selection = find(self.state, self.state.query)
-    if "left_run" in names: self.decoded = LatentFace(self.state.view())
-    if self.large and (names & {"modality", "left_run", "projection"}): self.spread()
+    if "query" in names:
+        self.state.selection = find(self.state, self.state.query)
+    if "left_run" in names:
+        self.decoded = LatentFace(self.state.view())
+    if self.large and (names & {"modality", "left_run", "projection"}):
+        self.spread()
     self.changed(names)
 
 # %% ../../nbs/934_apps.explorer.ipynb #b85e1b2e
 @patch
 def recolour(self:Explorer):
     "Classes, their colours, facets."
-    s = self.state; M = [self.large.modality] if self.large else self.panes.film().modalities
-    names, group = classes(s.view(), s.colour_by, M); colours, legend = legend_of(names, group, M, s.colour_by, len(s.view())); facets, facet = classes(s.view(), "none" if self.large else s.facet_by, M)
-    if len(facets) > 16: self.say(f"{len(facets)} facets are too many to see: the first 16 are shown"); facets = facets[:16]
-    if self.large and self.large.raster is not None and self.large.share >= 1: self.large.colour(by=s.colour_by); self.overlay()
-    self.page.param.update(group=b"" if self.large else group.tobytes(), colours=colours, legend=legend, facets=facets, facet=b"" if self.large else facet.tobytes())
+    s = self.state
+    M = [self.large.modality] if self.large else self.panes.film().modalities
+    names, group = classes(s.view(), s.colour_by, M)
+    colours, legend = legend_of(names, group, M, s.colour_by, len(s.view()))
+    facets, facet = classes(s.view(), "none" if self.large else s.facet_by, M)
+    if len(facets) > 16:
+        self.say(f"{len(facets)} facets are too many to see: the first 16 are shown")
+        facets = facets[:16]
+    if self.large and self.large.raster is not None and self.large.share >= 1:
+        self.large.colour(by=s.colour_by)
+        self.overlay()
+    self.page.param.update(
+        group=b"" if self.large else group.tobytes(),
+        colours=colours,
+        legend=legend,
+        facets=facets,
+        facet=b"" if self.large else facet.tobytes(),
+    )
 
 # %% ../../nbs/934_apps.explorer.ipynb #1a379f65
 @patch
 def redraw(self:Explorer, side:str):
     "Places of one pane; what is missing is said in it."
-    s = self.state; name = getattr(s, side); run = getattr(s, f"{side}_run"); c = s.view(side).checkpoint(name); out = {f"title_{side}": (f"{run} · " if len(set((s.left_run, s.right_run))) > 1 else "") + stage_title(name)}
-    if self.large: return self.page.param.update(**{f"title_{side}": f"{s.modality} · {self.large.method}", f"say_{side}": self.large.note})
-    try: p = self.panes.places(side)
-    except CamelsError as e: return self.page.param.update(**out, **{f"xy_{side}": b"", f"say_{side}": f"{e.what}; {e.hint}" if e.hint else str(e)})
-    if p is None: self.page.param.update(**out, **{f"say_{side}": f"{s.projection} of this checkpoint is being made in the background; the first one takes half a minute. Until then the pane keeps its last map."}); return self.request(side)
-    xy, box = p; M = self.panes.film().modalities; n = len(s.view()); shown = np.isfinite(xy[:, 0]).reshape(len(M), n).any(0).sum(); xy = xy.copy()
-    if s.modality != "all": xy.reshape(len(M), n, 2)[[m != s.modality for m in M]] = np.nan
-    note = f"this epoch's snapshot holds {shown:,} of {n:,} moments" if c.epoch >= 0 and shown < n else f"{shown:,} of {n:,} moments are in both runs" if not self.panes.same_run(side) and shown < n else ""
-    if s.projection == "axis": xy, box = stretched(xy); note = "across: from A to B · up: distance from that line (stretched)" + f" · {note}"*bool(note)
-    self.page.param.update(**out, **{f"xy_{side}": np.ascontiguousarray(xy, np.float32).tobytes(), f"home_{side}": [float(b) for b in box], f"say_{side}": note})
+    s = self.state
+    name = getattr(s, side)
+    run = getattr(s, f"{side}_run")
+    c = s.view(side).checkpoint(name)
+    out = {f"title_{side}": (f"{run} · " if len(set((s.left_run, s.right_run))) > 1 else "") + stage_title(name)}
+    if self.large:
+        return self.page.param.update(**{
+            f"title_{side}": f"{s.modality} · {self.large.method}",
+            f"say_{side}": self.large.note,
+        })
+    try:
+        p = self.panes.places(side)
+    except CamelsError as e:
+        return self.page.param.update(
+            **out, **{f"xy_{side}": b"", f"say_{side}": f"{e.what}; {e.hint}" if e.hint else str(e)}
+        )
+    if p is None:
+        self.page.param.update(
+            **out,
+            **{
+                f"say_{side}": (
+                    f"{s.projection} of this checkpoint is being made in the background; the first one takes half a "
+                    "minute. Until then the pane keeps its last map."
+                )
+            },
+        )
+        return self.request(side)
+    xy, box = p
+    M = self.panes.film().modalities
+    n = len(s.view())
+    shown = np.isfinite(xy[:, 0]).reshape(len(M), n).any(0).sum()
+    xy = xy.copy()
+    if s.modality != "all":
+        xy.reshape(len(M), n, 2)[[m != s.modality for m in M]] = np.nan
+    note = (
+        f"this epoch's snapshot holds {shown:,} of {n:,} moments"
+        if c.epoch >= 0 and shown < n
+        else f"{shown:,} of {n:,} moments are in both runs"
+        if not self.panes.same_run(side) and shown < n
+        else ""
+    )
+    if s.projection == "axis":
+        xy, box = stretched(xy)
+        note = "across: from A to B · up: distance from that line (stretched)" + f" · {note}"*bool(note)
+    self.page.param.update(
+        **out,
+        **{
+            f"xy_{side}": np.ascontiguousarray(xy, np.float32).tobytes(),
+            f"home_{side}": [float(b) for b in box],
+            f"say_{side}": note,
+        },
+    )
 
 @patch
 def request(self:Explorer, side:str):
     key = side, getattr(self.state, f"{side}_run"), getattr(self.state, side), self.state.projection
-    if self.asked.get(side) == key: return
+    if self.asked.get(side) == key:
+        return
     self.asked[side] = key
     def done(job):
         def show():
-            if self.asked.get(side) == key: self.asked.pop(side)
-            if job.map is None: self.page.param.update(**{f"say_{side}": str(job.error or "was cancelled")})
-            elif self.state.projection == key[3]: [self.redraw(d) for d in ("left", "right")]
+            if self.asked.get(side) == key:
+                self.asked.pop(side)
+            if job.map is None:
+                self.page.param.update(**{f"say_{side}": str(job.error or "was cancelled")})
+            elif self.state.projection == key[3]:
+                [self.redraw(d) for d in ("left", "right")]
         self.later.on_page(show)
     self.panes.ask(side, done)
 
 def stretched(xy)->tuple: # (xy, box)
     "The linear axis with its distances in a band of comparable height."
-    d = xy[:, 1]; lo, hi = np.nanmin(d), np.nanmax(d); w = np.nanmax(xy[:, 0]) - np.nanmin(xy[:, 0])
-    xy = np.stack([xy[:, 0], (d - lo)/max(hi - lo, 1e-9)*.7*w], 1).astype(np.float32); return xy, fixed_range([xy, np.array([[-BEYOND, 0], [1 + BEYOND, 0]], np.float32)])
+    d = xy[:, 1]
+    lo, hi = np.nanmin(d), np.nanmax(d)
+    w = np.nanmax(xy[:, 0]) - np.nanmin(xy[:, 0])
+    xy = np.stack([xy[:, 0], (d - lo)/max(hi - lo, 1e-9)*.7*w], 1).astype(np.float32)
+    return xy, fixed_range([xy, np.array([[-BEYOND, 0], [1 + BEYOND, 0]], np.float32)])
 
-def stage_title(name:str)->str: "A checkpoint in words."; return {"untrained": "before stage A (untrained)", "vectors": "vectors"}.get(name, name if "epoch" in name else f"after stage {name}")
+def stage_title(name:str)->str:
+    "A checkpoint in words."
+    return {"untrained": "before stage A (untrained)", "vectors": "vectors"}.get(
+        name, name if "epoch" in name else f"after stage {name}"
+    )
 
 # %% ../../nbs/934_apps.explorer.ipynb #fbcc3eb0
 @patch
 def describe(self:Explorer):
     "Ranks and neighbours of the moment that is looked at."
-    s, row = self.state, self.state.current; v, name = s.view(), s.left if not self.page.meta.get("one") else s.view().names[-1]
-    if row < 0: self.page.detail = {}; return
+    s, row = self.state, self.state.current
+    v, name = s.view(), s.left if not self.page.meta.get("one") else s.view().names[-1]
+    if row < 0:
+        self.page.detail = {}
+        return
     name = s.right if self.panes.same_run("right") else s.left
     def work():
-        if self.large: return large_detail(v, self.near, row)
-        d = moment_detail(v, name, row); return d | dict(note=f"neighbours and ranks {stage_title(name)}")
+        if self.large:
+            return large_detail(v, self.near, row)
+        d = moment_detail(v, name, row)
+        return d | dict(note=f"neighbours and ranks {stage_title(name)}")
     def done(d):
-        if self.state.current == row: self.page.detail = dict(row=row, note=str(d)) if isinstance(d, CamelsError) else d
-    self.later(work, done); self.hover(row)
+        if self.state.current == row:
+            self.page.detail = dict(row=row, note=str(d)) if isinstance(d, CamelsError) else d
+    self.later(work, done)
+    self.hover(row)
 
 @patch
 def decode(self:Explorer, m:dict|None):
     "What the face drawer wants to see: of, from, alpha, t; None where it is closed."
-    self.wanted = m; s = self.state
-    if not m or self.large: return
-    if not m.get("quick"): s.face = face_words(m)
-    of = m.get("of", "moment"); rows = s.selection if of == "mean" else [s.current]*(s.current >= 0) if of == "moment" else []; ends = [len(s.axis_a), len(s.axis_b)]
-    ask = dict(of=of, rows=list(rows), a=list(s.axis_a) if of == "line" else [], b=list(s.axis_b) if of == "line" else [], alpha=float(m.get("alpha", .5)), t=round(max(0., float(m.get("t", 1.)))*WindowConfig().fps)/WindowConfig().fps, quick=bool(m.get("quick")), stage=s.right if self.panes.same_run("right") else s.left) | {"from": m.get("from", "video")}
-    empty = {"moment": "" if rows else EMPTY_FACE[0], "mean": "" if rows else EMPTY_FACE[1], "line": "" if all(ends) else EMPTY_FACE[2]}[of]; self.asking = ask
-    if empty: self.page.face = dict(empty=empty, ends=ends, count=self.page.face.get("count", 0) + 1); return
+    self.wanted = m
+    s = self.state
+    if not m or self.large:
+        return
+    if not m.get("quick"):
+        s.face = face_words(m)
+    of = m.get("of", "moment")
+    rows = s.selection if of == "mean" else [s.current]*(s.current >= 0) if of == "moment" else []
+    ends = [len(s.axis_a), len(s.axis_b)]
+    ask = dict(
+        of=of,
+        rows=list(rows),
+        a=list(s.axis_a) if of == "line" else [],
+        b=list(s.axis_b) if of == "line" else [],
+        alpha=float(m.get("alpha", .5)),
+        t=round(max(0., float(m.get("t", 1.)))*WindowConfig().fps)/WindowConfig().fps,
+        quick=bool(m.get("quick")),
+        stage=s.right if self.panes.same_run("right") else s.left,
+    ) | {"from": m.get("from", "video")}
+    empty = {
+        "moment": "" if rows else EMPTY_FACE[0],
+        "mean": "" if rows else EMPTY_FACE[1],
+        "line": "" if all(ends) else EMPTY_FACE[2],
+    }[of]
+    self.asking = ask
+    if empty:
+        self.page.face = dict(empty=empty, ends=ends, count=self.page.face.get("count", 0) + 1)
+        return
     def done(r):
-        if r is None or self.asking is not ask: return
-        r = dict(trouble=r.what, hint=r.hint or "") if isinstance(r, CamelsError) else r; self.page.face = dict(r, ends=ends, count=self.page.face.get("count", 0) + 1)
-    self.later(lambda: self.decoded.show(ask) if self.asking is ask else None, done)   # an older question is not worth answering
+        if r is None or self.asking is not ask:
+            return
+        r = dict(trouble=r.what, hint=r.hint or "") if isinstance(r, CamelsError) else r
+        self.page.face = dict(r, ends=ends, count=self.page.face.get("count", 0) + 1)
+    # an older question is not worth answering
+    self.later(lambda: self.decoded.show(ask) if self.asking is ask else None, done)
 
-EMPTY_FACE = ("Click a point: the face that it stands for appears here, beside the true one.", "Nothing is selected: draw a lasso, and the mean of its moments is decoded here.",
-              "Two ends are needed: click a moment, or draw a lasso, and press A; then another, and press B. The slider leads from one to the other.")
+EMPTY_FACE = (
+    "Click a point: the face that it stands for appears here, beside the true one.",
+    "Nothing is selected: draw a lasso, and the mean of its moments is decoded here.",
+    (
+        "Two ends are needed: click a moment, or draw a lasso, and press A; then another, and press B. The slider "
+        "leads from one to the other."
+    ),
+)
 
 @patch
-def recall(self:Explorer): "Have the page ask for the face of a saved view."; self.page.face = dict(want=self.state.face or "moment,video,1.00,0.50", count=self.page.face.get("count", 0) + 1)
+def recall(self:Explorer):
+    "Have the page ask for the face of a saved view."
+    self.page.face = dict(want=self.state.face or "moment,video,1.00,0.50", count=self.page.face.get("count", 0) + 1)
 
-def face_words(m:dict)->str: "What the drawer wants, as a view's address keeps it; nothing where it is as at the start."; w = f"{m.get('of', 'moment')},{m.get('from', 'video')},{m.get('t', 1):.2f},{m.get('alpha', .5):.2f}"; return w*(w != "moment,video,1.00,0.50")
+def face_words(m:dict)->str:
+    "What the drawer wants, as a view's address keeps it; nothing where it is as at the start."
+    w = f"{m.get('of', 'moment')},{m.get('from', 'video')},{m.get('t', 1):.2f},{m.get('alpha', .5):.2f}"
+    return w*(w != "moment,video,1.00,0.50")
 
 def has_face(v:View)->bool:
     "Whether the last checkpoint of a view can be decoded to a face."
-    try: Decoder.check(v.path, v.names[-1]); return True
-    except (CamelsError, OSError, TypeError): return False
+    try:
+        Decoder.check(v.path, v.names[-1])
+        return True
+    except (CamelsError, OSError, TypeError):
+        return False
 
 def large_detail(v:View, near:Nearest, row:int, k:int=6)->dict:
     "Neighbours in a large table, and how they were found."
-    text = lambda i: " · ".join(str(c[i]) for n, c in v.columns.items() if n in ("clip", "id", "transcript", "emotion", "speaker"))[:80] or f"row {i}"
-    m = near.modality; rows, cos, how = near(row, k)
-    return dict(row=row, words=dict(clip=str(v.keys[row]), transcript=text(row)), note=how, near=[{"from": m, "to": m, "items": [dict(row=int(i), cos=round(float(c), 3), text=text(i)) for i, c in zip(rows, cos)]}])
+    def text(i):
+        return (
+            " · ".join(
+                str(c[i]) for n, c in v.columns.items() if n in ("clip", "id", "transcript", "emotion", "speaker")
+            )[:80]
+            or f"row {i}"
+        )
+    m = near.modality
+    rows, cos, how = near(row, k)
+    return dict(
+        row=row,
+        words=dict(clip=str(v.keys[row]), transcript=text(row)),
+        note=how,
+        near=[
+            {
+                "from": m,
+                "to": m,
+                "items": [dict(row=int(i), cos=round(float(c), 3), text=text(i)) for i, c in zip(rows, cos)],
+            }
+        ],
+    )
 
 # %% ../../nbs/934_apps.explorer.ipynb #c8376701
 @patch
-def take(self:Explorer, values:dict): self.state.take(values)
+def take(self:Explorer, values:dict):
+    self.state.take(values)
 
 @patch
 def hover(self:Explorer, row:int):
@@ -661,9 +987,13 @@ def hover(self:Explorer, row:int):
     v = self.state.view()
     def work():
         if row not in self.thumbs:
-            try: path, a, b = media_of(v, row); self.thumbs[row] = jpeg(str(path), (a + b)/2, 160)
-            except CamelsError: self.thumbs[row] = ""       # the card says it when the clip is asked for
-            while len(self.thumbs) > 500: self.thumbs.pop(next(iter(self.thumbs)))
+            try:
+                path, a, b = media_of(v, row)
+                self.thumbs[row] = jpeg(str(path), (a + b)/2, 160)
+            except CamelsError:
+                self.thumbs[row] = ""   # the card says it when the clip is asked for
+            while len(self.thumbs) > 500:
+                self.thumbs.pop(next(iter(self.thumbs)))
         return self.thumbs[row]
     self.later(work, lambda url: setattr(self.page, "thumb", dict(row=row, url=url if isinstance(url, str) else "")))
 
@@ -671,72 +1001,138 @@ def hover(self:Explorer, row:int):
 def play(self:Explorer, row:int):
     "The clip from a moment on."
     v = self.state.view()
-    def done(r): self.page.param.update(**(dict(film=b"", film_info=dict(row=row, error=f"{r.what}; {r.hint}" if r.hint else r.what)) if isinstance(r, CamelsError) else dict(film=r[0], film_info=dict(row=row, mime=r[1], start=r[2]))))
+    def done(r):
+        self.page.param.update(
+            **(
+                dict(film=b"", film_info=dict(row=row, error=f"{r.what}; {r.hint}" if r.hint else r.what))
+                if isinstance(r, CamelsError)
+                else dict(film=r[0], film_info=dict(row=row, mime=r[1], start=r[2]))
+            )
+        )
     self.later(lambda: moment_film(v, row), done)
 
 @patch
 def choose_class(self:Explorer, name:str):
     "A name in the legend: its moments, or only that modality."
     s = self.state
-    if name in s.view().modalities: s.modality = "all" if s.modality == name and not self.large else name; return
-    s.selection = np.flatnonzero(np.array([str(v) or "unknown" for v in s.view().columns[s.colour_by]]) == name).tolist()
+    if name in s.view().modalities:
+        s.modality = "all" if s.modality == name and not self.large else name
+        return
+    s.selection = np.flatnonzero(
+        np.array([str(v) or "unknown" for v in s.view().columns[s.colour_by]]) == name
+    ).tolist()
 
 @patch
 def end(self:Explorer, k:str):
     "The selection becomes an end of the linear axis."
     s = self.state
-    if not (rows := s.selection or [s.current]*(s.current >= 0)): raise CamelsError("nothing is selected", f"end {k.upper()}", "select moments, or click one")
-    setattr(s, f"axis_{k}", list(rows)); self.say(f"{len(rows)} moments are now end {k.upper()} of the axis")
+    if not (rows := s.selection or [s.current]*(s.current >= 0)):
+        raise CamelsError("nothing is selected", f"end {k.upper()}", "select moments, or click one")
+    setattr(s, f"axis_{k}", list(rows))
+    self.say(f"{len(rows)} moments are now end {k.upper()} of the axis")
 
 # %% ../../nbs/934_apps.explorer.ipynb #ab4f0055
 @patch
 def spread(self:Explorer):
     "Make the map of a large view, in a thread."
-    s = self.state; v = s.view(); by = next((c for c in ("speaker", "emotion", *s.param.colour_by.objects) if c in v.columns), ""); self.large = big = LargeMap(v, s.modality, by, "pca" if s.projection == "axis" else s.projection, self.panes.worker); near = self.near = self.near if self.near and (self.near.view, self.near.modality) == (v, s.modality) else Nearest(v, v.names[-1], s.modality)
+    s = self.state
+    v = s.view()
+    by = next((c for c in ("speaker", "emotion", *s.param.colour_by.objects) if c in v.columns), "")
+    self.large = big = LargeMap(v, s.modality, by, "pca" if s.projection == "axis" else s.projection, self.panes.worker)
+    near = self.near = (
+        self.near
+        if self.near and (self.near.view, self.near.modality) == (v, s.modality)
+        else Nearest(v, v.names[-1], s.modality)
+    )
     def show(_=None):
-        if self.large is big: self.redraw("left"); self.overlay()
-        if isinstance(_, CamelsError): self.page.say_left = str(_)
-        elif big.share >= 1 and s.colour_by != "modality": self.recolour()
-    self.later(lambda: big.make(lambda: self.later.on_page(show)), show); self.later(lambda: near.index or near.make(), lambda _: self.describe() if self.large is big and s.current >= 0 else None)
+        if self.large is big:
+            self.redraw("left")
+            self.overlay()
+        if isinstance(_, CamelsError):
+            self.page.say_left = str(_)
+        elif big.share >= 1 and s.colour_by != "modality":
+            self.recolour()
+    self.later(lambda: big.make(lambda: self.later.on_page(show)), show)
+    self.later(
+        lambda: near.index or near.make(), lambda _: self.describe() if self.large is big and s.current >= 0 else None
+    )
 
 @patch
 def draw(self:Explorer, m:dict):
     "A part of a large map; remembered, to be drawn again when something changes."
     self.seen = m
-    if self.large and self.large.raster is not None and m["side"] == "left": self.page.param.update(image_left=self.large.picture(m["box"], m["w"], m["h"]), home_left=self.large.home)
+    if self.large and self.large.raster is not None and m["side"] == "left":
+        self.page.param.update(image_left=self.large.picture(m["box"], m["w"], m["h"]), home_left=self.large.home)
 
 @patch
 def overlay(self:Explorer):
-    if not self.large or self.large.raster is None: return
+    if not self.large or self.large.raster is None:
+        return
     s = self.state
-    if self.large.share >= 1: self.large.choose(np.asarray(s.selection, int)); self.page.marks_left = [self.large.xy[s.current].tolist()] if s.current >= 0 and np.isfinite(self.large.xy[s.current]).all() else []
-    if hasattr(self, "seen"): self.draw(self.seen)
+    if self.large.share >= 1:
+        self.large.choose(np.asarray(s.selection, int))
+        self.page.marks_left = (
+            [self.large.xy[s.current].tolist()]
+            if s.current >= 0 and np.isfinite(self.large.xy[s.current]).all()
+            else []
+        )
+    if hasattr(self, "seen"):
+        self.draw(self.seen)
 
 @patch
-def lasso(self:Explorer, m:dict): rows = lassoed(self.large.raster, m["polygon"]).tolist(); self.state.selection = sorted({*self.state.selection, *rows}) if m.get("grow") else rows
+def lasso(self:Explorer, m:dict):
+    rows = lassoed(self.large.raster, m["polygon"]).tolist()
+    self.state.selection = sorted({*self.state.selection, *rows}) if m.get("grow") else rows
 
 @patch
 def pick(self:Explorer, m:dict):
-    if (row := nearest_row(self.large.raster, m["x"], m["y"], m["radius"])) >= 0: self.state.current = row; self.play(row)
+    if (row := nearest_row(self.large.raster, m["x"], m["y"], m["radius"])) >= 0:
+        self.state.current = row
+        self.play(row)
 
 # %% ../../nbs/934_apps.explorer.ipynb #aa7e90d0
 @patch
 def export(self:Explorer, kind:str):
     "The selected moments (all, where none is selected) as a file."
-    df = selection_frame(self.state, self.state.selection or np.arange(len(self.state.view()))); b = io.BytesIO()
+    df = selection_frame(self.state, self.state.selection or np.arange(len(self.state.view())))
+    b = io.BytesIO()
     df.to_csv(b) if kind == "csv" else df.to_parquet(b)
-    self.page.download = dict(name=f"{self.state.view().name}-{len(df)}-moments.{kind}", url=data_url(b.getvalue(), "text/csv" if kind == "csv" else "application/vnd.apache.parquet"), count=self.page.download.get("count", 0) + 1)
+    self.page.download = dict(
+        name=f"{self.state.view().name}-{len(df)}-moments.{kind}",
+        url=data_url(b.getvalue(), "text/csv" if kind == "csv" else "application/vnd.apache.parquet"),
+        count=self.page.download.get("count", 0) + 1,
+    )
 
 @patch
-def save(self:Explorer, name:str): "Keep this view under a name."; save_view(self.state.view(), name, to_query(self.state, 100_000)); self.changed({"lines"}); self.say(f"This view is saved as {name!r}.")
+def save(self:Explorer, name:str):
+    "Keep this view under a name."
+    save_view(self.state.view(), name, to_query(self.state, 100_000))
+    self.changed({"lines"})
+    self.say(f"This view is saved as {name!r}.")
 
 @patch
 def follow(self:Explorer, name:str):
     "Open a saved view."
     q = saved_views(self.state.view()).get(name)
-    if q is None: raise CamelsError(f"no saved view {name!r}", "views")
-    self.state.take(dict(selection=[], current=-1, axis_a=[], axis_b=[], facet_by="none", colour_by="modality", projection="pca", lines="current", query="", face="", modality=self.state.view().modalities[0] if self.large else "all"))
-    if wrong := from_query(self.state, q): self.say("; ".join(wrong))
+    if q is None:
+        raise CamelsError(f"no saved view {name!r}", "views")
+    self.state.take(
+        dict(
+            selection=[],
+            current=-1,
+            axis_a=[],
+            axis_b=[],
+            facet_by="none",
+            colour_by="modality",
+            projection="pca",
+            lines="current",
+            query="",
+            face="",
+            modality=self.state.view().modalities[0] if self.large else "all",
+        )
+    )
+    if wrong := from_query(self.state, q):
+        self.say("; ".join(wrong))
     self.recall()
 
 ExplorerApp = Explorer # the name that the home page knows

@@ -28,7 +28,9 @@ from ..look.viz import ACCENT, INK, OKABE_ITO
 # %% ../../nbs/946_apps.expression.ipynb #a78be4f5
 class FaceLayers(JSComponent):
     "Small faces in a column, one of them chosen."
-    srcs = param.List([]); labels = param.List([]); chosen = param.String()
+    srcs = param.List([])
+    labels = param.List([])
+    chosen = param.String()
     _esm = """
 export function render({model}) {
   const box = document.createElement("div"); box.className = "layers"
@@ -48,49 +50,138 @@ button[aria-pressed=true] {{border-color: {ACCENT}}}
 button:focus-visible {{outline: 2px solid {ACCENT}; outline-offset: 1px}}"""]
 
 # %% ../../nbs/946_apps.expression.ipynb #b5dea7d8
-LABEL_AT = dict(anger="right above", excitement="right above", confusion="center below", embarrassment="left", disgust="right", fear="right", sulk="center below", apology="right", sadness="right",
-                gratitude="center below", love="left", pride="left", joy="left", curiosity="left", neutral="center below")
+LABEL_AT = dict(
+    anger="right above",
+    excitement="right above",
+    confusion="center below",
+    embarrassment="left",
+    disgust="right",
+    fear="right",
+    sulk="center below",
+    apology="right",
+    sadness="right",
+    gratitude="center below",
+    love="left",
+    pride="left",
+    joy="left",
+    curiosity="left",
+    neutral="center below",
+)
 
 def anchor_columns(emotion:str)->dict: # {column: list}, one entry an anchor
     "Where the anchors are, which are the emotion's, and what stands beside them."
-    a = anchors(); mine = [i.startswith(emotion) for i in a.ids]
+    a = anchors()
+    mine = [i.startswith(emotion) for i in a.ids]
     where = [["right"] if v[0] > .82 else LABEL_AT.get(i.split("_")[0], "left").split() for i, v in zip(a.ids, a.vad)]
     shift = {"left": 8, "right": -8, "center": 0}
-    text = [i.split("_")[0] if i.endswith("_L3") or i == "neutral" else i.split("_")[1] if m and "_" in i else "" for i, m in zip(a.ids, mine)]
-    return dict(id=list(a.ids), x=a.vad[:, 0].tolist(), y=a.vad[:, 1].tolist(), d=a.vad[:, 2].tolist(), text=text, align=[w[0] for w in where],
-                dx=[shift[w[0]]*(1.7 if m else 1) for w, m in zip(where, mine)], dy=[{"above": -9, "below": 13}.get(w[-1], 0) for w in where], colour=[ACCENT if m else ink() for m in mine],
-                size=[9 if m else 5 for m in mine], alpha=[1. if m else .7 for m in mine], style=["bold" if m else "normal" for m in mine])
+    text = [
+        i.split("_")[0] if i.endswith("_L3") or i == "neutral" else i.split("_")[1] if m and "_" in i else ""
+        for i, m in zip(a.ids, mine)
+    ]
+    return dict(
+        id=list(a.ids),
+        x=a.vad[:, 0].tolist(),
+        y=a.vad[:, 1].tolist(),
+        d=a.vad[:, 2].tolist(),
+        text=text,
+        align=[w[0] for w in where],
+        dx=[shift[w[0]]*(1.7 if m else 1) for w, m in zip(where, mine)],
+        dy=[{"above": -9, "below": 13}.get(w[-1], 0) for w in where],
+        colour=[ACCENT if m else ink() for m in mine],
+        size=[9 if m else 5 for m in mine],
+        alpha=[1. if m else .7 for m in mine],
+        style=["bold" if m else "normal" for m in mine],
+    )
 
 def anchor_line(emotion:str)->dict: # {"x", "y"}
     "From neutral through the emotion's anchors."
-    a = anchors(); at = [a.vad[a.row(i)] for i in ("neutral", *(f"{emotion}_{l}" for l in LEVELS if emotion != "neutral"))]
+    a = anchors()
+    at = [a.vad[a.row(i)] for i in ("neutral", *(f"{emotion}_{l}" for l in LEVELS if emotion != "neutral"))]
     return dict(x=[float(v[0]) for v in at], y=[float(v[1]) for v in at])
 
 # %% ../../nbs/946_apps.expression.ipynb #6cf40fd6
 class VADPlane(pn.viewable.Viewer):
     "Valence and arousal to drag in."
-    DRAG = "const c = v => Math.round(Math.min(1, Math.max(-1, v))*100)/100; point.data = {x: [c(cb_obj.x)], y: [c(cb_obj.y)]}"
+    DRAG = (
+        "const c = v => Math.round(Math.min(1, Math.max(-1, v))*100)/100; point.data = {x: [c(cb_obj.x)], y: "
+        "[c(cb_obj.y)]}"
+    )
     def __init__(self, state:ExpressionState, size:int=356):
-        super().__init__(); self.state = state; self.drawn = None
+        super().__init__()
+        self.state = state
+        self.drawn = None
         self.line = ColumnDataSource(anchor_line(state.emotion))
-        self.anchors, self.point = ColumnDataSource(anchor_columns(state.emotion)), ColumnDataSource(dict(x=[state.valence], y=[state.arousal]))
-        f = self.figure = plain(figure(width=size, height=size, tools="", css_classes=["vad-plane"], x_range=(-1.12, 1.12), y_range=(-1.12, 1.12), x_axis_label="valence: unpleasant → pleasant", y_axis_label="arousal: calm → aroused"), .15)
-        for ax in f.axis: ax.ticker = FixedTicker(ticks=[-1, -.5, 0, .5, 1])
-        for dim in ("width", "height"): f.add_layout(Span(location=0, dimension=dim, line_color=INK, line_alpha=.5))
+        self.anchors, self.point = (
+            ColumnDataSource(anchor_columns(state.emotion)),
+            ColumnDataSource(dict(x=[state.valence], y=[state.arousal])),
+        )
+        f = self.figure = plain(
+            figure(
+                width=size,
+                height=size,
+                tools="",
+                css_classes=["vad-plane"],
+                x_range=(-1.12, 1.12),
+                y_range=(-1.12, 1.12),
+                x_axis_label="valence: unpleasant → pleasant",
+                y_axis_label="arousal: calm → aroused",
+            ),
+            .15,
+        )
+        for ax in f.axis:
+            ax.ticker = FixedTicker(ticks=[-1, -.5, 0, .5, 1])
+        for dim in ("width", "height"):
+            f.add_layout(Span(location=0, dimension=dim, line_color=INK, line_alpha=.5))
         f.line("x", "y", source=self.line, color=ACCENT, alpha=.6)
         dots = f.scatter("x", "y", source=self.anchors, size="size", color="colour", alpha="alpha", line_color=None)
-        f.text("x", "y", "text", source=self.anchors, text_align="align", x_offset="dx", y_offset="dy", text_baseline="middle", text_color="colour", text_font_style="style", text_font_size="11px")
-        f.scatter("x", "y", source=self.point, size=20, fill_color=ACCENT, fill_alpha=.25, line_color=ACCENT, line_width=3, name="point")
-        hover_text(f, dots, dict(x="d.x[i]", y="Math.min(.78, d.y[i])", align="d.x[i] > .3 ? 'right' : 'left'"), r"d.id[i] + '\n' + [d.x[i], d.y[i], d.d[i]].map(v => v.toFixed(2)).join(', ')")
-        f.js_on_event(Tap, js := CustomJS(args=dict(point=self.point), code=self.DRAG)); f.js_on_event(PanStart, js); f.js_on_event(Pan, js)
-        self.point.on_change("data", self._moved); self.pane = pn.pane.Bokeh(f, width=size, height=size)
-    def _moved(self, attr, old, new): self.state.move(new["x"][0], new["y"][0])
+        f.text(
+            "x",
+            "y",
+            "text",
+            source=self.anchors,
+            text_align="align",
+            x_offset="dx",
+            y_offset="dy",
+            text_baseline="middle",
+            text_color="colour",
+            text_font_style="style",
+            text_font_size="11px",
+        )
+        f.scatter(
+            "x",
+            "y",
+            source=self.point,
+            size=20,
+            fill_color=ACCENT,
+            fill_alpha=.25,
+            line_color=ACCENT,
+            line_width=3,
+            name="point",
+        )
+        hover_text(
+            f,
+            dots,
+            dict(x="d.x[i]", y="Math.min(.78, d.y[i])", align="d.x[i] > .3 ? 'right' : 'left'"),
+            r"d.id[i] + '\n' + [d.x[i], d.y[i], d.d[i]].map(v => v.toFixed(2)).join(', ')",
+        )
+        f.js_on_event(Tap, js := CustomJS(args=dict(point=self.point), code=self.DRAG))
+        f.js_on_event(PanStart, js)
+        f.js_on_event(Pan, js)
+        self.point.on_change("data", self._moved)
+        self.pane = pn.pane.Bokeh(f, width=size, height=size)
+    def _moved(self, attr, old, new):
+        self.state.move(new["x"][0], new["y"][0])
     def show(self):
         "Draw the state; a point that the hand has just put there is left alone."
-        s = self.state; x, y = self.point.data["x"][0], self.point.data["y"][0]
-        if abs(x - s.valence) + abs(y - s.arousal) > 1e-6: self.point.data = dict(x=[s.valence], y=[s.arousal])
-        if self.drawn != s.emotion: self.drawn = s.emotion; self.anchors.data, self.line.data = anchor_columns(s.emotion), anchor_line(s.emotion)
-    def __panel__(self): return self.pane
+        s = self.state
+        x, y = self.point.data["x"][0], self.point.data["y"][0]
+        if abs(x - s.valence) + abs(y - s.arousal) > 1e-6:
+            self.point.data = dict(x=[s.valence], y=[s.arousal])
+        if self.drawn != s.emotion:
+            self.drawn = s.emotion
+            self.anchors.data, self.line.data = anchor_columns(s.emotion), anchor_line(s.emotion)
+    def __panel__(self):
+        return self.pane
 
 # %% ../../nbs/946_apps.expression.ipynb #6f1be191
 GROUP_COLOURS = dict(zip(GROUPS, (OKABE_ITO[0], OKABE_ITO[4], OKABE_ITO[2])))
@@ -98,33 +189,85 @@ GROUP_WORDS = dict(LIPSYNC="LIPSYNC: from speech", EXPRESSION="EXPRESSION: from 
 
 def group_legend()->str: # HTML
     "Colours of the groups, and what the tick is."
-    return f'<div style="font-size:12px;color:{SOFT}">' + "".join(f'<span style="margin-right:16px"><span style="color:{GROUP_COLOURS[g]}">■</span> {w}</span>' for g, w in GROUP_WORDS.items()) + "<b>—</b> 60 % of the parametric layer; the archetype adds to it or takes from it</div>"
+    return (
+        f'<div style="font-size:12px;color:{SOFT}">'
+        + "".join(
+            f'<span style="margin-right:16px"><span style="color:{GROUP_COLOURS[g]}">■</span> {w}</span>'
+            for g, w in GROUP_WORDS.items()
+        )
+        + "<b>—</b> 60 % of the parametric layer; the archetype adds to it or takes from it</div>"
+    )
 
-def short(name:str)->str: "A channel's name with its side as a letter."; return name[:-4] + " L" if name.endswith("Left") else name[:-5] + " R" if name.endswith("Right") else name
+def short(name:str)->str:
+    "A channel's name with its side as a letter."
+    return name[:-4] + " L" if name.endswith("Left") else name[:-5] + " R" if name.endswith("Right") else name
 
 class ChannelBars(pn.viewable.Viewer):
     "The weights of the layer that is shown, coloured by group."
     def __init__(self, height:int=256):
-        super().__init__(); names = [n for g in GROUPS for n in GROUPS[g]]; group = {n: g for g in GROUPS for n in GROUPS[g]}
-        self.rows = [ARKIT.index(n) for n in names]; x = [(group[n], short(n)) for n in names]; zeros = np.zeros(len(x))
-        self.source = ColumnDataSource(dict(x=x, name=names, does=[DOES[n] for n in names], colour=[GROUP_COLOURS[group[n]] for n in names], weight=zeros, part=zeros.copy(), tick=zeros.copy())) # copies: `patch` writes in place
-        f = self.figure = plain(figure(x_range=FactorRange(*x, group_padding=1.2, range_padding=.01), y_range=(0, 1), height=height, sizing_mode="stretch_width", tools="", css_classes=["channel-bars"], y_axis_label="weight"))
+        super().__init__()
+        names = [n for g in GROUPS for n in GROUPS[g]]
+        group = {n: g for g in GROUPS for n in GROUPS[g]}
+        self.rows = [ARKIT.index(n) for n in names]
+        x = [(group[n], short(n)) for n in names]
+        zeros = np.zeros(len(x))
+        # copies: `patch` writes in place
+        self.source = ColumnDataSource(
+            dict(
+                x=x,
+                name=names,
+                does=[DOES[n] for n in names],
+                colour=[GROUP_COLOURS[group[n]] for n in names],
+                weight=zeros,
+                part=zeros.copy(),
+                tick=zeros.copy(),
+            )
+        )
+        f = self.figure = plain(
+            figure(
+                x_range=FactorRange(*x, group_padding=1.2, range_padding=.01),
+                y_range=(0, 1),
+                height=height,
+                sizing_mode="stretch_width",
+                tools="",
+                css_classes=["channel-bars"],
+                y_axis_label="weight",
+            )
+        )
         f.vbar("x", top=1, width=.72, source=self.source, color=INK, fill_alpha=.08, line_color=None)
         f.vbar("x", top="weight", width=.72, source=self.source, color="colour", line_color=None)
         f.rect("x", "part", width=.9, height=.018, source=self.source, color=INK, fill_alpha="tick", line_alpha=0)
-        hover_text(f, f.renderers[0], dict(x="d.x[i]", y=".45", align="i < 14 ? 'left' : i < 38 ? 'center' : 'right'"), "d.name[i] + ' ' + d.weight[i].toFixed(3) + ', ' + d.does[i]")
-        ax = f.xaxis; ax.major_label_orientation = np.pi/2; ax.major_label_text_font_size = "11px"; ax.group_text_font_size = "12px"; ax.group_text_color = ink(); ax.separator_line_alpha = 0; ax.major_tick_line_color = None
-        f.xgrid.visible = False; f.yaxis.ticker = FixedTicker(ticks=[0, .5, 1]); self.pane = pn.pane.Bokeh(f, sizing_mode="stretch_width", height=height)
+        hover_text(
+            f,
+            f.renderers[0],
+            dict(x="d.x[i]", y=".45", align="i < 14 ? 'left' : i < 38 ? 'center' : 'right'"),
+            "d.name[i] + ' ' + d.weight[i].toFixed(3) + ', ' + d.does[i]",
+        )
+        ax = f.xaxis
+        ax.major_label_orientation = np.pi/2
+        ax.major_label_text_font_size = "11px"
+        ax.group_text_font_size = "12px"
+        ax.group_text_color = ink()
+        ax.separator_line_alpha = 0
+        ax.major_tick_line_color = None
+        f.xgrid.visible = False
+        f.yaxis.ticker = FixedTicker(ticks=[0, .5, 1])
+        self.pane = pn.pane.Bokeh(f, sizing_mode="stretch_width", height=height)
     def show(self, weights, part=None):
         "Bars at `weights`, ticks at `part` where one is given."
-        self.source.patch({"weight": [(slice(None), np.round(weights[self.rows], 4))], "part": [(slice(None), np.round((weights if part is None else part)[self.rows], 4))],
-                           "tick": [(slice(None), np.full(52, 0. if part is None else .9))]})
-    def __panel__(self): return self.pane
+        self.source.patch({
+            "weight": [(slice(None), np.round(weights[self.rows], 4))],
+            "part": [(slice(None), np.round((weights if part is None else part)[self.rows], 4))],
+            "tick": [(slice(None), np.full(52, 0. if part is None else .9))],
+        })
+    def __panel__(self):
+        return self.pane
 
 # %% ../../nbs/946_apps.expression.ipynb #ae9e9dfb
 class TakeAway(JSComponent):
     "The face as Python and as JSON, with a button each that copies it."
-    python = param.String(); json = param.String()
+    python = param.String()
+    json = param.String()
     _esm = """
 export function render({model}) {
   const box = document.createElement("div"); box.className = "take"
@@ -153,37 +296,101 @@ pre.json {{flex: 1; min-height: 0}}"""]
 def expression_note(state:ExpressionState)->str: # HTML
     "Where the face is and what is near."
     name, gap = nearest_anchors(state.vad)[0]
-    line = f"on the line of {state.emotion}" if state.on_line else f"off the line of {state.emotion}; the intensity puts it back"
-    return f'<div style="color:{SOFT};font-size:13px">{line} · nearest of the 47 anchors: <b>{name}</b>, {gap:.2f} away in valence, arousal, dominance</div>'
+    line = (
+        f"on the line of {state.emotion}"
+        if state.on_line
+        else f"off the line of {state.emotion}; the intensity puts it back"
+    )
+    return (
+        f'<div style="color:{SOFT};font-size:13px">{line} · nearest of the 47 anchors: <b>{name}</b>, {gap:.2f} away '
+        'in valence, arousal, dominance</div>'
+    )
 
 # %% ../../nbs/946_apps.expression.ipynb #9708c85f
 class ExpressionApp(pn.viewable.Viewer):
     "An emotion at a place in valence, arousal and dominance, and the face the compiler makes of it."
     view = param.Selector(default="picture", objects=["picture", "avatar"], doc="what shows the face", constant=True)
     def __init__(self, view="picture", **kw): # kw: of `ExpressionState`
-        pn.extension(inline=True); one_thread()
-        super().__init__(view=view); s = self.state = ExpressionState(**kw)
+        pn.extension(inline=True)
+        one_thread()
+        super().__init__(view=view)
+        s = self.state = ExpressionState(**kw)
         self.face, self.plane, self.bars = live_face(view, 310), VADPlane(s), ChannelBars()
-        self.layers, self.take, self.note = FaceLayers(labels=list(PARTS), chosen=s.part, width=88, height=310, margin=(0, 0, 0, 8)), TakeAway(min_width=208, height=350, margin=0, sizing_mode="stretch_width"), Words(sizing_mode="stretch_width", height=20, margin=(0, 5))
-        self.layers.param.watch(lambda e: setattr(s, "part", e.new), "chosen"); self.caption = Words(width=400, height=20, margin=(4, 0, 0, 0))
+        self.layers, self.take, self.note = (
+            FaceLayers(labels=list(PARTS), chosen=s.part, width=88, height=310, margin=(0, 0, 0, 8)),
+            TakeAway(min_width=208, height=350, margin=0, sizing_mode="stretch_width"),
+            Words(sizing_mode="stretch_width", height=20, margin=(0, 5)),
+        )
+        self.layers.param.watch(lambda e: setattr(s, "part", e.new), "chosen")
+        self.caption = Words(width=400, height=20, margin=(4, 0, 0, 0))
         self.pace, self.later = Pace(self.draw), Pace(self.draw_rest, 300)
-        s.param.watch(self.pace, "changed"); s.param.watch(self.later, "changed"); self.draw(); self.draw_rest()
+        s.param.watch(self.pace, "changed")
+        s.param.watch(self.later, "changed")
+        self.draw()
+        self.draw_rest()
     def draw(self):
         "Bring what follows the hand up to the state: the face, the point, the bars."
-        s = self.state; faces = face_layers(s); self.face.show(faces[s.part]); self.plane.show()
-        self.bars.show(faces[s.part], .6*faces["parametric"] if s.part == "blend" else None); pn.io.push_notebook(self.plane.pane, self.bars.pane)
+        s = self.state
+        faces = face_layers(s)
+        self.face.show(faces[s.part])
+        self.plane.show()
+        self.bars.show(faces[s.part], .6*faces["parametric"] if s.part == "blend" else None)
+        pn.io.push_notebook(self.plane.pane, self.bars.pane)
     def draw_rest(self):
         "Bring small faces and text up to the state."
-        s = self.state; words = {"blend": "60 % parametric, 40 % archetype", "parametric": "what the place does to any face", "archetype": f"the {s.archetype} faces of {s.emotion}"}
-        self.layers.param.update(srcs=[image_url(face_image(w, 144), 96) for w in face_layers(s).values()], chosen=s.part)
-        self.take.param.update(python=expression_python(s), json=expression_json(s)); self.note.html = expression_note(s)
+        s = self.state
+        words = {
+            "blend": "60 % parametric, 40 % archetype",
+            "parametric": "what the place does to any face",
+            "archetype": f"the {s.archetype} faces of {s.emotion}",
+        }
+        self.layers.param.update(
+            srcs=[image_url(face_image(w, 144), 96) for w in face_layers(s).values()], chosen=s.part
+        )
+        self.take.param.update(python=expression_python(s), json=expression_json(s))
+        self.note.html = expression_note(s)
         self.caption.html = f'<div style="font-size:13px;color:{SOFT}"><b>{s.part}</b>: {words[s.part]}</div>'
     def controls(self):
         "What the hand sets."
-        p = self.state.param; kind = pn.widgets.RadioButtonGroup.from_param(p.archetype, width=230, margin=(0, 5, 5, 0), button_type="default", stylesheets=[CHOSEN])
-        return pn.Column(pn.widgets.Select.from_param(p.emotion, name="Emotion", width=230, margin=(0, 5, 5, 0)), slider(p.intensity, "Intensity"), pn.layout.Divider(margin=(2, 5, 2, 0), width=230, styles={"opacity": ".35"}),
-                         *(slider(p[k], k.capitalize()) for k in AXES), pn.pane.HTML('<span style="font-size:13px">Archetype layer</span>', margin=(6, 0, 2, 0)), kind, width=240, margin=0)
+        p = self.state.param
+        kind = pn.widgets.RadioButtonGroup.from_param(
+            p.archetype, width=230, margin=(0, 5, 5, 0), button_type="default", stylesheets=[CHOSEN]
+        )
+        return pn.Column(
+            pn.widgets.Select.from_param(p.emotion, name="Emotion", width=230, margin=(0, 5, 5, 0)),
+            slider(p.intensity, "Intensity"),
+            pn.layout.Divider(margin=(2, 5, 2, 0), width=230, styles={"opacity": ".35"}),
+            *(slider(p[k], k.capitalize()) for k in AXES),
+            pn.pane.HTML('<span style="font-size:13px">Archetype layer</span>', margin=(6, 0, 2, 0)),
+            kind,
+            width=240,
+            margin=0,
+        )
     def __panel__(self):
         faces = pn.Column(pn.Row(self.face, self.layers, margin=0), self.caption, margin=(0, 12))
         top = pn.Row(self.controls(), self.plane, faces, self.take, margin=(6, 0, 0, 0), sizing_mode="stretch_width")
-        return pn.Column(pn.pane.HTML(heading(*(("Avatar", "drag the point, or a slider; drag the head to turn it; click a small face to see its layer alone") if self.view == "avatar" else ("Expression", "drag the point, or a slider; click a small face to see its layer alone"))), margin=(0, 5)), self.note, top, pn.pane.HTML(group_legend(), margin=(4, 0, 0, 40)), self.bars, sizing_mode="stretch_width", max_width=1500, margin=(8, 20))
+        return pn.Column(
+            pn.pane.HTML(
+                heading(
+                    *(
+                        (
+                            "Avatar",
+                            (
+                                "drag the point, or a slider; drag the head to turn it; click a small face to see its "
+                                "layer alone"
+                            ),
+                        )
+                        if self.view == "avatar"
+                        else ("Expression", "drag the point, or a slider; click a small face to see its layer alone")
+                    )
+                ),
+                margin=(0, 5),
+            ),
+            self.note,
+            top,
+            pn.pane.HTML(group_legend(), margin=(4, 0, 0, 40)),
+            self.bars,
+            sizing_mode="stretch_width",
+            max_width=1500,
+            margin=(8, 20),
+        )

@@ -64,7 +64,9 @@ class Guard:
         return f"{url}{'&' if '?' in url else '?'}token={self.token}" if self.token else url
 
 # %% ../../nbs/916_apps.guard.ipynb #c20725f2
-HINT = "Open the address that camels serve printed, token included; a server that was started again has printed a new one."
+HINT = (
+    "Open the address that camels serve printed, token included; a server that was started again has printed a new one."
+)
 
 def from_own_page(
     headers,     # of a request
@@ -73,9 +75,11 @@ def from_own_page(
 )->Verdict:
     "Does the request come from this server's own page, or from nobody's?"
     origins = headers.get_list("Origin")
-    if len(origins) > 1 or (socket and not origins): return Verdict(403, "A socket is opened by a page of this server only.", HINT)
+    if len(origins) > 1 or (socket and not origins):
+        return Verdict(403, "A socket is opened by a page of this server only.", HINT)
     own = {f"{scheme}://{headers['Host'].lower()}" for scheme in ("http", "https")}
-    if origins and origins[0].lower() not in own: return Verdict(403, "This request comes from a page of another site.", HINT)
+    if origins and origins[0].lower() not in own:
+        return Verdict(403, "This request comes from a page of another site.", HINT)
     if headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not page:
         return Verdict(403, "This request comes from a page of another site.", HINT)
     return Verdict()
@@ -84,7 +88,9 @@ def from_own_page(
 def is_page(method:str, headers)->bool:
     "Does a browser go to a page here, in a tab of its own? It does not say so where the address is not this machine's and not https."
     told = [headers.get(f"Sec-Fetch-{k}") for k in ("Site", "Mode", "Dest")]
-    return method == "GET" and (told[1:] == ["navigate", "document"] or (not any(told) and "text/html" in headers.get("Accept", "")))
+    return method == "GET" and (
+        told[1:] == ["navigate", "document"] or (not any(told) and "text/html" in headers.get("Accept", ""))
+    )
 
 def is_socket(headers)->bool:
     "Is a WebSocket asked for?"
@@ -119,16 +125,27 @@ def judge(
     "The four questions. Nothing of the apps is touched before all are answered."
     hosts = headers.get_list("Host")
     if len(hosts) != 1 or not host_allowed(hosts[0], guard.hosts):
-        return Verdict(403, "This server is not known by the name that was asked for.", "Use localhost, or start it with: camels serve --allow-host NAME")
+        return Verdict(
+            403,
+            "This server is not known by the name that was asked for.",
+            "Use localhost, or start it with: camels serve --allow-host NAME",
+        )
     page = is_page(method, headers)
-    if (v := from_own_page(headers, is_socket(headers), page)).status != 200: return v
-    if method not in ("GET", "HEAD"): return Verdict(405, "Pages are read here, nothing is sent to them.", HINT)
-    if not uri.startswith("/") or uri.startswith(("//", "/\\")): return Verdict(400, "This is no address of a page here.", HINT)
+    if (v := from_own_page(headers, is_socket(headers), page)).status != 200:
+        return v
+    if method not in ("GET", "HEAD"):
+        return Verdict(405, "Pages are read here, nothing is sent to them.", HINT)
+    if not uri.startswith("/") or uri.startswith(("//", "/\\")):
+        return Verdict(400, "This is no address of a page here.", HINT)
     given, rest = token_of(uri)
-    if not guard.token: return Verdict()
-    if given and not any([same(t, guard.token) for t in given]): return Verdict(403, "The token in this address is not this server's.", HINT)
-    if given: return Verdict(302 if page else 200, to=rest)
-    if any([same(c, guard.cookie) for c in cookie_of(headers, guard.name)]): return Verdict()
+    if not guard.token:
+        return Verdict()
+    if given and not any([same(t, guard.token) for t in given]):
+        return Verdict(403, "The token in this address is not this server's.", HINT)
+    if given:
+        return Verdict(302 if page else 200, to=rest)
+    if any([same(c, guard.cookie) for c in cookie_of(headers, guard.name)]):
+        return Verdict()
     return Verdict(403, "This page is for those who have its address with the token.", HINT)
 
 # %% ../../nbs/916_apps.guard.ipynb #e417153e
@@ -169,15 +186,19 @@ SAFE = {
 
 def dress(headers)->None: # `HTTPHeaders`, changed in place
     "Add what every answer carries; an invitation to other sites is taken out."
-    for name in [n for n in headers if n.startswith("Access-Control-")]: del headers[name]
-    for name, value in SAFE.items(): headers[name] = value
+    for name in [n for n in headers if n.startswith("Access-Control-")]:
+        del headers[name]
+    for name, value in SAFE.items():
+        headers[name] = value
     headers.pop("Server", None)
 
 # %% ../../nbs/916_apps.guard.ipynb #9ac29dda
 class Dressed:
     "A connection whose answers carry the safe headers."
-    def __init__(self, connection): self._connection = connection
-    def __getattr__(self, name): return getattr(self._connection, name)
+    def __init__(self, connection):
+        self._connection = connection
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
     def write_headers(self, start_line, headers, chunk=None):
         dress(headers)
         return self._connection.write_headers(start_line, headers, chunk)
@@ -188,22 +209,32 @@ class Visit(httputil.HTTPMessageDelegate):
         self.door, self.server_connection, self.connection, self.inside = door, server_connection, connection, None
     def headers_received(self, start_line, headers):
         v = self.door.judge(start_line.method, start_line.path, headers)
-        if v.status != 200: return answer(self.connection, self.door.guard, v, start_line.method, is_page(start_line.method, headers))
+        if v.status != 200:
+            return answer(self.connection, self.door.guard, v, start_line.method, is_page(start_line.method, headers))
         headers = httputil.HTTPHeaders(headers)
         headers.pop("Cookie", None)
-        line = httputil.RequestStartLine(start_line.method, token_of(start_line.path)[1] if v.to else start_line.path, start_line.version)
+        line = httputil.RequestStartLine(
+            start_line.method, token_of(start_line.path)[1] if v.to else start_line.path, start_line.version
+        )
         self.inside = self.door.inside.start_request(self.server_connection, Dressed(self.connection))
         return self.inside.headers_received(line, headers)
-    def data_received(self, chunk): return self.inside.data_received(chunk) if self.inside else None
-    def finish(self): return self.inside.finish() if self.inside else None
-    def on_connection_close(self): return self.inside.on_connection_close() if self.inside else None
+    def data_received(self, chunk):
+        return self.inside.data_received(chunk) if self.inside else None
+    def finish(self):
+        return self.inside.finish() if self.inside else None
+    def on_connection_close(self):
+        return self.inside.on_connection_close() if self.inside else None
 
 class Door(httputil.HTTPServerConnectionDelegate):
     "Stands between a Tornado server and its application."
-    def __init__(self, inside, guard:Guard): self.inside, self.guard = inside, guard
-    def start_request(self, server_conn, request_conn): return Visit(self, server_conn, request_conn)
-    def judge(self, method, uri, headers)->Verdict: return judge(self.guard, method, uri, headers)
-    def on_close(self, server_conn): self.inside.on_close(server_conn)
+    def __init__(self, inside, guard:Guard):
+        self.inside, self.guard = inside, guard
+    def start_request(self, server_conn, request_conn):
+        return Visit(self, server_conn, request_conn)
+    def judge(self, method, uri, headers)->Verdict:
+        return judge(self.guard, method, uri, headers)
+    def on_close(self, server_conn):
+        self.inside.on_close(server_conn)
 
 # %% ../../nbs/916_apps.guard.ipynb #6b47c799
 def answer(
@@ -215,7 +246,11 @@ def answer(
 )->None:
     "Refuse, or let in and take the token out of the address."
     text = "" if v.to else refused_page(v) if page else f"{v.status}: {v.why} {v.hint}\n"
-    headers = httputil.HTTPHeaders({"Content-Type": f"text/{'html' if page else 'plain'}; charset=utf-8", "Cache-Control": "no-store", "Content-Length": str(len(text.encode()))})
+    headers = httputil.HTTPHeaders({
+        "Content-Type": f"text/{'html' if page else 'plain'}; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Content-Length": str(len(text.encode())),
+    })
     dress(headers)
     if v.to:
         headers["Location"] = v.to
@@ -232,7 +267,8 @@ def build_aside(
     "Let the pages of `server` be built in a thread, one at a time."
     pool = ThreadPoolExecutor(1, "pages")
     sys.setswitchinterval(min(.001, sys.getswitchinterval()))  # how long a thread keeps the others waiting, s
-    if warm: pool.submit(warm)
+    if warm:
+        pool.submit(warm)
     _written_aside(server._tornado, pool)
     for context in server._tornado._applications.values():
         _made_aside(context, pool)
@@ -252,14 +288,23 @@ def _made_aside(context, pool)->None:
 
 def _make(make:Callable, doc)->None:
     "Fill a document; what goes wrong is said on the page in one line, and in the terminal in full."
-    try: make(doc)
+    try:
+        make(doc)
     except Exception as e: # noqa: BLE001  a page that cannot be made must not leave its visitor without a word
         if not isinstance(e, CamelsError):
             import traceback
             traceback.print_exc()
         from bokeh.models import Div
         doc.clear()
-        doc.add_root(Div(text=f'<p role="alert">{escaped(str(e) if isinstance(e, CamelsError) else f"This page cannot be made ({type(e).__name__}); the terminal says more.")}</p>'))
+        doc.add_root(
+            Div(
+                text=(
+                    '<p role="alert">'
+                    f'{escaped(str(e) if isinstance(e, CamelsError) else f"This page cannot be made ({type(e).__name__}); the terminal says more.")}'
+                    '</p>'
+                )
+            )
+        )
 
 # %% ../../nbs/916_apps.guard.ipynb #fa44f68c
 def _read_aside(context, pool)->None:
@@ -300,7 +345,8 @@ def _written_aside(application, pool)->None:
             self.set_header("Content-Type", "text/html")
             self.write(text or "")
     for rule in application.wildcard_router.rules:
-        if rule.target is DocHandler: rule.target = PageHandler
+        if rule.target is DocHandler:
+            rule.target = PageHandler
 
 def _page(session, resources)->str:
     "The HTML of a session's page."
@@ -309,8 +355,14 @@ def _page(session, resources)->str:
     from panel.io.server import server_html_page_for_session
     doc = session.document
     with set_curdoc(doc):
-        return server_html_page_for_session(session, resources=Resources.from_bokeh(resources), title=doc.title, token=session.token,
-                                            template=doc.template, template_variables=doc.template_variables)
+        return server_html_page_for_session(
+            session,
+            resources=Resources.from_bokeh(resources),
+            title=doc.title,
+            token=session.token,
+            template=doc.template,
+            template_variables=doc.template_variables,
+        )
 
 # %% ../../nbs/916_apps.guard.ipynb #6efb1591
 def put_guard(
@@ -326,14 +378,22 @@ def put_guard(
 def _serve(pages, guard:Guard, begun:Callable, warm:Callable=None, **kw):
     "Make the server, guard it, and only then begin."
     from panel.io.server import get_server
-    try: server = get_server(pages, start=False, show=False, **kw)
-    except OSError as e: raise CamelsError(f"port {kw.get('port')} cannot be used: {(e.strerror or str(e)).lower()}", "serve", "choose another: --port, or 0 for any free one") from None
+    try:
+        server = get_server(pages, start=False, show=False, **kw)
+    except OSError as e:
+        raise CamelsError(
+            f"port {kw.get('port')} cannot be used: {(e.strerror or str(e)).lower()}",
+            "serve",
+            "choose another: --port, or 0 for any free one",
+        ) from None
     put_guard(server, guard)
     build_aside(server, warm)
     server.start()
     begun(server)
-    try: server.io_loop.start()
-    except RuntimeError: pass  # the loop runs already, as in a notebook
+    try:
+        server.io_loop.start()
+    except RuntimeError:
+        pass  # the loop runs already, as in a notebook
     return server
 
 def serve_guarded(
@@ -346,16 +406,28 @@ def serve_guarded(
 ): # the server, when it has stopped; or its thread, with `stop()` and `server`
     "Serve pages behind a guard."
     guard, begun = guard or Guard(), begun or (lambda server: None)
-    if not threaded: return _serve(pages, guard, begun, warm, **kw)
+    if not threaded:
+        return _serve(pages, guard, begun, warm, **kw)
     from panel.io.server import StoppableThread, state
     from tornado.ioloop import IOLoop
     loop, ready, name = IOLoop(make_current=False), threading.Event(), secrets.token_hex(8)
-    def listens(server): thread.server = server; begun(server); ready.set()
-    thread = StoppableThread(target=_serve, io_loop=loop, args=(pages, guard, listens, warm), kwargs=dict(kw, loop=loop, server_id=name), owns_loop=True, daemon=True)
+    def listens(server):
+        thread.server = server
+        begun(server)
+        ready.set()
+    thread = StoppableThread(
+        target=_serve,
+        io_loop=loop,
+        args=(pages, guard, listens, warm),
+        kwargs=dict(kw, loop=loop, server_id=name),
+        owns_loop=True,
+        daemon=True,
+    )
     thread.server, thread.guard, state._threads[name] = None, guard, thread
     thread.start()
     while not ready.wait(.1):
-        if not thread.is_alive(): raise CamelsError("the server did not start", "serve", "is the port in use?")
+        if not thread.is_alive():
+            raise CamelsError("the server did not start", "serve", "is the port in use?")
     return thread
 
 # %% ../../nbs/916_apps.guard.ipynb #3d8a18eb
@@ -369,13 +441,19 @@ def status_of(
 )->int: # HTTP status; 0 where the connection was closed without a word
     "What a raw request is answered."
     hosts = host if isinstance(host, (list, tuple)) else [host]
-    lines = [f"{method} {path} HTTP/1.1", *(f"Host: {h.format(port=port)}" for h in hosts), *(f"{k.replace('_', '-')}: {v.format(port=port)}" for k, v in headers.items())]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        *(f"Host: {h.format(port=port)}" for h in hosts),
+        *(f"{k.replace('_', '-')}: {v.format(port=port)}" for k, v in headers.items()),
+    ]
     lines += [] if "Connection" in headers else ["Connection: close"]
     with socket.create_connection(("localhost", port), timeout_s) as s:
         s.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         s.settimeout(timeout_s)
-        try: first = s.makefile("rb").readline()
-        except OSError: first = b""
+        try:
+            first = s.makefile("rb").readline()
+        except OSError:
+            first = b""
     return int(first.split()[1]) if first.startswith(b"HTTP/") else 0
 
 # %% ../../nbs/916_apps.guard.ipynb #ba5558cc
@@ -386,27 +464,52 @@ def route_table(
     server, found = getattr(server, "server", server), []
     for rule in server._tornado.wildcard_router.rules + server._tornado.default_router.rules:
         pattern = getattr(rule.matcher, "regex", None)
-        if pattern is None: continue
-        path = pattern.pattern.rstrip("$").replace("/?", "/").replace("(?!extensions/)", "").replace("(.*)", "x.js").replace(r"\.", ".")
+        if pattern is None:
+            continue
+        path = (
+            pattern.pattern
+            .rstrip("$")
+            .replace("/?", "/")
+            .replace("(?!extensions/)", "")
+            .replace("(.*)", "x.js")
+            .replace(r"\.", ".")
+        )
         path = re.sub(r"\(\?[P:][^)]*\)|\([^)]*\)", "x", path).lstrip("^")
         found.append(path if pattern.match(path) else path.rstrip("/"))
     return sorted({*found})
 
 # %% ../../nbs/916_apps.guard.ipynb #5210d782
-KEY = dict(Upgrade="websocket", Connection="Upgrade", Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==", Sec_WebSocket_Version="13")
+KEY = dict(
+    Upgrade="websocket", Connection="Upgrade", Sec_WebSocket_Key="AAAAAAAAAAAAAAAAAAAAAA==", Sec_WebSocket_Version="13"
+)
 
 def intrusions(
     cookie:str, # name=value that would be let in
 )->dict: # {what is wrong: keywords of `status_of`}
     "Requests that must be refused at every route, each with one thing wrong."
     own = dict(Origin="http://localhost:{port}")
-    tries = {"no token": {}, "wrong token": dict(Cookie=cookie[:-1] + "~"), "foreign host": dict(host="evil.example:{port}", Cookie=cookie),
-             "host with a tail": dict(host="localhost.evil.example:{port}", Cookie=cookie), "no host": dict(host=[], Cookie=cookie), "two hosts": dict(host=["localhost:{port}", "evil.example"], Cookie=cookie),
-             "foreign origin": dict(Origin="http://evil.example", Cookie=cookie), "rebound": dict(host="evil.example:{port}", Origin="http://evil.example:{port}", Cookie=cookie),
-             "other port": dict(Origin="http://localhost:1", Cookie=cookie), "cross-site": dict(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors", Cookie=cookie),
-             "in a frame": dict(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="iframe", Cookie=cookie), "sent": dict(method="POST", Content_Length="0", Cookie=cookie)}
+    tries = {
+        "no token": {},
+        "wrong token": dict(Cookie=cookie[:-1] + "~"),
+        "foreign host": dict(host="evil.example:{port}", Cookie=cookie),
+        "host with a tail": dict(host="localhost.evil.example:{port}", Cookie=cookie),
+        "no host": dict(host=[], Cookie=cookie),
+        "two hosts": dict(host=["localhost:{port}", "evil.example"], Cookie=cookie),
+        "foreign origin": dict(Origin="http://evil.example", Cookie=cookie),
+        "rebound": dict(host="evil.example:{port}", Origin="http://evil.example:{port}", Cookie=cookie),
+        "other port": dict(Origin="http://localhost:1", Cookie=cookie),
+        "cross-site": dict(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors", Cookie=cookie),
+        "in a frame": dict(
+            Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="iframe", Cookie=cookie
+        ),
+        "sent": dict(method="POST", Content_Length="0", Cookie=cookie),
+    }
     sockets = {f"socket, {k}": {**own, **KEY, **v} for k, v in tries.items() if k not in ("in a frame", "sent")}
-    return tries | sockets | {"socket, no origin": dict(KEY, Cookie=cookie), "socket, null": dict(KEY, Origin="null", Cookie=cookie)}
+    return (
+        tries
+        | sockets
+        | {"socket, no origin": dict(KEY, Cookie=cookie), "socket, null": dict(KEY, Origin="null", Cookie=cookie)}
+    )
 
 def open_routes(
     server,      # a server that runs in this process, or what `serve_guarded` gave
@@ -432,8 +535,12 @@ class Pinged(threading.Thread):
             t = time.perf_counter()
             status_of(self.port, "/favicon.ico", Cookie=self.cookie)
             self.took_ms.append(1000*(time.perf_counter() - t))
-    def __enter__(self): self.start(); return self
-    def __exit__(self, *_): self.over.set(); self.join()
+    def __enter__(self):
+        self.start()
+        return self
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
 
 def server_lag(
     port:int,        # of a server on this machine
@@ -443,7 +550,8 @@ def server_lag(
     "How long the loop was held while pages were opened."
     lag = {}
     for path in paths:
-        with Pinged(port, cookie) as pings: visit(port, path, cookie)
+        with Pinged(port, cookie) as pings:
+            visit(port, path, cookie)
         lag[path] = round(max(pings.took_ms, default=0.))
     return lag
 
@@ -462,12 +570,20 @@ async def _visit(port:int, path:str, cookie:str)->int:
     at, who = f"//localhost:{port}{path.rstrip('/')}", {"Cookie": cookie}
     page = (await AsyncHTTPClient().fetch(HTTPRequest(f"http:{at}/", headers=who, request_timeout=120.))).body.decode()
     found = re.search(r'"token":"([^"]+)"', page)
-    if not found: raise CamelsError("no page of an app", path)
+    if not found:
+        raise CamelsError("no page of an app", path)
     headers = who | {"Origin": f"http://localhost:{port}"}
-    socket = await websocket_connect(HTTPRequest(f"ws:{at}/ws", headers=headers, request_timeout=120.), subprotocols=["bokeh", found[1]], max_message_size=2**28)
-    await socket.read_message(), await socket.read_message(), await socket.read_message()  # header, metadata and content of the greeting
-    for part in (json.dumps(dict(msgid="1", msgtype="PULL-DOC-REQ")), "{}", "{}"): await socket.write_message(part)
+    socket = await websocket_connect(
+        HTTPRequest(f"ws:{at}/ws", headers=headers, request_timeout=120.),
+        subprotocols=["bokeh", found[1]],
+        max_message_size=2**28,
+    )
+    # header, metadata and content of the greeting
+    await socket.read_message(), await socket.read_message(), await socket.read_message()
+    for part in (json.dumps(dict(msgid="1", msgtype="PULL-DOC-REQ")), "{}", "{}"):
+        await socket.write_message(part)
     parts = [await socket.read_message() for _ in range(3)]
-    for _ in range(2*json.loads(parts[0]).get("num_buffers", 0)): await socket.read_message()
+    for _ in range(2*json.loads(parts[0]).get("num_buffers", 0)):
+        await socket.read_message()
     socket.close()
     return len(parts[2] or "")

@@ -30,27 +30,79 @@ class Page:
     make:Callable  # (run folder or None) -> app
     needs_run:bool=False
 
-def _explorer(run): from camels.apps.explorer import ExplorerApp; return ExplorerApp(run)
-def _training(run): from camels.apps.training import TrainingApp; return TrainingApp(run=run)
-def _expression(run): from camels.apps.expression import ExpressionApp; return ExpressionApp()
-def _avatar(run): from camels.apps.expression import ExpressionApp; return ExpressionApp(view="avatar")
-def _crossfade(run): from camels.apps.crossfade import CrossfadeApp; return CrossfadeApp()
-def _emotion(run): from camels.apps.emotion import EmotionApp; return EmotionApp()
-def _v3(run): from camels.apps.v3 import V3App; return V3App()
-def _editor(run): from camels.apps.editor import PresetEditorApp; return PresetEditorApp()
+def _explorer(run):
+    from camels.apps.explorer import ExplorerApp
+    return ExplorerApp(run)
+def _training(run):
+    from camels.apps.training import TrainingApp
+    return TrainingApp(run=run)
+def _expression(run):
+    from camels.apps.expression import ExpressionApp
+    return ExpressionApp()
+def _avatar(run):
+    from camels.apps.expression import ExpressionApp
+    return ExpressionApp(view="avatar")
+def _crossfade(run):
+    from camels.apps.crossfade import CrossfadeApp
+    return CrossfadeApp()
+def _emotion(run):
+    from camels.apps.emotion import EmotionApp
+    return EmotionApp()
+def _v3(run):
+    from camels.apps.v3 import V3App
+    return V3App()
+def _editor(run):
+    from camels.apps.editor import PresetEditorApp
+    return PresetEditorApp()
 
-PAGES = (Page("expression", "Expression", "Which face belongs to an emotion at a place in valence, arousal and dominance, and which layer makes it?", _expression),
-         Page("avatar", "Avatar", "The same with a head in three dimensions, to look at from all sides.", _avatar),
-         Page("crossfade", "Crossfade", "How does a face move when the mood changes in mid-sentence? Type, hear, scrub, save.", _crossfade),
-         Page("emotion", "Emotion", "What does each sentence of a text feel like, and which face goes with it?", _emotion),
-         Page("v3", "V3", "How does the network speak beside the rules? The same sound with three heads; type a text or give a recording.", _v3),
-         Page("editor", "Preset editor", "What if this face had a little less of that? 52 sliders, and what lies near.", _editor),
-         Page("training", "Training", "How does a training go? Start, pause, stop and resume it, follow its losses and its latent live, change a weight.", _training),
-         Page("explorer", "Explorer", "Where do face, phonemes and prosody of the same moment lie in the latent, before and after training?", _explorer, True))
+PAGES = (
+    Page(
+        "expression",
+        "Expression",
+        "Which face belongs to an emotion at a place in valence, arousal and dominance, and which layer makes it?",
+        _expression,
+    ),
+    Page("avatar", "Avatar", "The same with a head in three dimensions, to look at from all sides.", _avatar),
+    Page(
+        "crossfade",
+        "Crossfade",
+        "How does a face move when the mood changes in mid-sentence? Type, hear, scrub, save.",
+        _crossfade,
+    ),
+    Page("emotion", "Emotion", "What does each sentence of a text feel like, and which face goes with it?", _emotion),
+    Page(
+        "v3",
+        "V3",
+        "How does the network speak beside the rules? The same sound with three heads; type a text or give a "
+        "recording.",
+        _v3,
+    ),
+    Page(
+        "editor",
+        "Preset editor",
+        "What if this face had a little less of that? 52 sliders, and what lies near.",
+        _editor,
+    ),
+    Page(
+        "training",
+        "Training",
+        "How does a training go? Start, pause, stop and resume it, follow its losses and its latent live, change a "
+        "weight.",
+        _training,
+    ),
+    Page(
+        "explorer",
+        "Explorer",
+        "Where do face, phonemes and prosody of the same moment lie in the latent, before and after training?",
+        _explorer,
+        True,
+    ),
+)
 
 def page_of(name:str)->Page:
     "A page by its name."
-    if name not in (names := [p.name for p in PAGES]): raise CamelsError(f"no app {name!r}", "serve", nearest(name, names))
+    if name not in (names := [p.name for p in PAGES]):
+        raise CamelsError(f"no app {name!r}", "serve", nearest(name, names))
     return next(p for p in PAGES if p.name == name)
 
 # %% ../../nbs/970_apps.home.ipynb #988fe58c
@@ -64,17 +116,31 @@ STYLE = f""".home {{font: 15px/1.5 system-ui, sans-serif; max-width: 980px; marg
 
 def home_html(run=None, dark:bool=False)->str: # dark: the theme of this page, which its links keep
     "Cards of all apps; the explorer's says what it needs where there is no run."
-    theme = "?theme=dark"*dark; other = '<a href="./">light</a> · <b>dark</b>' if dark else '<b>light</b> · <a href="./?theme=dark">dark</a>'
-    card = lambda p: (f'<a href="./{p.name}{theme}"><b>{p.title}</b><span>{p.answers}</span></a>' if run or not p.needs_run
-                      else f'<div><b>{p.title}</b><span>{p.answers} Needs a run: <code>camels demo</code>, then <code>camels serve --run runs/demo</code>.</span></div>')
-    return f'<style>{STYLE}</style><div class="home"><nav aria-label="theme">{other}</nav><h1>CAMELS</h1><p>Perceive face, phonemes and prosody in one latent; answer with a face.</p><div class="cards">{"".join(map(card, PAGES))}</div></div>'
+    theme = "?theme=dark"*dark
+    other = '<a href="./">light</a> · <b>dark</b>' if dark else '<b>light</b> · <a href="./?theme=dark">dark</a>'
+    def card(p):
+        return (
+            f'<a href="./{p.name}{theme}"><b>{p.title}</b><span>{p.answers}</span></a>'
+            if run or not p.needs_run
+            else (
+                f'<div><b>{p.title}</b><span>{p.answers} Needs a run: <code>camels demo</code>, then <code>camels '
+                'serve --run runs/demo</code>.</span></div>'
+            )
+        )
+    return (
+        f'<style>{STYLE}</style><div class="home"><nav aria-label="theme">{other}</nav><h1>CAMELS</h1><p>Perceive '
+        'face, phonemes and prosody in one latent; answer with a face.</p><div '
+        f'class="cards">{"".join(map(card, PAGES))}</div></div>'
+    )
 
 # %% ../../nbs/970_apps.home.ipynb #9ccdc42b
 def routes(
     run=None, # run folder for the explorer
 )->dict: # {address: page}, for `pn.serve`
     "Every app that can be shown, and the home page at the root."
-    def home(): pn.extension(inline=True); return pn.pane.HTML(home_html(run, pn.config.theme == "dark"), sizing_mode="stretch_width")
+    def home():
+        pn.extension(inline=True)
+        return pn.pane.HTML(home_html(run, pn.config.theme == "dark"), sizing_mode="stretch_width")
     return {"/": home} | {p.name: (lambda p=p: p.make(run)) for p in PAGES if run or not p.needs_run}
 
 # %% ../../nbs/970_apps.home.ipynb #d7dae373
@@ -88,7 +154,8 @@ def free_port()->int:
 # %% ../../nbs/970_apps.home.ipynb #dd549f90
 def warm()->None:
     "Import what the pages need, so that no visitor waits for it."
-    for name in ("crossfade", "editor", "emotion", "explorer", "expression", "training", "v3"): importlib.import_module(f"camels.apps.{name}")
+    for name in ("crossfade", "editor", "emotion", "explorer", "expression", "training", "v3"):
+        importlib.import_module(f"camels.apps.{name}")
     gc.collect()
     gc.freeze()  # what stays for ever is not looked through again and again, which holds everybody for half a second
 
@@ -103,17 +170,21 @@ def serve_apps(
     **kw,               # of `serve_guarded`: threaded; address="0.0.0.0" opens it to the network
 ): # the server once it has stopped, or its thread
     "Serve all apps on this machine until stopped."
-    if app and page_of(app).needs_run and not run: raise CamelsError("needs a run", app, "make one with: camels demo")
+    if app and page_of(app).needs_run and not run:
+        raise CamelsError("needs a run", app, "make one with: camels demo")
     if run:
         from camels.look.views import open_view
         open_view(run)  # a wrong folder is an error here, not a blank page
     address = kw.pop("address", "localhost")
-    guard = Guard((*allow_host, *([address] if address not in ("0.0.0.0", "::", "") else [])), **({} if token else dict(token="")))
+    guard = Guard(
+        (*allow_host, *([address] if address not in ("0.0.0.0", "::", "") else [])), **({} if token else dict(token=""))
+    )
     tell = tell or (lambda url: print(f"open {url} and stop with Ctrl-C", flush=True))
     def begun(server):
         url = guard.address(f"http://localhost:{server.port}/{app}")
         tell(url)
-        if show: threading.Timer(.5, webbrowser.open, [url]).start()
+        if show:
+            threading.Timer(.5, webbrowser.open, [url]).start()
     title = f"CAMELS · {printable(Path(run).name)}" if run else "CAMELS"
     return serve_guarded(routes(run), guard, begun=begun, warm=warm, port=port, address=address, title=title, **kw)
 
@@ -122,5 +193,7 @@ def serve_apps(
 def serve_guarded_for_tests():
     "All apps, served in a thread for as long as the block runs: (the server, its guard)."
     thread = serve_apps(show=False, threaded=True, tell=lambda url: None)
-    try: yield thread, thread.guard
-    finally: thread.stop()
+    try:
+        yield thread, thread.guard
+    finally:
+        thread.stop()

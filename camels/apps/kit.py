@@ -31,28 +31,40 @@ class Later:
     "Run functions off the page's thread and give the page what they return."
     def __init__(self):
         self.doc = self.loop = None
-        try: self.loop = asyncio.get_running_loop()       # a notebook's: all that goes to the page goes through it, one thing at a time
-        except RuntimeError: pass
+        try:
+            # a notebook's: all that goes to the page goes through it, one thing at a time
+            self.loop = asyncio.get_running_loop()
+        except RuntimeError:
+            pass
     def on_page(self, f:Callable):
         "Call `f` where parameters of the page may be set."
         doc = self.doc
         if doc is not None and doc.session_context is not None:
-            try: doc.add_next_tick_callback(f)
-            except (RuntimeError, AttributeError): pass   # the page was closed meanwhile
-        elif self.loop is not None and self.loop.is_running(): self.loop.call_soon_threadsafe(f)
-        else: f()
+            try:
+                doc.add_next_tick_callback(f)
+            except (RuntimeError, AttributeError):
+                pass   # the page was closed meanwhile
+        elif self.loop is not None and self.loop.is_running():
+            self.loop.call_soon_threadsafe(f)
+        else:
+            f()
     def __call__(self, work:Callable, done:Callable): # done: (result or CamelsError)
         self.doc = pn.state.curdoc or self.doc
         def run():
-            try: out = work()
-            except CamelsError as e: out = e
-            except Exception as e: out = CamelsError(f"{type(e).__name__}: {e}", "explorer")  # noqa: BLE001  the page must hear of it
+            try:
+                out = work()
+            except CamelsError as e:
+                out = e
+            except Exception as e:  # noqa: BLE001  the page must hear of it
+                out = CamelsError(f"{type(e).__name__}: {e}", "explorer")
             self.on_page(lambda: done(out))
         POOL.submit(run)
 
 # %% ../../nbs/920_apps.kit.ipynb #32a7d9c8
 @functools.cache
-def renderer(size:int)->Renderer: "One renderer for all pages of a server."; return Renderer(size=size)
+def renderer(size:int)->Renderer:
+    "One renderer for all pages of a server."
+    return Renderer(size=size)
 
 def face_image(
     weights:Float[np.ndarray, " 52"], # in [0, 1]
@@ -67,13 +79,15 @@ def image_url(
 )->str: # JPEG as data
     "A picture that fits in an `img`."
     import cv2
-    if width: rgb = cv2.resize(rgb, (width, width), interpolation=cv2.INTER_AREA)
+    if width:
+        rgb = cv2.resize(rgb, (width, width), interpolation=cv2.INTER_AREA)
     return data_url(cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes(), "image/jpeg")
 
 # %% ../../nbs/920_apps.kit.ipynb #5f34fc0a
 class FacePicture(JSComponent):
     "A face as a picture."
-    src = param.String(doc="picture as data"); alt = param.String("face")
+    src = param.String(doc="picture as data")
+    alt = param.String("face")
     size = param.Integer(288, doc="pixels drawn, both ways")
     _esm = """
 export function render({model}) {
@@ -82,7 +96,8 @@ export function render({model}) {
   return img
 }"""
     _stylesheets = ["img.face {width: 100%; height: 100%; object-fit: cover; border-radius: 10px; display: block}"]
-    def show(self, weights): self.src = image_url(face_image(weights, self.size))
+    def show(self, weights):
+        self.src = image_url(face_image(weights, self.size))
 
 # %% ../../nbs/920_apps.kit.ipynb #311ff06a
 def live_face(
@@ -91,42 +106,64 @@ def live_face(
     **kw,               # passed on
 ): # something with `show(weights)`
     "The view of a face that was asked for."
-    if view == "avatar": return Avatar(width=width, height=width, **kw)
-    if view != "picture": raise CamelsError(f"unknown view {view!r}", None, "picture or avatar")
+    if view == "avatar":
+        return Avatar(width=width, height=width, **kw)
+    if view != "picture":
+        raise CamelsError(f"unknown view {view!r}", None, "picture or avatar")
     return FacePicture(width=width, height=width, size=288 if width > 200 else 144, **kw)
 
 # %% ../../nbs/920_apps.kit.ipynb #5835ded6
 class Pace:
     "Call `f` now, or soon where it was called just now; calls in between fall together."
-    def __init__(self, f:Callable, gap_ms:float=15): self.f, self.gap_ms, self.free_at, self.waiting, self.cost_ms = f, gap_ms, 0., False, []
+    def __init__(self, f:Callable, gap_ms:float=15):
+        self.f, self.gap_ms, self.free_at, self.waiting, self.cost_ms = f, gap_ms, 0., False, []
     def __call__(self, *_):
         wait = self.free_at - time.perf_counter()*1e3
-        if wait <= 0 and not self.waiting: self.run()
-        elif not self.waiting: self.waiting = self.later(max(wait, 1)) or self.run()
+        if wait <= 0 and not self.waiting:
+            self.run()
+        elif not self.waiting:
+            self.waiting = self.later(max(wait, 1)) or self.run()
     def later(self, ms)->bool: # False where nothing runs that could call later
-        if (doc := pn.state.curdoc) is not None and doc.session_context is not None: doc.add_timeout_callback(self.run, max(1, round(ms)))
+        if (doc := pn.state.curdoc) is not None and doc.session_context is not None:
+            doc.add_timeout_callback(self.run, max(1, round(ms)))
         else:
-            try: asyncio.get_running_loop().call_later(ms/1e3, self.run)
-            except RuntimeError: return False
+            try:
+                asyncio.get_running_loop().call_later(ms/1e3, self.run)
+            except RuntimeError:
+                return False
         return True
     def run(self):
-        self.waiting = False; t = time.perf_counter(); self.f()
-        end = time.perf_counter(); self.cost_ms = [*self.cost_ms[-99:], (end - t)*1e3]; self.free_at = end*1e3 + self.gap_ms
+        self.waiting = False
+        t = time.perf_counter()
+        self.f()
+        end = time.perf_counter()
+        self.cost_ms = [*self.cost_ms[-99:], (end - t)*1e3]
+        self.free_at = end*1e3 + self.gap_ms
 
 # %% ../../nbs/920_apps.kit.ipynb #721898b3
-_WORDS = "var(--background-text-color, var(--panel-on-background-color, #7d7d7d))" # what Panel writes with, wherever the page is
+# what Panel writes with, wherever the page is
+_WORDS = "var(--background-text-color, var(--panel-on-background-color, #7d7d7d))"
 SOFT = f"color-mix(in srgb, {_WORDS} 72%, transparent)" # of words that are less
 BAD = f"color-mix(in srgb, #d92d20 72%, {_WORDS})"     # of words that say what went wrong
 
 def ink()->str:
     "Of words in a figure, which knows no theme: a served page's is known; anywhere else a grey between both."
-    if (doc := pn.state.curdoc) is None or doc.session_context is None: return INK
+    if (doc := pn.state.curdoc) is None or doc.session_context is None:
+        return INK
     return "#a6a6a6" if pn.config.theme == "dark" else "#5f5f5f"
 
 def plain(f, grid:float=.25):
     "A figure without a frame, readable on white and on black."
-    f.background_fill_alpha = f.border_fill_alpha = 0; f.outline_line_color = None; f.toolbar_location = None; f.grid.grid_line_alpha = grid; f.grid.grid_line_color = INK
-    for ax in f.axis: ax.axis_line_color = ax.major_tick_line_color = INK; ax.axis_label_text_color = ax.major_label_text_color = ink(); ax.minor_tick_line_color = None; ax.axis_label_text_font_style = "normal"
+    f.background_fill_alpha = f.border_fill_alpha = 0
+    f.outline_line_color = None
+    f.toolbar_location = None
+    f.grid.grid_line_alpha = grid
+    f.grid.grid_line_color = INK
+    for ax in f.axis:
+        ax.axis_line_color = ax.major_tick_line_color = INK
+        ax.axis_label_text_color = ax.major_label_text_color = ink()
+        ax.minor_tick_line_color = None
+        ax.axis_label_text_font_style = "normal"
     return f
 
 # %% ../../nbs/920_apps.kit.ipynb #6b28b394
@@ -138,16 +175,43 @@ def hover_text(
 ):
     "Words beside what the mouse points at, drawn in the figure: Bokeh's own tooltips ask the net for style sheets in a notebook."
     tip = ColumnDataSource(dict(x=[], y=[], text=[], align=[]))
-    f.text("x", "y", "text", source=tip, text_align="align", text_baseline="bottom", y_offset=-9, text_font_size="12px", text_color="#222222", background_fill_color="white", background_fill_alpha=.92, border_line_color=INK, padding=4, border_radius=4)
+    f.text(
+        "x",
+        "y",
+        "text",
+        source=tip,
+        text_align="align",
+        text_baseline="bottom",
+        y_offset=-9,
+        text_font_size="12px",
+        text_color="#222222",
+        background_fill_color="white",
+        background_fill_alpha=.92,
+        border_line_color=INK,
+        padding=4,
+        border_radius=4,
+    )
     row = ", ".join(f"{k}: [{v}]" for k, v in (columns | dict(text=text)).items())
-    f.add_tools(HoverTool(renderers=[renderer], tooltips=None, callback=CustomJS(args=dict(source=renderer.data_source, tip=tip), code=f"""
+    f.add_tools(
+        HoverTool(
+            renderers=[renderer],
+            tooltips=None,
+            callback=CustomJS(
+                args=dict(source=renderer.data_source, tip=tip),
+                code=f"""
 const i = cb_data.index.indices[0], d = source.data, old = tip.data.text[0], now = i === undefined ? {{x: [], y: [], text: [], align: []}} : {{{row}}}
-if (now.text[0] !== old) tip.data = now""")))
+if (now.text[0] !== old) tip.data = now""",
+            ),
+        )
+    )
 
 # %% ../../nbs/920_apps.kit.ipynb #8de8b40b
 def heading(title:str, text:str)->str: # HTML
     "An app's name and what it is."
-    return f'<div style="font-size:22px;font-weight:600;line-height:1.3">{title} <span style="color:{ACCENT}">·</span> <span style="font-size:14px;font-weight:400;color:{SOFT}">{text}</span></div>'
+    return (
+        f'<div style="font-size:22px;font-weight:600;line-height:1.3">{title} <span style="color:{ACCENT}">·</span> '
+        f'<span style="font-size:14px;font-weight:400;color:{SOFT}">{text}</span></div>'
+    )
 
 class Words(JSComponent):
     "Text that changes, as HTML; in a notebook a changed `pn.pane.HTML` asks the net for its style sheets."
@@ -158,18 +222,55 @@ export function render({model}) {
   set(); model.on("html", set); return box
 }"""
 
-TRACK = f".noUi-target:not([disabled]) {{background: color-mix(in srgb, {INK} 22%, transparent); border-color: color-mix(in srgb, {INK} 40%, transparent); box-shadow: none}}" # pale in both themes
-CHOSEN = f":host .bk-btn-group .bk-btn.bk-active {{box-shadow: inset 0 -3px {ACCENT} !important; font-weight: 600}}"      # of several buttons
+TRACK = (
+    f".noUi-target:not([disabled]) {{background: color-mix(in srgb, {INK} 22%, transparent); border-color: "
+    f"color-mix(in srgb, {INK} 40%, transparent); box-shadow: none}}"
+) # pale in both themes
+# of several buttons
+CHOSEN = f":host .bk-btn-group .bk-btn.bk-active {{box-shadow: inset 0 -3px {ACCENT} !important; font-weight: 600}}"
 
-def slider(p, name:str, width:int=230): "A slider whose label says its range."; return pn.widgets.FloatSlider.from_param(p, name=f"{name} [{p.bounds[0]:g}, {p.bounds[1]:g}]".replace("-", "−"), step=.01, format="0.00", bar_color=ACCENT, width=width, margin=(3, 5, 5, 0), stylesheets=[TRACK])
+def slider(p, name:str, width:int=230):
+    "A slider whose label says its range."
+    return pn.widgets.FloatSlider.from_param(
+        p,
+        name=f"{name} [{p.bounds[0]:g}, {p.bounds[1]:g}]".replace("-", "−"),
+        step=.01,
+        format="0.00",
+        bar_color=ACCENT,
+        width=width,
+        margin=(3, 5, 5, 0),
+        stylesheets=[TRACK],
+    )
 
 # %% ../../nbs/920_apps.kit.ipynb #e8d47f32
 def panel_figure(height:int, label:str, y:tuple, x_range, below:bool=False):
     "An empty panel of the curves."
-    f = plain(figure(height=height, sizing_mode="stretch_width", x_range=x_range, y_range=y, tools="", min_border_left=64, min_border_right=10, x_axis_label="seconds" if below else None, y_axis_label=label))
-    f.min_border_top = f.min_border_bottom = 3; f.yaxis.axis_label_text_font_size = "11px"; f.yaxis.major_label_text_font_size = "10px"; f.yaxis.ticker = FixedTicker(ticks=[-1, 0, 1])
-    if not below: f.xaxis.visible = False
+    f = plain(
+        figure(
+            height=height,
+            sizing_mode="stretch_width",
+            x_range=x_range,
+            y_range=y,
+            tools="",
+            min_border_left=64,
+            min_border_right=10,
+            x_axis_label="seconds" if below else None,
+            y_axis_label=label,
+        )
+    )
+    f.min_border_top = f.min_border_bottom = 3
+    f.yaxis.axis_label_text_font_size = "11px"
+    f.yaxis.major_label_text_font_size = "10px"
+    f.yaxis.ticker = FixedTicker(ticks=[-1, 0, 1])
+    if not below:
+        f.xaxis.visible = False
     return f
 
 # %% ../../nbs/920_apps.kit.ipynb #9aa9fe6d
-VOICES = {"American": "en-us", "American, a woman": "en-us+f2", "British": "en-gb", "British, a woman": "en-gb+f2", "Scottish, a man": "en-gb-scotland+m3"}
+VOICES = {
+    "American": "en-us",
+    "American, a woman": "en-us+f2",
+    "British": "en-gb",
+    "British, a woman": "en-gb+f2",
+    "Scottish, a man": "en-gb-scotland+m3",
+}

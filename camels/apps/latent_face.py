@@ -26,27 +26,50 @@ from ..look.viz import data_url
 # %% ../../nbs/930_apps.latent_face.ipynb #fa07c6eb
 class LatentFace:
     "What points of a run's latent stand for; what is costly to get is kept."
-    def __init__(self, view:View): self.view, self.kept, self.lock, self.draw = view, {}, threading.Lock(), Renderer(size=256)
+    def __init__(self, view:View):
+        self.view, self.kept, self.lock, self.draw = view, {}, threading.Lock(), Renderer(size=256)
     def keep(self, key, make:Callable):
-        if key not in self.kept: self.kept[key] = make()
-        while len(self.kept) > 200: self.kept.pop(next(iter(self.kept)))
+        if key not in self.kept:
+            self.kept[key] = make()
+        while len(self.kept) > 200:
+            self.kept.pop(next(iter(self.kept)))
         return self.kept[key]
-    def decoder(self, name:str)->Decoder: return self.keep(("decoder", name), lambda: Decoder(self.view.path, name))
+    def decoder(self, name:str)->Decoder:
+        return self.keep(("decoder", name), lambda: Decoder(self.view.path, name))
     @property
-    def truth(self)->Truth: return self.keep("truth", lambda: Truth(self.view.path))
-    def true(self, m:str, rows)->np.ndarray: "Mean of the measured features [1 d]."; return self.keep(("true", m, *rows), lambda: mean_point(self.truth.rows(m, rows), range(len(rows))))
-    def others(self, m:str, rows)->np.ndarray: "Measured features of other moments [k d]."; return self.keep(("others", m, *rows), lambda: self.truth.rows(m, self.truth.others(m, rows)))
-    def at(self, ask:dict, get:Callable): "The point that is asked for: a mean of moments, or a place between two."; return between(get(ask["a"]), get(ask["b"]), ask["alpha"]) if ask["of"] == "line" else get(ask["rows"])
-    def point(self, ask:dict, m:str)->np.ndarray: z = self.view.latents(ask["stage"])[m]; return self.at(ask, lambda rows: mean_point(z, rows))
-    def picture(self, channels, t:int)->str: w, head = channel_weights(channels[0, t:t+1]); return data_url(_jpeg(self.draw.render(w[0], head[0])[30:230, 28:228]), "image/jpeg")
-    def show(self, ask:dict)->dict: # ask: stage, of ("moment", "mean", "line"), from (modality), rows, a, b, alpha, t (seconds), quick (the face alone)
+    def truth(self)->Truth:
+        return self.keep("truth", lambda: Truth(self.view.path))
+    def true(self, m:str, rows)->np.ndarray:
+        "Mean of the measured features [1 d]."
+        return self.keep(("true", m, *rows), lambda: mean_point(self.truth.rows(m, rows), range(len(rows))))
+    def others(self, m:str, rows)->np.ndarray:
+        "Measured features of other moments [k d]."
+        return self.keep(("others", m, *rows), lambda: self.truth.rows(m, self.truth.others(m, rows)))
+    def at(self, ask:dict, get:Callable):
+        "The point that is asked for: a mean of moments, or a place between two."
+        return between(get(ask["a"]), get(ask["b"]), ask["alpha"]) if ask["of"] == "line" else get(ask["rows"])
+    def point(self, ask:dict, m:str)->np.ndarray:
+        z = self.view.latents(ask["stage"])[m]
+        return self.at(ask, lambda rows: mean_point(z, rows))
+    def picture(self, channels, t:int)->str:
+        w, head = channel_weights(channels[0, t:t+1])
+        return data_url(_jpeg(self.draw.render(w[0], head[0])[30:230, 28:228]), "image/jpeg")
+    def show(
+        self,
+        ask:dict,
+    )->dict: # ask: stage, of ("moment", "mean", "line"), from (modality), rows, a, b, alpha, t (seconds), quick (the face alone)
         "Pictures, errors and values of a point."
         with self.lock:
-            d = self.decoder(ask["stage"]); source = ask["from"] if ask["from"] in d.sources else d.sources[0]; ask = ask | {"from": source}
-            quick = bool(ask.get("quick")); out = dict(sources=d.sources, quick=quick, **{k: ask[k] for k in ("of", "from", "alpha", "t", "stage")})
+            d = self.decoder(ask["stage"])
+            source = ask["from"] if ask["from"] in d.sources else d.sources[0]
+            ask = ask | {"from": source}
+            quick = bool(ask.get("quick"))
+            out = dict(sources=d.sources, quick=quick, **{k: ask[k] for k in ("of", "from", "alpha", "t", "stage")})
             for part in (self.face,) if quick else (self.face, self.voice, self.phones):
-                try: out |= part(d, ask)
-                except CamelsError as e: out[f"no_{part.__name__}"] = str(e)
+                try:
+                    out |= part(d, ask)
+                except CamelsError as e:
+                    out[f"no_{part.__name__}"] = str(e)
             return out
 
 def _jpeg(x, quality:int=85)->bytes:
@@ -57,48 +80,100 @@ def _jpeg(x, quality:int=85)->bytes:
 @patch
 def face(self:LatentFace, d:Decoder, ask:dict)->dict: # {"pictures": [{caption, url}], "errors", "no_errors"}
     "The decoded face beside the true one."
-    source, rows = ask["from"], [*ask["rows"], *ask["a"], *ask["b"]]; got = d.face(self.point(ask, source), source); t = min(round(ask["t"]*WindowConfig().fps), got.shape[1] - 1)
-    made = dict(caption=f"decoded from {source}", url=self.picture(got, t)); out = {}; before = [self.frame(ask)] if ask["of"] == "moment" else []
+    source, rows = ask["from"], [*ask["rows"], *ask["a"], *ask["b"]]
+    got = d.face(self.point(ask, source), source)
+    t = min(round(ask["t"]*WindowConfig().fps), got.shape[1] - 1)
+    made = dict(caption=f"decoded from {source}", url=self.picture(got, t))
+    out = {}
+    before = [self.frame(ask)] if ask["of"] == "moment" else []
     try:
-        real = decode_video(self.at(ask, lambda r: self.true("video", r))); words = {"moment": "measured, on the avatar", "mean": "mean of the measured", "line": "between the measured"}[ask["of"]]
-        before.append(dict(caption=words, url=self.picture(real, t))); out["errors"] = face_errors(got, real, decode_video(d.mean("video")), decode_video(self.others("video", rows)))
-    except CamelsError as e: out["no_errors"] = f"No face was measured here ({e.what}), so there is nothing to hold it against" if "none of these" in e.what else f"No error can be told: {e}"
+        real = decode_video(self.at(ask, lambda r: self.true("video", r)))
+        words = {"moment": "measured, on the avatar", "mean": "mean of the measured", "line": "between the measured"}[
+            ask["of"]
+        ]
+        before.append(dict(caption=words, url=self.picture(real, t)))
+        out["errors"] = face_errors(got, real, decode_video(d.mean("video")), decode_video(self.others("video", rows)))
+    except CamelsError as e:
+        out["no_errors"] = (
+            f"No face was measured here ({e.what}), so there is nothing to hold it against"
+            if "none of these" in e.what
+            else f"No error can be told: {e}"
+        )
     return out | dict(pictures=before + [made])
 
 @patch
 def frame(self:LatentFace, ask:dict)->dict:
     "The recording's frame at that time."
-    def read(): path, a, _ = media_of(self.view, ask["rows"][0]); return jpeg(str(path), a + ask["t"], 320)
-    try: return dict(caption="recording", url=self.keep(("frame", ask["rows"][0], ask["t"]), read))
-    except CamelsError as e: return dict(caption="recording", url="", say=str(e))
+    def read():
+        path, a, _ = media_of(self.view, ask["rows"][0])
+        return jpeg(str(path), a + ask["t"], 320)
+    try:
+        return dict(caption="recording", url=self.keep(("frame", ask["rows"][0], ask["t"]), read))
+    except CamelsError as e:
+        return dict(caption="recording", url="", say=str(e))
 
 # %% ../../nbs/930_apps.latent_face.ipynb #f3de1395
 @patch
 def voice(self:LatentFace, d:Decoder, ask:dict)->dict: # {"prosody": rows, "voice_errors": [{how, error, mean}]}
     "The decoded prosody beside the true one."
-    if "prosody" not in d.latent.modalities: return {}
+    if "prosody" not in d.latent.modalities:
+        return {}
     how = {}
     for m in dict.fromkeys(("prosody", ask["from"])):
-        try: how["own" if m == "prosody" else "flow"] = d.features(self.point(ask, m), m, "prosody")
-        except CamelsError: continue      # this moment has no such modality, or the stage no flow
-    try: true = self.at(ask, lambda r: self.true("prosody", r))
-    except CamelsError: true = None
-    names = prosody_names(d.info.get("encoders", {}).get("prosody", {}).get("name", ""), d.mean("prosody").shape[1]); off = lambda x: float(prosody_error(x, true, d.std("prosody"))[0])
-    return dict(prosody=prosody_rows(names, None if true is None else true[0], **{k: x[0] for k, x in how.items()}), voice_errors=[] if true is None else [dict(how=k, error=off(x), mean=off(d.mean("prosody"))) for k, x in how.items()])
+        try:
+            how["own" if m == "prosody" else "flow"] = d.features(self.point(ask, m), m, "prosody")
+        except CamelsError:
+            continue   # this moment has no such modality, or the stage no flow
+    try:
+        true = self.at(ask, lambda r: self.true("prosody", r))
+    except CamelsError:
+        true = None
+    names = prosody_names(d.info.get("encoders", {}).get("prosody", {}).get("name", ""), d.mean("prosody").shape[1])
+    def off(x):
+        return float(prosody_error(x, true, d.std("prosody"))[0])
+    return dict(
+        prosody=prosody_rows(names, None if true is None else true[0], **{k: x[0] for k, x in how.items()}),
+        voice_errors=[]
+        if true is None
+        else [dict(how=k, error=off(x), mean=off(d.mean("prosody"))) for k, x in how.items()],
+    )
 
 @patch
-def phones(self:LatentFace, d:Decoder, ask:dict)->dict: # {"phones": [{how, read: [{label, start_s, end_s, p}], right}], "silent": share of slots}
+def phones(
+    self:LatentFace,
+    d:Decoder,
+    ask:dict,
+)->dict: # {"phones": [{how, read: [{label, start_s, end_s, p}], right}], "silent": share of slots}
     "The phones that are heard in the point, beside the true ones."
     c = d.latent.config
-    if "phoneme" not in c.modalities or c.modalities["phoneme"].kind != "phones" or not c.labels: return {}
+    if "phoneme" not in c.modalities or c.modalities["phoneme"].kind != "phones" or not c.labels:
+        return {}
     true = None
     if ask["of"] == "moment":
-        try: true = self.keep(("phones", ask["rows"][0]), lambda: self.truth.phones(ask["rows"][0]))
-        except CamelsError: pass
+        try:
+            true = self.keep(("phones", ask["rows"][0]), lambda: self.truth.phones(ask["rows"][0]))
+        except CamelsError:
+            pass
     out, slots = [], None
     for m in dict.fromkeys(("phoneme", ask["from"])):
-        try: p = d.features(self.point(ask, m), m, "phoneme")[0]
-        except CamelsError: continue
+        try:
+            p = d.features(self.point(ask, m), m, "phoneme")[0]
+        except CamelsError:
+            continue
         slots = None if true is None else slots_of(true, c.labels, len(p))
-        out.append(dict(how="own adapter" if m == "phoneme" else f"flow from {m}", read=heard(p, c.labels), right=None if slots is None else float((p.argmax(1) == slots).mean())))
-    return dict(phones=([dict(how="true", read=[dict(label=k, start_s=a, end_s=b, p=1.) for k, a, b in true], right=None)] if true else []) + out, silent=None if slots is None else float((slots == len(c.labels)).mean()))
+        out.append(
+            dict(
+                how="own adapter" if m == "phoneme" else f"flow from {m}",
+                read=heard(p, c.labels),
+                right=None if slots is None else float((p.argmax(1) == slots).mean()),
+            )
+        )
+    return dict(
+        phones=(
+            [dict(how="true", read=[dict(label=k, start_s=a, end_s=b, p=1.) for k, a, b in true], right=None)]
+            if true
+            else []
+        )
+        + out,
+        silent=None if slots is None else float((slots == len(c.labels)).mean()),
+    )

@@ -23,38 +23,90 @@ from ..look.viz import ACCENT, INK
 # %% ../../nbs/980_apps.magic.ipynb #2d87ed56
 class Settings:
     "A training configuration, to look at and to change: `%camels lr=3e-4`."
-    def __init__(self, cfg:TrainConfig): self.cfg = cfg
+    def __init__(self, cfg:TrainConfig):
+        self.cfg = cfg
     @property
-    def changed(self)->dict: "What differs from the defaults."; d = TrainConfig(); return {f.name: v for f in fields(d) if (v := getattr(self.cfg, f.name)) != getattr(d, f.name)}
-    def __repr__(self): return "TrainConfig(" + ", ".join(f"{k}={v!r}" for k, v in self.changed.items()) + ")"
+    def changed(self)->dict:
+        "What differs from the defaults."
+        d = TrainConfig()
+        return {f.name: v for f in fields(d) if (v := getattr(self.cfg, f.name)) != getattr(d, f.name)}
+    def __repr__(self):
+        return "TrainConfig(" + ", ".join(f"{k}={v!r}" for k, v in self.changed.items()) + ")"
     def _repr_html_(self):
-        cell = lambda f: f'<span style="display:inline-block;width:200px;{"font-weight:600" if f.name in self.changed else f"color:{INK}"}">{f.name} = {escaped(str(getattr(self.cfg, f.name)))}</span>'
-        return f'<div style="font:12px/1.7 ui-monospace,monospace;max-width:840px">{"".join(map(cell, fields(self.cfg)))}</div>'
+        def cell(f):
+            return (
+                '<span style="display:inline-block;width:200px;'
+                f'{"font-weight:600" if f.name in self.changed else f"color:{INK}"}">{f.name} = '
+                f'{escaped(str(getattr(self.cfg, f.name)))}</span>'
+            )
+        return (
+            '<div style="font:12px/1.7 '
+            f'ui-monospace,monospace;max-width:840px">{"".join(map(cell, fields(self.cfg)))}</div>'
+        )
 
 # %% ../../nbs/980_apps.magic.ipynb #da544c83
 def spark(y, width:int=150, height:int=26)->str: # SVG
     "A curve as small as a word."
-    if len(y) < 2: return ""
-    lo, hi = min(y), max(y); at = " ".join(f"{i/(len(y) - 1)*(width - 4) + 2:.1f},{height - 3 - (v - lo)/((hi - lo) or 1)*(height - 6):.1f}" for i, v in enumerate(y))
-    return f'<svg width="{width}" height="{height}" style="vertical-align:middle" role="img" aria-label="from {y[0]:.3g} to {y[-1]:.3g}"><polyline points="{at}" fill="none" stroke="{ACCENT}" stroke-width="1.6"/></svg>'
+    if len(y) < 2:
+        return ""
+    lo, hi = min(y), max(y)
+    at = " ".join(
+        f"{i/(len(y) - 1)*(width - 4) + 2:.1f},{height - 3 - (v - lo)/((hi - lo) or 1)*(height - 6):.1f}"
+        for i, v in enumerate(y)
+    )
+    return (
+        f'<svg width="{width}" height="{height}" style="vertical-align:middle" role="img" aria-label="from {y[0]:.3g} '
+        f'to {y[-1]:.3g}"><polyline points="{at}" fill="none" stroke="{ACCENT}" stroke-width="1.6"/></svg>'
+    )
 
 class Progress:
     "How far a run is, whenever it is shown."
-    def __init__(self, run): self.view = RunView(run)
-    def part(self)->float: "Share of the stage that is done, in [0, 1]."; v, s = self.view, self.view.sign; return 1. if v.state == "finished" else min(1., s.get("epoch", 0)/max(1, s.get("n_epochs", 1)))
-    def __repr__(self): v = self.view.refresh(); r = v.last; return f"{v.name}: {v.state}, {v.words}" + (f" · loss {r['loss']:.4g}" if r else "") + (f" · R@1 {r['valid_r1']:.2f}" if "valid_r1" in r else "")
+    def __init__(self, run):
+        self.view = RunView(run)
+    def part(self)->float:
+        "Share of the stage that is done, in [0, 1]."
+        v, s = self.view, self.view.sign
+        return 1. if v.state == "finished" else min(1., s.get("epoch", 0)/max(1, s.get("n_epochs", 1)))
+    def __repr__(self):
+        v = self.view.refresh()
+        r = v.last
+        return (
+            f"{v.name}: {v.state}, {v.words}"
+            + (f" · loss {r['loss']:.4g}" if r else "")
+            + (f" · R@1 {r['valid_r1']:.2f}" if "valid_r1" in r else "")
+        )
     def _repr_html_(self):
-        v = self.view.refresh(); r = v.last; colour = "#d64533" if v.failed else INK
-        curves = "".join(f'<span style="margin-right:18px">{t} {r.get(k, float("nan")):.3g} {spark(line_of(v, k)[1].tolist()[-200:])}</span>' for k, t in dict(loss="total loss", valid_r1="R@1").items() if isinstance(r.get(k), (int, float)))
-        bar = f'<div role="progressbar" aria-valuenow="{100*self.part():.0f}" style="height:5px;border-radius:3px;background:color-mix(in srgb,{INK} 25%,transparent);margin:4px 0"><div style="height:5px;border-radius:3px;width:{100*self.part():.0f}%;background:{ACCENT}"></div></div>'
-        return f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px"><b>{escaped(v.name)}</b> <span style="color:{colour}">{v.state} · {escaped(v.words)}</span>{bar}{curves}</div>'
+        v = self.view.refresh()
+        r = v.last
+        colour = "#d64533" if v.failed else INK
+        curves = "".join(
+            (
+                f'<span style="margin-right:18px">{t} {r.get(k, float("nan")):.3g} '
+                f'{spark(line_of(v, k)[1].tolist()[-200:])}</span>'
+            )
+            for k, t in dict(loss="total loss", valid_r1="R@1").items()
+            if isinstance(r.get(k), (int, float))
+        )
+        bar = (
+            f'<div role="progressbar" aria-valuenow="{100*self.part():.0f}" '
+            f'style="height:5px;border-radius:3px;background:color-mix(in srgb,{INK} 25%,transparent);margin:4px '
+            '0"><div '
+            f'style="height:5px;border-radius:3px;width:{100*self.part():.0f}%;background:{ACCENT}"></div></div>'
+        )
+        return (
+            f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px"><b>{escaped(v.name)}</b> <span '
+            f'style="color:{colour}">{v.state} · {escaped(v.words)}</span>{bar}{curves}</div>'
+        )
     def live(self, every_s:float=1.5): # seconds between updates
         "Show it, and keep what is shown up to date until the run ends; returns at once."
         from IPython.display import display
         handle = display(self, display_id=True)
         def go():
-            while handle is not None and self.view.state in ("starting", "training", "paused", "followed"): time.sleep(every_s); handle.update(self)
-        self.thread = threading.Thread(target=go, daemon=True); self.thread.start()
+            while handle is not None and self.view.state in ("starting", "training", "paused", "followed"):
+                time.sleep(every_s)
+                handle.update(self)
+        self.thread = threading.Thread(target=go, daemon=True)
+        self.thread.start()
         return self
 
 # %% ../../nbs/980_apps.magic.ipynb #f0bb4ba0
@@ -63,38 +115,68 @@ VERBS = ("train", "follow", "pause", "go", "stop", "resume")
 def run_line(line:str): # a `Settings`, a `Progress`, or the errors of their makers
     "What stands behind `%camels`."
     verb, *words = line.split() or [""]
-    if not verb or "=" in verb: return Settings(checked(configure(TrainConfig(), parse_overrides(line.split()))))
-    if verb not in VERBS: raise CamelsError(f"unknown word {verb!r}", "%camels", nearest(verb, VERBS))
+    if not verb or "=" in verb:
+        return Settings(checked(configure(TrainConfig(), parse_overrides(line.split()))))
+    if verb not in VERBS:
+        raise CamelsError(f"unknown word {verb!r}", "%camels", nearest(verb, VERBS))
     if verb == "train":
-        said = parse_overrides(words); features, out = said.pop("features", ""), said.pop("out", "")
-        start_run(features, out, said); return Progress(out)
-    if len(words) != 1: raise CamelsError("which run?", f"%camels {verb}", f"such as: %camels {verb} runs/demo")
-    path = Path(words[0]).expanduser(); {"follow": lambda p: None, "resume": resume_run, "stop": stop_run}.get(verb, lambda p: ask(p, do=verb))(path)
+        said = parse_overrides(words)
+        features, out = said.pop("features", ""), said.pop("out", "")
+        start_run(features, out, said)
+        return Progress(out)
+    if len(words) != 1:
+        raise CamelsError("which run?", f"%camels {verb}", f"such as: %camels {verb} runs/demo")
+    path = Path(words[0]).expanduser()
+    {"follow": lambda p: None, "resume": resume_run, "stop": stop_run}.get(verb, lambda p: ask(p, do=verb))(path)
     return Progress(path)
 
 # %% ../../nbs/980_apps.magic.ipynb #3c3ff166
 CHOICES = dict(amp=("none", "bf16", "fp16"), device=("auto", "cpu", "cuda"), tensorboard=("true", "false"))
 
 def _paths(text:str, wanted)->list[str]: # folders, and what is wanted
-    head = text.rpartition("/")[0]; folder = Path(head or ("/" if text.startswith("/") else ".")).expanduser(); lead = text[:len(text) - len(text.rpartition("/")[2])]
-    try: return [f"{lead}{p.name}" + "/"*(p.is_dir() and not wanted(p)) for p in sorted(folder.iterdir()) if (wanted(p) or p.is_dir()) and not p.name.startswith(".")]
-    except OSError: return []
+    head = text.rpartition("/")[0]
+    folder = Path(head or ("/" if text.startswith("/") else ".")).expanduser()
+    lead = text[:len(text) - len(text.rpartition("/")[2])]
+    try:
+        return [
+            f"{lead}{p.name}" + "/"*(p.is_dir() and not wanted(p))
+            for p in sorted(folder.iterdir())
+            if (wanted(p) or p.is_dir()) and not p.name.startswith(".")
+        ]
+    except OSError:
+        return []
 
 def completions(line:str)->list[str]: # whole last words, each beginning with what is there
     "What the last word of a `%camels …` line may become."
-    words = line.split()[1:]; last = "" if line.endswith(" ") or not words else words[-1]; before = words[:-1] if last else words; key, eq, value = last.partition("=")
+    words = line.split()[1:]
+    last = "" if line.endswith(" ") or not words else words[-1]
+    before = words[:-1] if last else words
+    key, eq, value = last.partition("=")
     table, is_run = lambda p: p.suffix in (".lance", ".npz", ".parquet"), lambda p: (p/"run.json").exists()
-    if eq: found = [f"{key}={v}" for v in CHOICES.get(key, ()) or (_paths(value, table) if key == "features" else _paths(value, is_run) if key == "out" else ())]
-    elif before and before[0] in VERBS and before[0] != "train": found = _paths(last, is_run)
-    else: found = [*(VERBS if not before else ()), *(("features=", "out=") if before[:1] == ["train"] else ()), *(f"{f.name}=" for f in fields(TrainConfig))]
+    if eq:
+        found = [
+            f"{key}={v}"
+            for v in CHOICES.get(key, ())
+            or (_paths(value, table) if key == "features" else _paths(value, is_run) if key == "out" else ())
+        ]
+    elif before and before[0] in VERBS and before[0] != "train":
+        found = _paths(last, is_run)
+    else:
+        found = [
+            *(VERBS if not before else ()),
+            *(("features=", "out=") if before[:1] == ["train"] else ()),
+            *(f"{f.name}=" for f in fields(TrainConfig)),
+        ]
     return [w for w in found if w.startswith(last)]
 
 # %% ../../nbs/980_apps.magic.ipynb #f9f26eb0
 def camels_line(line:str):
     "Settings, trainings and their progress: `%camels key=value …`, `%camels train|follow|pause|go|stop|resume …`."
     from IPython.core.error import UsageError
-    try: made = run_line(line)
-    except CamelsError as e: raise UsageError(str(e)) from None      # one line, no traceback
+    try:
+        made = run_line(line)
+    except CamelsError as e:
+        raise UsageError(str(e)) from None   # one line, no traceback
     return made.live() and None if isinstance(made, Progress) else made
 
 def matcher():
@@ -102,17 +184,27 @@ def matcher():
     from IPython.core.completer import SimpleCompletion, context_matcher
     @context_matcher(identifier="camels")
     def match(context):
-        line = context.text_until_cursor.lstrip(); last = "" if line.endswith(" ") else line.split()[-1] if line else ""
-        if not line.startswith("%camels "): return dict(completions=[], suppress=False)
-        return dict(completions=[SimpleCompletion(w, type="camels") for w in completions(line)], matched_fragment=last, suppress=True, ordered=True)
+        line = context.text_until_cursor.lstrip()
+        last = "" if line.endswith(" ") else line.split()[-1] if line else ""
+        if not line.startswith("%camels "):
+            return dict(completions=[], suppress=False)
+        return dict(
+            completions=[SimpleCompletion(w, type="camels") for w in completions(line)],
+            matched_fragment=last,
+            suppress=True,
+            ordered=True,
+        )
     return match
 
 # %% ../../nbs/980_apps.magic.ipynb #85b5747d
 def load_ipython_extension(ip):
     "What `%load_ext camels` does."
-    unload_ipython_extension(ip); ip.register_magic_function(camels_line, "line", "camels"); ip.Completer.custom_matchers.append(matcher())
+    unload_ipython_extension(ip)
+    ip.register_magic_function(camels_line, "line", "camels")
+    ip.Completer.custom_matchers.append(matcher())
 
 def unload_ipython_extension(ip):
     "What `%unload_ext camels` does."
-    ip.magics_manager.magics["line"].pop("camels", None); ms = ip.Completer.custom_matchers
+    ip.magics_manager.magics["line"].pop("camels", None)
+    ms = ip.Completer.custom_matchers
     ms[:] = [m for m in ms if getattr(m, "matcher_identifier", "") != "camels"]

@@ -26,60 +26,104 @@ def classes(
 )->tuple: # (names, uint8 [m·n] index of each point's class)
     "Which class each point is of."
     n = len(view)
-    if by in ("none", ""): return [], np.zeros(n*len(modalities), np.uint8)
-    if by == "modality": return list(modalities), np.repeat(np.arange(len(modalities), dtype=np.uint8), n)
+    if by in ("none", ""):
+        return [], np.zeros(n*len(modalities), np.uint8)
+    if by == "modality":
+        return list(modalities), np.repeat(np.arange(len(modalities), dtype=np.uint8), n)
     names, i = np.unique(np.array([str(v) or "unknown" for v in view.columns[by]]), return_inverse=True)
-    if len(names) > most: raise CamelsError(f"{by!r} has {len(names)} different values", "colour", f"choose a column of at most {most}")
+    if len(names) > most:
+        raise CamelsError(f"{by!r} has {len(names)} different values", "colour", f"choose a column of at most {most}")
     return names.tolist(), np.tile(i.astype(np.uint8), len(modalities))
 
 def legend_of(names:list, group, modalities:list, by:str, n:int)->tuple: # (colours, legend)
     "A colour a class, with how many moments are in it."
-    cm, mk = colour_map(names), markers(modalities); count = np.bincount(group[:n], minlength=len(names)) if by != "modality" else np.zeros(len(names), int)
-    shapes = [dict(name=m, colour=INK, marker=mk[m]) for m in modalities] if by != "modality" and len(modalities) > 1 else []
-    return [cm[k] for k in names], shapes + [dict(name=k, colour=cm[k], marker=mk[k] if by == "modality" else "", count=int(c)) for k, c in zip(names, count)]
+    cm, mk = colour_map(names), markers(modalities)
+    count = np.bincount(group[:n], minlength=len(names)) if by != "modality" else np.zeros(len(names), int)
+    shapes = (
+        [dict(name=m, colour=INK, marker=mk[m]) for m in modalities] if by != "modality" and len(modalities) > 1 else []
+    )
+    return [cm[k] for k in names], shapes + [
+        dict(name=k, colour=cm[k], marker=mk[k] if by == "modality" else "", count=int(c)) for k, c in zip(names, count)
+    ]
 
 # %% ../../nbs/932_apps.panes.ipynb #c2265e87
 class Panes:
     "Places for both panes, from films of the runs."
-    def __init__(self, state:ExplorerState): self.state, self.films, self.worker = state, {}, MapWorker()
+    def __init__(self, state:ExplorerState):
+        self.state, self.films, self.worker = state, {}, MapWorker()
     def film(self, side:str="left")->Film:
         "The film of a pane's run."
         run = getattr(self.state, f"{side}_run")
-        if run not in self.films: self.films[run] = Film(self.state.view(side), None if side == "left" else self.film("left").modalities, self.worker)
+        if run not in self.films:
+            self.films[run] = Film(
+                self.state.view(side), None if side == "left" else self.film("left").modalities, self.worker
+            )
         return self.films[run]
     def places(self, side:str)->tuple|None: # (places, box); None where it has to be asked for
         "What a pane shows now."
-        s, f = self.state, self.film(side); name = getattr(s, side)
+        s, f = self.state, self.film(side)
+        name = getattr(s, side)
         if s.projection == "axis":
-            if not s.axis_a or not s.axis_b: raise CamelsError("choose its two ends", "linear axis", "select moments, then press A = selection; others, then B = selection")
-            a, b = (self._rows(side, r) for r in (s.axis_a, s.axis_b)); return self._here(side, *f.axis(name, a, b))
-        if s.projection == "pca": f.pca()
-        if name in f.wrong: raise f.wrong[name]
+            if not s.axis_a or not s.axis_b:
+                raise CamelsError(
+                    "choose its two ends",
+                    "linear axis",
+                    "select moments, then press A = selection; others, then B = selection",
+                )
+            a, b = (self._rows(side, r) for r in (s.axis_a, s.axis_b))
+            return self._here(side, *f.axis(name, a, b))
+        if s.projection == "pca":
+            f.pca()
+        if name in f.wrong:
+            raise f.wrong[name]
         p = f.places(name, s.projection)
         return p and self._here(side, *p)
     def last(self, side:str)->np.ndarray|None: # places of the last checkpoint that has a map
         "The end of a film."
         f, how = self.film(side), self.state.projection
-        if how == "pca": f.pca()
-        name = next((n for n in reversed(f.view.names) if n in f.raw.get(how, {})), None); p = name and f.places(name, how); return p and p[0]
-    def ask(self, side:str, done:Callable): "Have a map made that is not there yet."; return self.film(side).ask(getattr(self.state, side), self.state.projection, done)
-    def same_run(self, side)->bool: return getattr(self.state, f"{side}_run") == self.state.left_run
-    def _rows(self, side, rows): m = np.asarray(rows) if self.same_run(side) else self.link()[rows]; return m[m >= 0]
-    def link(self)->np.ndarray: "Row of the right run for each moment of the left."; return matched(self.state.view("left"), self.state.view("right"))
+        if how == "pca":
+            f.pca()
+        name = next((n for n in reversed(f.view.names) if n in f.raw.get(how, {})), None)
+        p = name and f.places(name, how)
+        return p and p[0]
+    def ask(self, side:str, done:Callable):
+        "Have a map made that is not there yet."
+        return self.film(side).ask(getattr(self.state, side), self.state.projection, done)
+    def same_run(self, side)->bool:
+        return getattr(self.state, f"{side}_run") == self.state.left_run
+    def _rows(self, side, rows):
+        m = np.asarray(rows) if self.same_run(side) else self.link()[rows]
+        return m[m >= 0]
+    def link(self)->np.ndarray:
+        "Row of the right run for each moment of the left."
+        return matched(self.state.view("left"), self.state.view("right"))
     def _here(self, side, xy, box):
-        if self.same_run(side): return xy, box
+        if self.same_run(side):
+            return xy, box
         xy = self._on_left(xy)
-        if not np.isfinite(xy).any(): raise CamelsError("none of its moments are in the left run", getattr(self.state, f"{side}_run"), "choose a run on the same recordings")
+        if not np.isfinite(xy).any():
+            raise CamelsError(
+                "none of its moments are in the left run",
+                getattr(self.state, f"{side}_run"),
+                "choose a run on the same recordings",
+            )
         ends = None if self.state.projection == "axis" else (self.last("right"), self.last("left"))
-        if ends is None or ends[1] is None: return xy, box
-        corner = np.array([[x, y] for x in box[:2] for y in box[2:]], np.float32); n = len(xy)   # the axes move with the film
-        out = procrustes(np.concatenate([self._on_left(ends[0]), xy, corner]), np.concatenate([ends[1], np.full((n + 4, 2), np.nan, np.float32)]))[n:].astype(np.float32)
+        if ends is None or ends[1] is None:
+            return xy, box
+        corner = np.array([[x, y] for x in box[:2] for y in box[2:]], np.float32)
+        n = len(xy)   # the axes move with the film
+        out = procrustes(
+            np.concatenate([self._on_left(ends[0]), xy, corner]),
+            np.concatenate([ends[1], np.full((n + 4, 2), np.nan, np.float32)]),
+        )[n:].astype(np.float32)
         return out[:n], fixed_range([out[n:], ends[1]], 0.)
 
     def _on_left(self, xy):
         "Right places in the order of the left run's moments."
-        M, link = len(self.film("right").modalities), self.link(); out = np.full((M, len(link), 2), np.nan, np.float32)
-        out[:, link >= 0] = xy.reshape(M, -1, 2)[:, link[link >= 0]]; return out.reshape(-1, 2)
+        M, link = len(self.film("right").modalities), self.link()
+        out = np.full((M, len(link), 2), np.nan, np.float32)
+        out[:, link >= 0] = xy.reshape(M, -1, 2)[:, link[link >= 0]]
+        return out.reshape(-1, 2)
 
 # %% ../../nbs/932_apps.panes.ipynb #7e19936b
 LARGE = 30_000 # points that a browser gets; more are drawn here
@@ -87,34 +131,95 @@ LEARNED = 5_000 # rows that UMAP and t-SNE of a large view are made of
 
 class LargeMap:
     "One modality of a large view as a raster, with a selection on top."
-    def __init__(self, view:View, modality:str, by:str="", method:str="pca", worker:MapWorker=None, most:int=LEARNED): self.most, self.view, self.modality, self.by, self.method, self.worker, self.raster, self.chosen, self.sample, self.share = most, view, modality, by, method, worker, None, None, None, 0.
+    def __init__(self, view:View, modality:str, by:str="", method:str="pca", worker:MapWorker=None, most:int=LEARNED):
+        (
+            self.most, self.view, self.modality, self.by, self.method, self.worker, self.raster, self.chosen,
+            self.sample, self.share,
+        ) = most, view, modality, by, method, worker, None, None, None, 0.
     def make(self, tell:Callable):
         "Fit and place all rows; `tell` is called when there is something to draw."
         def some(share, xy):
-            if self.raster is None and share < 1: self.share = share; self.colour(xy); tell()
-        if self.method == "pca": self.xy, self.map, self.sample = map_large(self.view, self.modality, by=self.by, tell=some, name=self.view.names[-1])
-        else: self.xy, self.map, self.sample = self.learn(some)
-        self.share = 1.; self.colour(self.xy)
+            if self.raster is None and share < 1:
+                self.share = share
+                self.colour(xy)
+                tell()
+        if self.method == "pca":
+            self.xy, self.map, self.sample = map_large(
+                self.view, self.modality, by=self.by, tell=some, name=self.view.names[-1]
+            )
+        else:
+            self.xy, self.map, self.sample = self.learn(some)
+        self.share = 1.
+        self.colour(self.xy)
     def learn(self, tell:Callable)->tuple: # (xy, map, sample), as `map_large`
         "UMAP and t-SNE: a sample's map is made in the worker's process, and the other rows go beside their neighbours in it."
-        v, m, name = self.view, self.modality, self.view.names[-1]; s = sample_rows(len(v), self.most, v.columns.get(self.by), self.by); x = v.take(name, m, s.rows); real = np.isfinite(x[:, 0])
-        xy = np.full((len(v), 2), np.nan, np.float32); made = self.worker.submit(x[real], self.method).wait(); xy[s.rows[real]] = made.xy; tell(len(s.rows)/len(v), xy)
-        for i, b in v.batches(name, m, 8192): ok = np.isfinite(b[:, 0]); xy[i:i+len(b)][ok] = made.apply(b[ok]); tell((i + len(b))/len(v), xy)
-        xy[s.rows[real]] = made.xy; return xy, made, s
+        v, m, name = self.view, self.modality, self.view.names[-1]
+        s = sample_rows(len(v), self.most, v.columns.get(self.by), self.by)
+        x = v.take(name, m, s.rows)
+        real = np.isfinite(x[:, 0])
+        xy = np.full((len(v), 2), np.nan, np.float32)
+        made = self.worker.submit(x[real], self.method).wait()
+        xy[s.rows[real]] = made.xy
+        tell(len(s.rows)/len(v), xy)
+        for i, b in v.batches(name, m, 8192):
+            ok = np.isfinite(b[:, 0])
+            xy[i:i+len(b)][ok] = made.apply(b[ok])
+            tell((i + len(b))/len(v), xy)
+        xy[s.rows[real]] = made.xy
+        return xy, made, s
     def colour(self, xy=None, by:str="modality"):
         "Colour by a column."
-        xy = self.xy if xy is None else xy; names, group = classes(self.view, by, [self.modality]); self.raster = Raster(xy, group, [colour_map(names)[k] for k in names])
-    def choose(self, rows): self.chosen = Raster(self.xy[rows], self.raster_groups(rows), [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in self.raster.palette.astype(int)]) if len(rows) and np.isfinite(self.xy[rows]).any() else None
-    def raster_groups(self, rows): g = np.zeros(len(self.xy), np.uint8); g[self.raster.rows] = self.raster.group; return g[rows]
+        xy = self.xy if xy is None else xy
+        names, group = classes(self.view, by, [self.modality])
+        self.raster = Raster(xy, group, [colour_map(names)[k] for k in names])
+    def choose(self, rows):
+        self.chosen = (
+            Raster(
+                self.xy[rows],
+                self.raster_groups(rows),
+                [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in self.raster.palette.astype(int)],
+            )
+            if len(rows) and np.isfinite(self.xy[rows]).any()
+            else None
+        )
+    def raster_groups(self, rows):
+        g = np.zeros(len(self.xy), np.uint8)
+        g[self.raster.rows] = self.raster.group
+        return g[rows]
     @property
-    def home(self)->list: "x0, x1, y0, y1 around all points, with room for the words above and below."; b = self.raster.box; x, y = .04*(b[1] - b[0]), .1*(b[3] - b[2]); return [b[0] - x, b[1] + x, b[2] - y, b[3] + y]
+    def home(self)->list:
+        "x0, x1, y0, y1 around all points, with room for the words above and below."
+        b = self.raster.box
+        x, y = .04*(b[1] - b[0]), .1*(b[3] - b[2])
+        return [b[0] - x, b[1] + x, b[2] - y, b[3] + y]
     def picture(self, box, w:int, h:int)->dict: # {"url", "box"}
         "What is in the box, as a picture."
         import cv2
         f = self.raster.frame(box, w, h)
-        if self.chosen is not None: top = self.chosen.frame(box, w, h); f[..., 3] = f[..., 3]//5; f = np.where(top[..., 3:] > 0, top, f)
-        return dict(url=data_url(cv2.imencode(".png", cv2.cvtColor(f, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()), box=list(box))
+        if self.chosen is not None:
+            top = self.chosen.frame(box, w, h)
+            f[..., 3] = f[..., 3]//5
+            f = np.where(top[..., 3:] > 0, top, f)
+        return dict(
+            url=data_url(
+                cv2.imencode(
+                    ".png", cv2.cvtColor(f, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 1]
+                )[1].tobytes()
+            ),
+            box=list(box),
+        )
     @property
     def note(self)->str:
-        if not self.share and self.method != "pca": return f"{self.method} of a sample of {min(self.most, len(self.view)):,} is being made in the background; it takes half a minute and more"
-        return f"{self.share:.0%} of {len(self.view):,} points placed" if self.share < 1 else f"all {len(self.view):,} points, counted into pixels; the map was fitted on {self.sample.note or 'all of them'}"
+        if not self.share and self.method != "pca":
+            return (
+                f"{self.method} of a sample of {min(self.most, len(self.view)):,} is being made in the background; it "
+                "takes half a minute and more"
+            )
+        return (
+            f"{self.share:.0%} of {len(self.view):,} points placed"
+            if self.share < 1
+            else (
+                f"all {len(self.view):,} points, counted into pixels; the map was fitted on "
+                f"{self.sample.note or 'all of them'}"
+            )
+        )

@@ -31,14 +31,19 @@ from ..files import read_json
 # %% ../../nbs/922_apps.state.ipynb #77a612d9
 PROJECTIONS = ("pca", "umap", "tsne", "axis")
 LINES = ("current", "selection", "all", "none")
-LINKED = ("left_run", "left", "right_run", "right", "projection", "modality", "colour_by", "facet_by", "lines", "query", "current", "selection", "axis_a", "axis_b", "face")
+LINKED = (
+    "left_run", "left", "right_run", "right", "projection", "modality", "colour_by", "facet_by", "lines", "query",
+    "current", "selection", "axis_a", "axis_b", "face",
+)
 
 # %% ../../nbs/922_apps.state.ipynb #3412b52c
 class ExplorerState(param.Parameterized):
     "What the explorer shows; every view watches this and nothing else."
     run = param.String(doc="run folder, or file or table of vectors")
-    left_run = param.Selector(objects=[""], doc="run in the left pane"); right_run = param.Selector(objects=[""], doc="run in the right pane")
-    left = param.Selector(objects=["untrained"], doc="checkpoint in the left pane"); right = param.Selector(objects=["untrained"], doc="checkpoint in the right pane")
+    left_run = param.Selector(objects=[""], doc="run in the left pane")
+    right_run = param.Selector(objects=[""], doc="run in the right pane")
+    left = param.Selector(objects=["untrained"], doc="checkpoint in the left pane")
+    right = param.Selector(objects=["untrained"], doc="checkpoint in the right pane")
     projection = param.Selector(objects=list(PROJECTIONS), doc="what makes the map")
     modality = param.Selector(objects=["all"], doc="modality that is shown")
     colour_by = param.Selector(objects=["modality"], doc="column that colours the points")
@@ -47,40 +52,73 @@ class ExplorerState(param.Parameterized):
     query = param.String("", doc="text searched in all text columns")
     selection = param.List([], item_type=int, doc="selected moments: rows of the left view")
     current = param.Integer(-1, doc="the moment that is looked at; -1 for none")
-    axis_a = param.List([], item_type=int, doc="moments at 0 of the linear axis"); axis_b = param.List([], item_type=int, doc="moments at 1")
-    face = param.String("", regex=r"^$|^(moment|mean|line),\w+,\d+(\.\d+)?,-?\d+(\.\d+)?$", doc="what the face drawer decodes: of, through which modality, seconds into the window, place on the axis")
+    axis_a = param.List([], item_type=int, doc="moments at 0 of the linear axis")
+    axis_b = param.List([], item_type=int, doc="moments at 1")
+    face = param.String(
+        "",
+        regex=r"^$|^(moment|mean|line),\w+,\d+(\.\d+)?,-?\d+(\.\d+)?$",
+        doc="what the face drawer decodes: of, through which modality, seconds into the window, place on the axis",
+    )
     def __init__(self, run, others=(), **kw):
-        super().__init__(run=str(run)); self.paths, self._views = run_paths(run, others), {}
-        names = list(self.paths); self.param.left_run.objects = self.param.right_run.objects = names
-        self.param.update(left_run=names[0], right_run=names[0]); self.reset(); self.take(kw)
+        super().__init__(run=str(run))
+        self.paths, self._views = run_paths(run, others), {}
+        names = list(self.paths)
+        self.param.left_run.objects = self.param.right_run.objects = names
+        self.param.update(left_run=names[0], right_run=names[0])
+        self.reset()
+        self.take(kw)
     def view(self, side:str="left")->View:
         "The view in a pane."
         name = getattr(self, f"{side}_run")
-        if name not in self._views: self._views[name] = open_view(self.paths[name])
+        if name not in self._views:
+            self._views[name] = open_view(self.paths[name])
         return self._views[name]
     def reset(self):
         "Choices as this run has them."
-        v = self.view(); stages = [c.name for c in v.checkpoints if c.epoch < 0] or v.names; cols = class_columns(v)
-        self.param.modality.objects = ["all", *v.modalities]; self.param.colour_by.objects = ["modality", *cols]; self.param.facet_by.objects = ["none", "modality", *cols]
-        for s, name in (("left", stages[0]), ("right", stages[-1])): self.fit(s, name)
-        self.param.update(modality="all", colour_by="modality", facet_by="none", selection=[], current=-1, axis_a=[], axis_b=[], query="")
+        v = self.view()
+        stages = [c.name for c in v.checkpoints if c.epoch < 0] or v.names
+        cols = class_columns(v)
+        self.param.modality.objects = ["all", *v.modalities]
+        self.param.colour_by.objects = ["modality", *cols]
+        self.param.facet_by.objects = ["none", "modality", *cols]
+        for s, name in (("left", stages[0]), ("right", stages[-1])):
+            self.fit(s, name)
+        self.param.update(
+            modality="all",
+            colour_by="modality",
+            facet_by="none",
+            selection=[],
+            current=-1,
+            axis_a=[],
+            axis_b=[],
+            query="",
+        )
     def fit(self, side:str, name:str=""): # name: of the checkpoint wanted
         "A pane's checkpoints are its run's."
-        names = self.view(side).names; want = next((n for n in (name, getattr(self, side)) if n in names), names[-1]); self.param[side].objects = names; setattr(self, side, want)
+        names = self.view(side).names
+        want = next((n for n in (name, getattr(self, side)) if n in names), names[-1])
+        self.param[side].objects = names
+        setattr(self, side, want)
     def take(self, values:dict):
         "Set several at once; runs first, since they decide what the others can be."
         runs = {k: values[k] for k in ("left_run", "right_run") if k in values}
-        for name in set(runs.values()) & set(self.paths): self._views[name] = self._views.get(name) or open_view(self.paths[name])   # a run that cannot be opened changes nothing
+        for name in set(runs.values()) & set(self.paths):
+            # a run that cannot be opened changes nothing
+            self._views[name] = self._views.get(name) or open_view(self.paths[name])
         with param.parameterized.batch_call_watchers(self):
-            for k, name in runs.items(): setattr(self, k, name); self.reset() if k == "left_run" else self.fit("right")
+            for k, name in runs.items():
+                setattr(self, k, name)
+                self.reset() if k == "left_run" else self.fit("right")
             self.param.update(**{k: v for k, v in values.items() if k not in runs})
 
 # %% ../../nbs/922_apps.state.ipynb #965ed325
 def run_paths(run, others=())->dict: # {name: path}, the run itself first
     "A run, the others that are named, and the runs beside it."
-    p = [Path(run), *map(Path, others)]; out = {}
+    p = [Path(run), *map(Path, others)]
+    out = {}
     for q in p + (find_runs(p[0].parent) if p[0].is_dir() else []):
-        if q.resolve() not in {o.resolve() for o in out.values()}: out[q.name if q.name not in out else f"{q.parent.name}/{q.name}"] = q
+        if q.resolve() not in {o.resolve() for o in out.values()}:
+            out[q.name if q.name not in out else f"{q.parent.name}/{q.name}"] = q
     return out
 
 def class_columns(view:View, most:int=60)->list[str]:
@@ -88,9 +126,12 @@ def class_columns(view:View, most:int=60)->list[str]:
     out = []
     for c, v in view.columns.items():
         v = np.asarray(v)
-        if v.ndim != 1 or (v.dtype.kind == "f" and len(v) > most): continue
-        if 1 < len(set(map(str, v[:5000]))) <= most: out.append(c)
-    order = ("emotion", "speaker", "dialogue", "split"); return [c for c in order if c in out] + [c for c in out if c not in order]
+        if v.ndim != 1 or (v.dtype.kind == "f" and len(v) > most):
+            continue
+        if 1 < len(set(map(str, v[:5000]))) <= most:
+            out.append(c)
+    order = ("emotion", "speaker", "dialogue", "split")
+    return [c for c in order if c in out] + [c for c in out if c not in order]
 
 # %% ../../nbs/922_apps.state.ipynb #9bf64b11
 def matched(
@@ -107,18 +148,31 @@ def find(
     text:str,            # words; case does not matter
 )->list[int]: # moments of which a text column holds the text
     "Moments by transcript, clip, speaker or emotion."
-    t = text.strip().lower(); cols = [v for c, v in state.view().columns.items() if c != "source" and np.asarray(v).dtype.kind in "OU"]
+    t = text.strip().lower()
+    cols = [v for c, v in state.view().columns.items() if c != "source" and np.asarray(v).dtype.kind in "OU"]
     return [i for i in range(len(state.view())) if t and any(t in str(c[i]).lower() for c in cols)]
 
 # %% ../../nbs/922_apps.state.ipynb #a98e4c1b
-def to_query(state:ExplorerState, most:int=60)->str: # most: moments of a selection that fit into an address; a longer one is left out whole
+def to_query(
+    state:ExplorerState,
+    most:int=60,
+)->str: # most: moments of a selection that fit into an address; a longer one is left out whole
     "The state as a query string."
     keys, out = state.view().keys, {}
     for k in LINKED:
         v = getattr(state, k)
-        if k in ("selection", "axis_a", "axis_b"): v = [str(keys[i]) for i in v] if len(v) <= most else []
-        elif k == "current": v = str(keys[v]) if v >= 0 else ""
-        if v and v != {"projection": "pca", "modality": "all", "colour_by": "modality", "facet_by": "none", "lines": "current"}.get(k): out[k] = v
+        if k in ("selection", "axis_a", "axis_b"):
+            v = [str(keys[i]) for i in v] if len(v) <= most else []
+        elif k == "current":
+            v = str(keys[v]) if v >= 0 else ""
+        if v and v != {
+            "projection": "pca",
+            "modality": "all",
+            "colour_by": "modality",
+            "facet_by": "none",
+            "lines": "current",
+        }.get(k):
+            out[k] = v
     return urlencode(out, doseq=True)
 
 def from_query(
@@ -126,14 +180,23 @@ def from_query(
     query:str,           # of `to_query`, or typed by somebody
 )->list[str]: # what could not be followed, in words
     "Set the state from a query string; what it does not know is said and left out."
-    q = {k: v for k, v in parse_qs(query.lstrip("?")).items() if k in LINKED}; wrong = []
+    q = {k: v for k, v in parse_qs(query.lstrip("?")).items() if k in LINKED}
+    wrong = []
     for k in LINKED:
-        if k not in q: continue
-        place = {s: i for i, s in enumerate(state.view().keys.tolist())} if k in ("selection", "current", "axis_a", "axis_b") else {}
-        if lost := [s for s in q[k] if place and s not in place]: wrong.append(f"{len(lost)} of its moments ({k}) are not in this run")
+        if k not in q:
+            continue
+        place = (
+            {s: i for i, s in enumerate(state.view().keys.tolist())}
+            if k in ("selection", "current", "axis_a", "axis_b")
+            else {}
+        )
+        if lost := [s for s in q[k] if place and s not in place]:
+            wrong.append(f"{len(lost)} of its moments ({k}) are not in this run")
         v = [place[s] for s in q[k] if s in place] if place else q[k][0]
-        try: state.take({k: (v[0] if v else -1) if k == "current" else v})
-        except ValueError: wrong.append(f"there is no {k.replace('_', ' ')} {q[k][0]!r} here")
+        try:
+            state.take({k: (v[0] if v else -1) if k == "current" else v})
+        except ValueError:
+            wrong.append(f"there is no {k.replace('_', ' ')} {q[k][0]!r} here")
     return wrong
 
 # %% ../../nbs/922_apps.state.ipynb #367651a2
@@ -148,57 +211,81 @@ class ExpressionState(param.Parameterized):
     arousal = param.Number(0., bounds=(-1, 1), step=.01, doc="calm to aroused")
     dominance = param.Number(0., bounds=(-1, 1), step=.01, doc="yielding to in control")
     part = param.Selector(default="blend", objects=list(PARTS), doc="layer that is shown large")
-    archetype = param.Selector(default="residual", objects=["residual", "literal"], doc="what the archetype layer is built from")
+    archetype = param.Selector(
+        default="residual", objects=["residual", "literal"], doc="what the archetype layer is built from"
+    )
     changed = param.Integer(0, doc="grows with every change")
     def __init__(self, **kw):
         super().__init__(**{k: v for k, v in kw.items() if k not in AXES})
-        self._place(); self.param.update(**{k: v for k, v in kw.items() if k in AXES})
+        self._place()
+        self.param.update(**{k: v for k, v in kw.items() if k in AXES})
     @param.depends("emotion", "intensity", watch=True)
     def _place(self):
-        old = self.vad; self.move(*vad_at(self.emotion, self.intensity))
-        if self.vad == old: self.changed += 1
+        old = self.vad
+        self.move(*vad_at(self.emotion, self.intensity))
+        if self.vad == old:
+            self.changed += 1
     @param.depends("valence", "arousal", "dominance", "part", "archetype", watch=True)
-    def _changed(self): self.changed += 1
+    def _changed(self):
+        self.changed += 1
     def move(self, *vad):
         "Put the first axes given at a place; numbers beyond the ends are cut there."
         self.param.update(**{k: round(min(1., max(-1., float(x))), 4) for k, x in zip(AXES, vad)})
     @property
-    def vad(self)->tuple: "Valence, arousal, dominance."; return tuple(getattr(self, k) for k in AXES)
+    def vad(self)->tuple:
+        "Valence, arousal, dominance."
+        return tuple(getattr(self, k) for k in AXES)
     @property
-    def cond(self)->Float[np.ndarray, " c"]: "The 19 numbers that the compiler reads."; return condition(self.emotion, self.vad)
+    def cond(self)->Float[np.ndarray, " c"]:
+        "The 19 numbers that the compiler reads."
+        return condition(self.emotion, self.vad)
     @property
-    def on_line(self)->bool: "Is the place where the intensity puts it?"; return bool(np.abs(vad_at(self.emotion, self.intensity) - self.vad).max() < 1e-4)
+    def on_line(self)->bool:
+        "Is the place where the intensity puts it?"
+        return bool(np.abs(vad_at(self.emotion, self.intensity) - self.vad).max() < 1e-4)
 
 # %% ../../nbs/922_apps.state.ipynb #67860196
 def face_layers(state:ExpressionState)->dict: # {part: float32 [52] in [0, 1]}, in the order of PARTS
     "Blend, parametric layer and archetype layer of the same condition."
     c = frozen_compiler(state.archetype)
-    return {p: np.clip(x, 0, 1) for p, x in zip(PARTS, (c(state.cond), c.parametric(state.vad), c.archetype(state.cond)))}
+    return {
+        p: np.clip(x, 0, 1) for p, x in zip(PARTS, (c(state.cond), c.parametric(state.vad), c.archetype(state.cond)))
+    }
 
 def nearest_anchors(
     place:Float[np.ndarray, " n"], # [3] valence, arousal, dominance; or [52] weights
     n:int=1,                       # how many
 )->list: # [(id, distance)], nearest first
     "Anchors near a place or like a face, by Euclidean distance."
-    a = anchors(); d = np.linalg.norm((a.vad if np.shape(place) == (3,) else a.presets) - np.asarray(place), axis=1)
+    a = anchors()
+    d = np.linalg.norm((a.vad if np.shape(place) == (3,) else a.presets) - np.asarray(place), axis=1)
     return [(a.ids[i], float(d[i])) for i in np.argsort(d, kind="stable")[:n]]
 
 # %% ../../nbs/922_apps.state.ipynb #a8ed2890
-def expression_json(state:ExpressionState)->str: # {"emotion", "intensity", "valence", "arousal", "dominance", "part", "archetype", "cond", "weights"}
+def expression_json(
+    state:ExpressionState,
+)->str: # {"emotion", "intensity", "valence", "arousal", "dominance", "part", "archetype", "cond", "weights"}
     "The state, its condition and its 52 named weights, a line a weight."
-    head = {k: getattr(state, k) for k in ("emotion", "intensity", *AXES, "part", "archetype")} | {"cond": [round(float(x), 4) for x in state.cond]}
+    head = {k: getattr(state, k) for k in ("emotion", "intensity", *AXES, "part", "archetype")} | {
+        "cond": [round(float(x), 4) for x in state.cond]
+    }
     weights = {k: round(v, 4) for k, v in to_named(face_layers(state)[state.part]).items()}
-    lines = lambda d, pad: ",\n".join(f"{pad}{json.dumps(k)}: {json.dumps(v)}" for k, v in d.items())
+    def lines(d, pad):
+        return ",\n".join(f"{pad}{json.dumps(k)}: {json.dumps(v)}" for k, v in d.items())
     return "{\n" + lines(head, "  ") + ',\n  "weights": {\n' + lines(weights, "    ") + "\n  }\n}"
 
 def expression_python(state:ExpressionState)->str:
     "Python whose last line is the face."
-    vad = "({:g}, {:g}, {:g})".format(*state.vad); kind = '"literal"' if state.archetype == "literal" else ""
+    vad = "({:g}, {:g}, {:g})".format(*state.vad)
+    kind = '"literal"' if state.archetype == "literal" else ""
     where = f'"{state.emotion}", ' + (f"intensity={state.intensity:g}" if state.on_line else f"vad={vad}")
-    if state.part == "parametric": return f"from camels.face.compiler import parametric\nparametric({vad})"
-    if state.part == "blend" and not kind: return f"from camels.face.compiler import compile_face\ncompile_face({where})"
+    if state.part == "parametric":
+        return f"from camels.face.compiler import parametric\nparametric({vad})"
+    if state.part == "blend" and not kind:
+        return f"from camels.face.compiler import compile_face\ncompile_face({where})"
     call = f"Compiler({kind})" + ".archetype"*(state.part == "archetype")
-    return f"from camels.face.anchors import condition\nfrom camels.face.compiler import Compiler\n{call}(condition({where}))"
+    imports = "from camels.face.condition import condition\nfrom camels.face.compiler import Compiler"
+    return f"{imports}\n{call}(condition({where}))"
 
 # %% ../../nbs/922_apps.state.ipynb #2b44d5c9
 SIDEWAYS = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
@@ -206,14 +293,19 @@ _PARTNER = {s["name"]: s["pair"] for s in TABLE["shapes"] if s["pair"]}
 
 class PresetState(param.Parameterized):
     "A preset under the knife: what was loaded, what it is now, and where it lies among the 47."
-    preset = param.Selector(default="neutral", objects=list(anchors().ids), doc="what was loaded; a face of a file is called `file: id`")
+    preset = param.Selector(
+        default="neutral", objects=list(anchors().ids), doc="what was loaded; a face of a file is called `file: id`"
+    )
     symmetric = param.Boolean(True, doc="left and right move together")
     weights = param.Array(doc="float32 [52] in [0, 1], in the order of ARKIT")
     before = param.Array(doc="the weights as loaded")
     channel = param.String("", doc="the channel moved last")
-    status = param.String("", doc="what was done last, or one clear error"); failed = param.Boolean(False, doc="is the status an error?")
+    status = param.String("", doc="what was done last, or one clear error")
+    failed = param.Boolean(False, doc="is the status an error?")
     def __init__(self, preset="joy_L3", **kw):
-        super().__init__(preset=preset, **kw); self.files = {}; self.reset()
+        super().__init__(preset=preset, **kw)
+        self.files = {}
+        self.reset()
     @param.depends("preset", watch=True)
     def reset(self):
         "Back to what was loaded."
@@ -221,21 +313,29 @@ class PresetState(param.Parameterized):
         self.param.update(weights=w.copy(), before=w.copy(), channel="", status="", failed=False)
     def set(self, name:str, weight:float):
         "Move one channel, and its partner where the two are locked."
-        if self.symmetric and name in SIDEWAYS: raise CamelsError(f"{name} moves the face to one side", "symmetric", "take the lock off first")
-        w = self.weights.copy(); w[[index(n) for n in {name, _PARTNER.get(name, name) if self.symmetric else name}]] = weight
+        if self.symmetric and name in SIDEWAYS:
+            raise CamelsError(f"{name} moves the face to one side", "symmetric", "take the lock off first")
+        w = self.weights.copy()
+        w[[index(n) for n in {name, _PARTNER.get(name, name) if self.symmetric else name}]] = weight
         self.param.update(weights=check_preset(w), channel=name)
     def open(self, path):
         "Add a file's faces to what can be loaded and load its first; an error leaves all as it was."
         faces = {f"{Path(path).name}: {k}": v for k, v in read_presets(path).items()}
-        self.files |= faces; self.param.preset.objects = [*anchors().ids, *self.files]
+        self.files |= faces
+        self.param.preset.objects = [*anchors().ids, *self.files]
         first = next(iter(faces))
-        if self.preset == first: self.reset()
+        if self.preset == first:
+            self.reset()
         self.preset = first
     def tell(self, done:str, f, *args):
         "Call `f(*args)`; `done` or its error becomes the status."
-        try: f(*args); self.param.update(status=done, failed=False)
-        except CamelsError as e: self.param.update(status=str(e), failed=True)
-        except OSError as e: self.param.update(status=str(CamelsError(e.strerror or "cannot be used", e.filename)), failed=True)
+        try:
+            f(*args)
+            self.param.update(status=done, failed=False)
+        except CamelsError as e:
+            self.param.update(status=str(e), failed=True)
+        except OSError as e:
+            self.param.update(status=str(CamelsError(e.strerror or "cannot be used", e.filename)), failed=True)
 
 # %% ../../nbs/922_apps.state.ipynb #80d51f90
 WIDTH = .25 # of the kernel between shapes, in L2 over 52 weights: about half the distance between neighbouring presets
@@ -244,12 +344,15 @@ def estimated_vad(
     weights:Float[np.ndarray, " 52"], # a face
 )->Float[np.ndarray, " 3"]:
     "Where a face would lie: the anchors' places, averaged with a Gaussian of the distance between shapes."
-    a = anchors(); d = ((a.presets - weights)**2).sum(1); k = np.exp(-(d - d.min())/(2*WIDTH**2))
+    a = anchors()
+    d = ((a.presets - weights)**2).sum(1)
+    k = np.exp(-(d - d.min())/(2*WIDTH**2))
     return k @ a.vad/k.sum()
 
 def preset_place(state:PresetState)->tuple: # (valence, arousal, dominance), are they the preset's own?
     "An anchor has its place, whatever its face; any other face has an estimate."
-    name = state.preset.rpartition(": ")[2]; own = name in anchors().ids
+    name = state.preset.rpartition(": ")[2]
+    own = name in anchors().ids
     return anchors()[name][0] if own else estimated_vad(state.weights), own
 
 def preset_neighbours(
@@ -258,8 +361,10 @@ def preset_neighbours(
     n:int=4,           # how many
 )->list: # [(id, distance)], nearest first
     "Presets like the face as it is now, or near its place; in VAD an anchor is not its own neighbour."
-    if space not in ("vad", "shape"): raise CamelsError(f"unknown space {space!r}", None, nearest(space, ("vad", "shape")))
-    if space == "shape": return nearest_anchors(state.weights, n)
+    if space not in ("vad", "shape"):
+        raise CamelsError(f"unknown space {space!r}", None, nearest(space, ("vad", "shape")))
+    if space == "shape":
+        return nearest_anchors(state.weights, n)
     place, own = preset_place(state)
     return nearest_anchors(place, n + own)[own:]
 
@@ -278,7 +383,8 @@ def alone(change):
     "Decorator: `change(who, path, …)` runs while nobody else changes the file at `path`."
     @functools.wraps(change)
     def locked_change(who, path, *args, **kw):
-        with locked(Path(str(path).strip() or ".").expanduser()): return change(who, path, *args, **kw)
+        with locked(Path(str(path).strip() or ".").expanduser()):
+            return change(who, path, *args, **kw)
     return locked_change
 
 # %% ../../nbs/922_apps.state.ipynb #6bbebd28
@@ -290,15 +396,21 @@ def save_preset(
 )->Path:
     "Write the face under a name; what else the file holds stays."
     path, name = str(path).strip(), name.strip()
-    if not path: raise CamelsError("no file named", "save", "for example my_presets.json")
-    if not name: raise CamelsError("no name for the face", path, "for example joy_mine")
-    if (path := Path(path).expanduser()).is_dir(): raise CamelsError("is a folder", path, "name a file in it")
+    if not path:
+        raise CamelsError("no file named", "save", "for example my_presets.json")
+    if not name:
+        raise CamelsError("no name for the face", path, "for example joy_mine")
+    if (path := Path(path).expanduser()).is_dir():
+        raise CamelsError("is a folder", path, "name a file in it")
     kept = read_presets(path) if path.exists() else {}
     version = read_json(path).get("version", "custom") if kept else "custom"
     return save_presets(path, {**kept, name: state.weights}, version)
 
 # %% ../../nbs/922_apps.state.ipynb #33bab6d3
-TEXT = "[joy:80] We won the match, and everybody sang! [sadness:70] But my poor old friend Bob was not there. [surprise:90] Oh, wait: is that him at the door?"
+TEXT = (
+    "[joy:80] We won the match, and everybody sang! [sadness:70] But my poor old friend Bob was not there. "
+    "[surprise:90] Oh, wait: is that him at the door?"
+)
 MOST_WORDS = 400  # of a text in the app: a film of three minutes; `camels animate` takes any length
 
 class CrossfadeState(param.Parameterized):
@@ -307,50 +419,83 @@ class CrossfadeState(param.Parameterized):
     voice = param.String("en-us", doc="variant of the espeak voice")
     performance = param.Parameter(doc="the last `Performance`")
     time_s = param.Number(0., bounds=(0, None), doc="playhead in seconds")
-    status = param.String("", doc="what was done last, or one clear error"); failed = param.Boolean(False)
+    status = param.String("", doc="what was done last, or one clear error")
+    failed = param.Boolean(False)
     def make(self)->Performance:
         "The text performed; changes nothing, so it may run in a thread."
-        if (n := len(self.text.split())) > MOST_WORDS: raise CamelsError(f"{n} words", "text", f"at most {MOST_WORDS} here; camels animate takes any length")
+        if (n := len(self.text.split())) > MOST_WORDS:
+            raise CamelsError(f"{n} words", "text", f"at most {MOST_WORDS} here; camels animate takes any length")
         return animate_text(self.text, variant=self.voice)
     def take(self, p): # a `Performance`, or the error that was in its place
         "Show a performance from its start; an error becomes the status and changes nothing else."
-        if isinstance(p, CamelsError): self.param.update(status=str(p), failed=True)
-        else: self.param.update(performance=p, time_s=0., failed=False, status=f"{p.duration_s:.1f} s · {len(p.words)} words · {len(p.phones)} phones · {len(p.segments)} segment{'s'*(len(p.segments) != 1)}")
+        if isinstance(p, CamelsError):
+            self.param.update(status=str(p), failed=True)
+        else:
+            self.param.update(
+                performance=p,
+                time_s=0.,
+                failed=False,
+                status=(
+                    f"{p.duration_s:.1f} s · {len(p.words)} words · {len(p.phones)} phones · {len(p.segments)} "
+                    f"segment{'s'*(len(p.segments) != 1)}"
+                ),
+            )
     def speak(self):
         "Perform the text here and now; None where it cannot be said."
-        try: p = self.make()
-        except CamelsError as e: self.take(e); return None
-        self.take(p); return p
+        try:
+            p = self.make()
+        except CamelsError as e:
+            self.take(e)
+            return None
+        self.take(p)
+        return p
 
 # %% ../../nbs/922_apps.state.ipynb #545e274a
-SAMPLE = "I can't believe it, we actually won! But Tom was not there to see it, and I miss him. Why would nobody tell me where he went? Anyway, thank you all for coming."
+SAMPLE = (
+    "I can't believe it, we actually won! But Tom was not there to see it, and I miss him. Why would nobody tell me "
+    "where he went? Anyway, thank you all for coming."
+)
 
 MOST_LETTERS = 20_000  # of a text in the app: ten pages, judged in a second or two
 
 class EmotionState(param.Parameterized):
     "A text and what its sentences feel like."
-    text = param.String(SAMPLE, doc="any text"); segments = param.List([], doc="an `Emotion` a sentence")
-    status = param.String("", doc="what was done, or one clear error"); failed = param.Boolean(False)
+    text = param.String(SAMPLE, doc="any text")
+    segments = param.List([], doc="an `Emotion` a sentence")
+    status = param.String("", doc="what was done, or one clear error")
+    failed = param.Boolean(False)
     def judge(self, model)->list: # an `Emotion` a sentence
         "Every sentence judged; changes nothing, so it may run in a thread."
-        if not self.text.strip(): raise CamelsError("no text to read", "text")
-        if (n := len(self.text)) > MOST_LETTERS: raise CamelsError(f"{n:,} characters", "text", f"at most {MOST_LETTERS:,} here; camels emotion takes any length")
+        if not self.text.strip():
+            raise CamelsError("no text to read", "text")
+        if (n := len(self.text)) > MOST_LETTERS:
+            raise CamelsError(
+                f"{n:,} characters", "text", f"at most {MOST_LETTERS:,} here; camels emotion takes any length"
+            )
         return model.segments(self.text)
     def take(self, found): # what `judge` gave, or the error in its place
         "Show the sentences; an error becomes the status and changes nothing else."
-        if isinstance(found, CamelsError): self.param.update(status=str(found), failed=True)
-        else: self.param.update(segments=found, failed=False, status=f"{len(found)} sentence{'s'*(len(found) != 1)}")
+        if isinstance(found, CamelsError):
+            self.param.update(status=str(found), failed=True)
+        else:
+            self.param.update(segments=found, failed=False, status=f"{len(found)} sentence{'s'*(len(found) != 1)}")
     def read(self, model):
         "Judge here and now."
-        try: found = self.judge(model)
-        except CamelsError as e: found = e
+        try:
+            found = self.judge(model)
+        except CamelsError as e:
+            found = e
         self.take(found)
     @property
-    def tagged(self)->str: "The text with its tags."; return " ".join(f"{e.tag()} {escape(e.text)}" for e in self.segments)
+    def tagged(self)->str:
+        "The text with its tags."
+        return " ".join(f"{e.tag()} {escape(e.text)}" for e in self.segments)
 
 # %% ../../nbs/922_apps.state.ipynb #58269f02
 def one_thread()->None:
     "In a notebook's kernel, let the thread that runs the cells hear all that pages say."
-    if "ipykernel.comm.comm" in sys.modules: sys.modules["ipykernel.comm.comm"].BaseComm._reply_subshell_for = main_shell
+    if "ipykernel.comm.comm" in sys.modules:
+        sys.modules["ipykernel.comm.comm"].BaseComm._reply_subshell_for = main_shell
 
-def main_shell(comm, data, default)->None: "Which thread of the kernel hears a message of `comm`: None is the one that runs the cells."
+def main_shell(comm, data, default)->None:
+    "Which thread of the kernel hears a message of `comm`: None is the one that runs the cells."

@@ -36,72 +36,131 @@ SHOWS = {"losses": "Losses", "retrieval": "Retrieval", "speed": "Speed and memor
 
 class TrainingState(param.Parameterized):
     "Runs that are known, watched and spoken to."
-    features = param.String("", doc="feature table, .npz or .parquet"); out = param.String("", doc="run folder to make"); changes = param.String("", doc="key=value words")
-    runs = param.List([], doc="paths of all runs that are listed"); ticked = param.List([], doc="those that are drawn"); chosen = param.String("", doc="the one that is spoken to")
+    features = param.String("", doc="feature table, .npz or .parquet")
+    out = param.String("", doc="run folder to make")
+    changes = param.String("", doc="key=value words")
+    runs = param.List([], doc="paths of all runs that are listed")
+    ticked = param.List([], doc="those that are drawn")
+    chosen = param.String("", doc="the one that is spoken to")
     show = param.Selector(default="losses", objects=list(SHOWS), doc="what the charts draw")
-    frame = param.Integer(-1, doc="snapshot in the maps; -1: the newest"); status = param.String("", doc="what was done last, or one clear error"); failed = param.Boolean(False)
+    frame = param.Integer(-1, doc="snapshot in the maps; -1: the newest")
+    status = param.String("", doc="what was done last, or one clear error")
+    failed = param.Boolean(False)
     def __init__(self, features=None, out=None, run=None, **kw):
-        super().__init__(features=str(features or ""), out=str(out or ""), **kw); self.views, self.films, self.asked = {}, {}, {}
+        super().__init__(features=str(features or ""), out=str(out or ""), **kw)
+        self.views, self.films, self.asked = {}, {}, {}
         given = [] if run is None else [run] if isinstance(run, (str, Path)) else list(run)
-        self.home = Path(given[0] if given else out or "runs/x").expanduser().parent; self.add(*given); self.scan()
-        if not given and self.runs: self.param.update(ticked=self.runs[:1], chosen=self.runs[0])
-        if not self.out: self.out = str(self.fresh())
+        self.home = Path(given[0] if given else out or "runs/x").expanduser().parent
+        self.add(*given)
+        self.scan()
+        if not given and self.runs:
+            self.param.update(ticked=self.runs[:1], chosen=self.runs[0])
+        if not self.out:
+            self.out = str(self.fresh())
     def add(self, *paths, front:bool=True):
         "List runs; those added by hand are watched at once."
         new = [str(p) for p in paths if str(p) not in self.views]
-        for p in new: self.views[p], self.films[p] = RunView(p).refresh(), LatentFilm(Path(p).expanduser())
+        for p in new:
+            self.views[p], self.films[p] = RunView(p).refresh(), LatentFilm(Path(p).expanduser())
         self.runs = [*self.runs, *new]
-        if front and paths: self.param.update(ticked=[*self.ticked, *(str(p) for p in paths if str(p) not in self.ticked)], chosen=str(paths[-1]))
-    def scan(self): "List the runs beside those that are known."; here = {v.path.resolve() for v in self.views.values()}; self.add(*(p for p in find_runs(self.home) if p.resolve() not in here), front=False)
-    def fresh(self)->Path: "A folder that is not there yet."; return next(p for i in range(1, 10**6) if not (p := self.home/f"run-{i}").exists())
-    def colour(self, path:str)->str: return RUN_COLOURS[self.runs.index(path) % len(RUN_COLOURS)]
-    def dash(self, path:str)->str: return DASHES[self.runs.index(path) % len(DASHES)]
+        if front and paths:
+            self.param.update(
+                ticked=[*self.ticked, *(str(p) for p in paths if str(p) not in self.ticked)], chosen=str(paths[-1])
+            )
+    def scan(self):
+        "List the runs beside those that are known."
+        here = {v.path.resolve() for v in self.views.values()}
+        self.add(*(p for p in find_runs(self.home) if p.resolve() not in here), front=False)
+    def fresh(self)->Path:
+        "A folder that is not there yet."
+        return next(p for i in range(1, 10**6) if not (p := self.home/f"run-{i}").exists())
+    def colour(self, path:str)->str:
+        return RUN_COLOURS[self.runs.index(path) % len(RUN_COLOURS)]
+    def dash(self, path:str)->str:
+        return DASHES[self.runs.index(path) % len(DASHES)]
     @property
-    def view(self)->RunView|None: "The run that is spoken to."; return self.views.get(self.chosen)
+    def view(self)->RunView|None:
+        "The run that is spoken to."
+        return self.views.get(self.chosen)
     @property
-    def shown(self)->list: "Views of the runs that are drawn."; return [self.views[p] for p in self.runs if p in self.ticked]
+    def shown(self)->list:
+        "Views of the runs that are drawn."
+        return [self.views[p] for p in self.runs if p in self.ticked]
 
 # %% ../../nbs/940_apps.training.ipynb #0d372429
 @patch
 def tell(self:TrainingState, done:str, f, *args)->bool: # did it work?
     "Call `f(*args)`; `done` or its error becomes the status."
-    try: f(*args); self.param.update(status=done, failed=False); return True
-    except CamelsError as e: self.param.update(status=str(e), failed=True)
-    except OSError as e: self.param.update(status=str(CamelsError(e.strerror or "cannot be used", e.filename)), failed=True)
+    try:
+        f(*args)
+        self.param.update(status=done, failed=False)
+        return True
+    except CamelsError as e:
+        self.param.update(status=str(e), failed=True)
+    except OSError as e:
+        self.param.update(status=str(CamelsError(e.strerror or "cannot be used", e.filename)), failed=True)
     return False
 
 @patch
 def start(self:TrainingState):
     "Start what the form says."
     out = self.out.strip()
-    if self.tell(f"started: {out}", lambda: start_run(self.features.strip(), out, parse_overrides(self.changes.split()))): self.add(out); self.views[out].refresh(); self.out = str(self.fresh())
+    if self.tell(
+        f"started: {out}", lambda: start_run(self.features.strip(), out, parse_overrides(self.changes.split()))
+    ):
+        self.add(out)
+        self.views[out].refresh()
+        self.out = str(self.fresh())
 
 @patch
 def do(self:TrainingState, what:str): # pause, go, stop or resume
     "Ask the chosen run for something."
-    if (v := self.view) is None: return self.param.update(status="choose a run first", failed=True)
-    if what not in v.refresh().can: return self.param.update(status=f"{v.name} cannot {'go on' if what == 'go' else what} now: {v.words}", failed=True)      # the page may be older than the run
+    if (v := self.view) is None:
+        return self.param.update(status="choose a run first", failed=True)
+    if what not in v.refresh().can:
+        # the page may be older than the run
+        return self.param.update(
+            status=f"{v.name} cannot {'go on' if what == 'go' else what} now: {v.words}", failed=True
+        )
     late = what == "stop" and self.asked.get(self.chosen, ("", 0))[0] == "stop"
-    f = {"resume": lambda: resume_run(v.path), "stop": lambda: stop_run(v.path, now=late)}.get(what, lambda: ask(v.path, do=what))
-    if self.tell({"resume": f"resumed: {v.name}", "stop": f"asked {v.name} to end at once" if late else f"asked {v.name} to stop after a checkpoint"}.get(what, f"asked {v.name} to {'go on' if what == 'go' else what}"), f): self.asked[self.chosen] = (what, time.time(), v.state)
+    f = {"resume": lambda: resume_run(v.path), "stop": lambda: stop_run(v.path, now=late)}.get(
+        what, lambda: ask(v.path, do=what)
+    )
+    if self.tell(
+        {
+            "resume": f"resumed: {v.name}",
+            "stop": f"asked {v.name} to end at once" if late else f"asked {v.name} to stop after a checkpoint",
+        }.get(what, f"asked {v.name} to {'go on' if what == 'go' else what}"),
+        f,
+    ):
+        self.asked[self.chosen] = (what, time.time(), v.state)
 
 @patch
 def waits(self:TrainingState, path:str)->str:
     "What was asked of a run and is not answered yet, in words."
-    what, at, was = self.asked.get(path, ("", 0., "")); v = self.views[path]
-    if not what: return ""
-    if v.state != was: del self.asked[path]; return ""
-    return f"asked to {'go on' if what == 'go' else what}, {ago(time.time() - at)} ago" + (" · no answer: is this folder a copy?" if v.state == "followed" and time.time() - at > 20 else "")
+    what, at, was = self.asked.get(path, ("", 0., ""))
+    v = self.views[path]
+    if not what:
+        return ""
+    if v.state != was:
+        del self.asked[path]
+        return ""
+    return f"asked to {'go on' if what == 'go' else what}, {ago(time.time() - at)} ago" + (
+        " · no answer: is this folder a copy?" if v.state == "followed" and time.time() - at > 20 else ""
+    )
 
 @patch
 def set_weight(self:TrainingState, key:str, value:float):
     "Ask the chosen run for another weight."
-    if (v := self.view) is not None: self.tell(f"{key} = {value:g} asked for; it holds from the next epoch of {v.name}", ask_weight, v, key, value)
+    if (v := self.view) is not None:
+        self.tell(f"{key} = {value:g} asked for; it holds from the next epoch of {v.name}", ask_weight, v, key, value)
 
 # %% ../../nbs/940_apps.training.ipynb #4edeed87
 class RunList(JSComponent):
     "Runs with a tick, a colour and a sentence each."
-    rows = param.List([], doc="{path, name, colour, dash, words, failed, state, part}"); ticked = param.List([]); chosen = param.String()
+    rows = param.List([], doc="{path, name, colour, dash, words, failed, state, part}")
+    ticked = param.List([])
+    chosen = param.String()
     _esm = """
 export function render({model}) {
   const box = document.createElement("div"); box.className = "runs"; box.setAttribute("role", "group"); box.setAttribute("aria-label", "runs")
@@ -125,115 +184,290 @@ b, span {{display: block; overflow: hidden; text-overflow: ellipsis; white-space
 
 def run_rows(s:TrainingState)->list: # of `RunList`
     "Every run in a line."
-    return [dict(path=p, name=s.views[p].name, colour=s.colour(p), dash=s.dash(p), words=s.waits(p) or (s.views[p].words if s.views[p].state not in ("training", "paused") else f"{s.views[p].state}: {s.views[p].words}"), failed=s.views[p].failed, state=s.views[p].state) for p in s.runs]
+    return [
+        dict(
+            path=p,
+            name=s.views[p].name,
+            colour=s.colour(p),
+            dash=s.dash(p),
+            words=s.waits(p)
+            or (
+                s.views[p].words
+                if s.views[p].state not in ("training", "paused")
+                else f"{s.views[p].state}: {s.views[p].words}"
+            ),
+            failed=s.views[p].failed,
+            state=s.views[p].state,
+        )
+        for p in s.runs
+    ]
 
 # %% ../../nbs/940_apps.training.ipynb #1b12dab2
-def number(x, spec:str=".3g")->str: return "–" if not isinstance(x, (int, float)) or not np.isfinite(x) else format(x, spec)
+def number(x, spec:str=".3g")->str:
+    return "–" if not isinstance(x, (int, float)) or not np.isfinite(x) else format(x, spec)
 
 def left(v:RunView)->str:
     "Time to the end of the stage, by the last epochs."
     s, took = v.sign, [r["seconds"] for r in v.rows[-5:] if isinstance(r.get("seconds"), (int, float))]
-    return ago((s["n_epochs"] - s["epoch"])*float(np.median(took))) if v.state in ("training", "followed") and took and "n_epochs" in s and s.get("stage") != "expression" else "–"
+    return (
+        ago((s["n_epochs"] - s["epoch"])*float(np.median(took)))
+        if v.state in ("training", "followed") and took and "n_epochs" in s and s.get("stage") != "expression"
+        else "–"
+    )
 
 COLUMNS = ("run", "at", "total loss", "R@1", "gradient norm", "learning rate", "rows/s", "memory MB", "stage ends in")
 
 def summary(s:TrainingState)->str: # HTML
     "The runs that are drawn, in numbers."
-    cells = lambda tag, vs: "".join(f'<{tag} style="padding:2px 10px 2px 0;text-align:{"left" if i < 2 else "right"};font-weight:{500 if tag == "td" and i == 0 else 400};white-space:nowrap">{o}</{tag}>' for i, o in enumerate(vs))
+    def cells(tag, vs):
+        return "".join(
+            (
+                f'<{tag} style="padding:2px 10px 2px '
+                f'0;text-align:{"left" if i < 2 else "right"};font-weight:{500 if tag == "td" and i == 0 else 400};'
+                f'white-space:nowrap">{o}</{tag}>'
+            )
+            for i, o in enumerate(vs)
+        )
     def row(v):
-        r = v.last; return [escaped(v.name), escaped(v.place() or v.state), number(r.get("loss")), number(r.get("valid_r1"), ".2f"), number(r.get("grad_norm")), number(r.get("lr"), ".2g"), number(r.get("rows_per_s"), ",.0f"), number(v.sign.get("rss_mb"), ",.0f"), left(v)]
-    if not s.shown: return f'<div style="font-size:13px;color:{SOFT}">Tick a run to draw it.</div>'
-    return f'<table style="border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;width:100%"><tr style="color:{SOFT}">{cells("th", COLUMNS)}</tr>' + "".join(f"<tr>{cells('td', row(v))}</tr>" for v in s.shown) + "</table>"
+        r = v.last
+        return [
+            escaped(v.name),
+            escaped(v.place() or v.state),
+            number(r.get("loss")),
+            number(r.get("valid_r1"), ".2f"),
+            number(r.get("grad_norm")),
+            number(r.get("lr"), ".2g"),
+            number(r.get("rows_per_s"), ",.0f"),
+            number(v.sign.get("rss_mb"), ",.0f"),
+            left(v),
+        ]
+    if not s.shown:
+        return f'<div style="font-size:13px;color:{SOFT}">Tick a run to draw it.</div>'
+    return (
+        (
+            '<table style="border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;width:100%"><tr '
+            f'style="color:{SOFT}">{cells("th", COLUMNS)}</tr>'
+        )
+        + "".join(f"<tr>{cells('td', row(v))}</tr>" for v in s.shown)
+        + "</table>"
+    )
 
 def empty_words(s:TrainingState)->str:
     "Why there is nothing to draw, or what cannot be read."
     said = []
     for v in s.shown:
-        if v.trouble: said.append(f"{v.name}: {v.words}")
-        elif not v.rows: said.append(f"{v.name}: no epoch has ended yet")
-        if v.metrics.bad: said.append(f"{v.name}: {v.metrics.bad} line{'s'*(v.metrics.bad > 1)} of metrics.jsonl cannot be read")
+        if v.trouble:
+            said.append(f"{v.name}: {v.words}")
+        elif not v.rows:
+            said.append(f"{v.name}: no epoch has ended yet")
+        if v.metrics.bad:
+            said.append(f"{v.name}: {v.metrics.bad} line{'s'*(v.metrics.bad > 1)} of metrics.jsonl cannot be read")
     return " · ".join(said)
 
 # %% ../../nbs/940_apps.training.ipynb #d4a08047
 def thinned(x, y, most:int=500)->tuple:
     "At most so many points, the last one among them."
-    if len(x) <= most: return x, y
-    i = np.unique(np.r_[np.linspace(0, len(x) - 1, most).astype(int), len(x) - 1]); return x[i], y[i]
+    if len(x) <= most:
+        return x, y
+    i = np.unique(np.r_[np.linspace(0, len(x) - 1, most).astype(int), len(x) - 1])
+    return x[i], y[i]
 
 def chart_columns(s:TrainingState, key:str)->tuple: # columns of lines, columns of points
     "A chart's lines, one a run, and its points, of which the last is drawn."
     lines, points = dict(xs=[], ys=[], colour=[], dash=[]), dict(x=[], y=[], name=[], colour=[], alpha=[])
     for p in (p for p in s.runs if p in s.ticked):
         x, y = thinned(*line_of(s.views[p], key))
-        if not len(x): continue
+        if not len(x):
+            continue
         lines = {k: [*lines[k], o] for k, o in dict(xs=x, ys=y, colour=s.colour(p), dash=s.dash(p)).items()}
-        points = {k: [*points[k], *o] for k, o in dict(x=x, y=y, name=[s.views[p].name]*len(x), colour=[s.colour(p)]*len(x), alpha=[0.]*(len(x) - 1) + [1.]).items()}
+        points = {
+            k: [*points[k], *o]
+            for k, o in dict(
+                x=x,
+                y=y,
+                name=[s.views[p].name]*len(x),
+                colour=[s.colour(p)]*len(x),
+                alpha=[0.]*(len(x) - 1) + [1.],
+            ).items()
+        }
     return lines, points
 
 class Chart:
     "A small chart of one column."
     def __init__(self, width:int=176, height:int=118):
-        f = self.figure = plain(figure(width=width, height=height, tools="", x_axis_label="step", title=" ", min_border_left=48, min_border_right=8)); f.title.text_font_size = "12px"; f.title.text_color = ink(); f.title.text_font_style = "normal"; f.title.offset = -24
-        for ax in f.axis: ax.axis_label_text_font_size = ax.major_label_text_font_size = "10px"; ax.ticker.desired_num_ticks = 4; ax.axis_label_standoff = 1
-        f.min_border_top = f.min_border_bottom = 2; self.lines, self.points, self.marks, self.changed = (ColumnDataSource(c) for c in (dict(xs=[], ys=[], colour=[], dash=[]), dict(x=[], y=[], name=[], colour=[], alpha=[]), dict(x=[]), dict(x=[])))
-        f.vspan("x", source=self.marks, line_color=INK, line_dash="dotted", line_alpha=.7); f.vspan("x", source=self.changed, line_color=ACCENT, line_dash="dashed")
-        f.multi_line("xs", "ys", source=self.lines, color="colour", line_dash="dash", line_width=2); dots = f.scatter("x", "y", source=self.points, size=6, color="colour", fill_alpha="alpha", line_alpha=0)
-        hover_text(f, dots, dict(x="d.x[i]", y="d.y[i]", align="cb_data.geometry.sx > 100 ? 'right' : 'left'"), r"d.name[i] + '\nstep ' + d.x[i] + ': ' + d.y[i].toPrecision(4)")
-        self.pane = pn.pane.Bokeh(f, width=width, height=height, margin=0); self.box = pn.Row(self.pane, margin=(0, 6, 2, 0), visible=False)
+        f = self.figure = plain(
+            figure(
+                width=width,
+                height=height,
+                tools="",
+                x_axis_label="step",
+                title=" ",
+                min_border_left=48,
+                min_border_right=8,
+            )
+        )
+        f.title.text_font_size = "12px"
+        f.title.text_color = ink()
+        f.title.text_font_style = "normal"
+        f.title.offset = -24
+        for ax in f.axis:
+            ax.axis_label_text_font_size = ax.major_label_text_font_size = "10px"
+            ax.ticker.desired_num_ticks = 4
+            ax.axis_label_standoff = 1
+        f.min_border_top = f.min_border_bottom = 2
+        self.lines, self.points, self.marks, self.changed = (
+            ColumnDataSource(c)
+            for c in (
+                dict(xs=[], ys=[], colour=[], dash=[]),
+                dict(x=[], y=[], name=[], colour=[], alpha=[]),
+                dict(x=[]),
+                dict(x=[]),
+            )
+        )
+        f.vspan("x", source=self.marks, line_color=INK, line_dash="dotted", line_alpha=.7)
+        f.vspan("x", source=self.changed, line_color=ACCENT, line_dash="dashed")
+        f.multi_line("xs", "ys", source=self.lines, color="colour", line_dash="dash", line_width=2)
+        dots = f.scatter("x", "y", source=self.points, size=6, color="colour", fill_alpha="alpha", line_alpha=0)
+        hover_text(
+            f,
+            dots,
+            dict(x="d.x[i]", y="d.y[i]", align="cb_data.geometry.sx > 100 ? 'right' : 'left'"),
+            r"d.name[i] + '\nstep ' + d.x[i] + ': ' + d.y[i].toPrecision(4)",
+        )
+        self.pane = pn.pane.Bokeh(f, width=width, height=height, margin=0)
+        self.box = pn.Row(self.pane, margin=(0, 6, 2, 0), visible=False)
     def show(self, s:TrainingState, key:str, title:str, label:str):
         "Draw a column."
-        if self.figure.title.text != title: self.figure.title.text = title; self.figure.yaxis.axis_label = label or None
-        self.lines.data, self.points.data = chart_columns(s, key); v = s.view if s.chosen in s.ticked else None
-        self.marks.data = dict(x=[x for x in list(stage_starts(v.rows).values())[1:]] if v and v.rows and "step" in v.rows[0] else []); self.changed.data = dict(x=[c["step"] for c in v.info.get("changes", []) if "set" in c] if v else [])
+        if self.figure.title.text != title:
+            self.figure.title.text = title
+            self.figure.yaxis.axis_label = label or None
+        self.lines.data, self.points.data = chart_columns(s, key)
+        v = s.view if s.chosen in s.ticked else None
+        self.marks.data = dict(
+            x=[x for x in list(stage_starts(v.rows).values())[1:]] if v and v.rows and "step" in v.rows[0] else []
+        )
+        self.changed.data = dict(x=[c["step"] for c in v.info.get("changes", []) if "set" in c] if v else [])
 
 # %% ../../nbs/940_apps.training.ipynb #ead326b0
 class Charts(pn.viewable.Viewer):
     "A pool of charts; as many are seen as there are columns."
     def __init__(self, most:int=15, **kw):
-        super().__init__(**kw); self.charts = [Chart() for _ in range(most)]; self.note = Words(sizing_mode="stretch_width", margin=(0, 0, 4, 0))
+        super().__init__(**kw)
+        self.charts = [Chart() for _ in range(most)]
+        self.note = Words(sizing_mode="stretch_width", margin=(0, 0, 4, 0))
     def show(self, s:TrainingState):
         "Draw what the state asks for."
-        found = charts(s.shown)[s.show]; label = {"losses": "loss", "retrieval": "R@1", "speed": ""}[s.show]; said = empty_words(s)
-        for c, (key, title) in zip(self.charts, found.items()): c.show(s, key, title, label)
+        found = charts(s.shown)[s.show]
+        label = {"losses": "loss", "retrieval": "R@1", "speed": ""}[s.show]
+        said = empty_words(s)
+        for c, (key, title) in zip(self.charts, found.items()):
+            c.show(s, key, title, label)
         for i, c in enumerate(self.charts):
-            if c.box.visible != (i < len(found)): c.box.visible = i < len(found)
-        said = said or ("" if found or not s.shown else "these runs log no such numbers"); more = len(found) - len(self.charts)
-        self.note.html = f'<div role="note" style="font-size:13px;color:{SOFT}">{escaped(said + f" · {more} more columns are not drawn"*(more > 0))}</div>'*bool(said or more > 0)
+            if c.box.visible != (i < len(found)):
+                c.box.visible = i < len(found)
+        said = said or ("" if found or not s.shown else "these runs log no such numbers")
+        more = len(found) - len(self.charts)
+        self.note.html = (
+            f'<div role="note" style="font-size:13px;color:{SOFT}">'
+            f'{escaped(said + f" · {more} more columns are not drawn"*(more > 0))}</div>'
+        ) *bool(said or more > 0)
         pn.io.push_notebook(*(c.pane for c in self.charts[:len(found)]))
-    def __panel__(self): return pn.Column(self.note, pn.FlexBox(*(c.box for c in self.charts), align_content="flex-start", margin=0, sizing_mode="stretch_width"), margin=0, sizing_mode="stretch_width", min_width=370)
+    def __panel__(self):
+        return pn.Column(
+            self.note,
+            pn.FlexBox(
+                *(c.box for c in self.charts), align_content="flex-start", margin=0, sizing_mode="stretch_width"
+            ),
+            margin=0,
+            sizing_mode="stretch_width",
+            min_width=370,
+        )
 
 # %% ../../nbs/940_apps.training.ipynb #3b57bf7d
 def map_columns(frame:dict|None, words:list=())->dict: # {column: list}, one entry a point
     "A snapshot's points."
     out = dict(x=[], y=[], colour=[], marker=[], text=[])
     for m, xy in (frame or {"xy": {}})["xy"].items():
-        real = np.isfinite(xy).all(1); n = int(real.sum()); out["x"] += xy[real, 0].tolist(); out["y"] += xy[real, 1].tolist()
-        out["colour"] += [colour_map(frame["xy"])[m]]*n; out["marker"] += [markers(list(frame["xy"]))[m]]*n; out["text"] += [f"{m}\n{words[i]}" if i < len(words) else m for i in np.flatnonzero(real)]
+        real = np.isfinite(xy).all(1)
+        n = int(real.sum())
+        out["x"] += xy[real, 0].tolist()
+        out["y"] += xy[real, 1].tolist()
+        out["colour"] += [colour_map(frame["xy"])[m]]*n
+        out["marker"] += [markers(list(frame["xy"]))[m]]*n
+        out["text"] += [f"{m}\n{words[i]}" if i < len(words) else m for i in np.flatnonzero(real)]
     return out
 
 def moment_words(folder:Path)->list[str]:
     "What each point of a run's snapshots is."
-    try: d = json.loads((folder/"points.json").read_text()); return [f"{c}, {t:.1f} s" + f"\n{str(w)[:40]}"*bool(w) for c, t, w in zip(d["clip"], d["start_s"], d.get("transcript", [""]*len(d["clip"])))]
-    except (OSError, ValueError, KeyError, TypeError): return []
+    try:
+        d = json.loads((folder/"points.json").read_text())
+        return [
+            f"{c}, {t:.1f} s" + f"\n{str(w)[:40]}"*bool(w)
+            for c, t, w in zip(d["clip"], d["start_s"], d.get("transcript", [""]*len(d["clip"])))
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 class Map:
     "A run's latent at a moment of its training."
     def __init__(self):
-        self.x = Range1d(-1, 1); self.y = Range1d(-1, 1); self.source = ColumnDataSource(map_columns(None)); self.reach = {}
-        f = self.figure = plain(figure(width=340, height=360, x_range=self.x, y_range=self.y, tools="", title=" ", x_axis_label="component 1", y_axis_label="component 2"), .12); f.title.text_font_size = "12px"; f.title.text_font_style = "normal"
-        for ax in f.axis: ax.major_label_text_font_size = "0px"; ax.major_tick_line_color = None; ax.axis_label_text_font_size = "11px"
-        dots = f.scatter("x", "y", source=self.source, size=7, marker="marker", color="colour", fill_alpha=.7, line_alpha=0); hover_text(f, dots, dict(x="d.x[i]", y="d.y[i]", align="cb_data.geometry.sx > 170 ? 'right' : 'left'"), "d.text[i]")
-        self.pane = pn.pane.Bokeh(f, width=340, height=360, margin=0); self.box = pn.Row(self.pane, margin=0, visible=False)
+        self.x = Range1d(-1, 1)
+        self.y = Range1d(-1, 1)
+        self.source = ColumnDataSource(map_columns(None))
+        self.reach = {}
+        f = self.figure = plain(
+            figure(
+                width=340,
+                height=360,
+                x_range=self.x,
+                y_range=self.y,
+                tools="",
+                title=" ",
+                x_axis_label="component 1",
+                y_axis_label="component 2",
+            ),
+            .12,
+        )
+        f.title.text_font_size = "12px"
+        f.title.text_font_style = "normal"
+        for ax in f.axis:
+            ax.major_label_text_font_size = "0px"
+            ax.major_tick_line_color = None
+            ax.axis_label_text_font_size = "11px"
+        dots = f.scatter(
+            "x", "y", source=self.source, size=7, marker="marker", color="colour", fill_alpha=.7, line_alpha=0
+        )
+        hover_text(
+            f, dots, dict(x="d.x[i]", y="d.y[i]", align="cb_data.geometry.sx > 170 ? 'right' : 'left'"), "d.text[i]"
+        )
+        self.pane = pn.pane.Bokeh(f, width=340, height=360, margin=0)
+        self.box = pn.Row(self.pane, margin=0, visible=False)
     def show(self, path:str, name:str, colour:str, frame:dict|None, words:list, size:int):
         "Draw a snapshot; the map's reach only grows, so that the points move and not the axes."
-        if self.figure.width != size: self.figure.update(width=size, height=size + 20); self.pane.param.update(width=size, height=size + 20)
-        c = self.source.data = map_columns(frame, words); far = float(np.max(np.abs([*c["x"], *c["y"]], dtype=float), initial=1e-3))*1.08; r = self.reach[path] = max(self.reach.get(path, 0.), far)
-        self.x.update(start=-r, end=r); self.y.update(start=-r, end=r); self.figure.title.update(text=f"{name} · stage {frame['stage']}, epoch {int(frame['epoch']) + 1}" if frame and frame["epoch"] else name if frame else f"{name}: no snapshot yet", text_color=colour); self.box.visible = True
+        if self.figure.width != size:
+            self.figure.update(width=size, height=size + 20)
+            self.pane.param.update(width=size, height=size + 20)
+        c = self.source.data = map_columns(frame, words)
+        far = float(np.max(np.abs([*c["x"], *c["y"]], dtype=float), initial=1e-3))*1.08
+        r = self.reach[path] = max(self.reach.get(path, 0.), far)
+        self.x.update(start=-r, end=r)
+        self.y.update(start=-r, end=r)
+        self.figure.title.update(
+            text=f"{name} · stage {frame['stage']}, epoch {int(frame['epoch']) + 1}"
+            if frame and frame["epoch"]
+            else name
+            if frame
+            else f"{name}: no snapshot yet",
+            text_color=colour,
+        )
+        self.box.visible = True
 
 # %% ../../nbs/940_apps.training.ipynb #6566eee3
 class Reel(JSComponent):
     "Snapshots in their order: a slider that follows the newest until a hand moves it, and a button that plays."
-    n = param.Integer(0); at = param.Integer(-1, doc="-1: the newest"); label = param.String("")
+    n = param.Integer(0)
+    at = param.Integer(-1, doc="-1: the newest")
+    label = param.String("")
     _esm = """
 export function render({model}) {
   const box = document.createElement("div"), play = document.createElement("button"), range = document.createElement("input"), live = document.createElement("button"), out = document.createElement("output")
@@ -253,95 +487,279 @@ button {{all: unset; cursor: pointer; padding: 3px 9px; border-radius: 6px; bord
 class Maps(pn.viewable.Viewer):
     "The latents of the runs that are drawn, moved by one reel."
     def __init__(self, s:TrainingState, **kw):
-        super().__init__(**kw); self.state, self.maps, self.words = s, [Map() for _ in range(4)], {}; self.reel = Reel(width=344, height=30, margin=(2, 0, 0, 0)); self.legend = Words(width=344, height=18, margin=0)
-        self.reel.param.watch(lambda e: setattr(s, "frame", e.new), "at"); self.column = pn.Column(self.legend, pn.FlexBox(*(m.box for m in self.maps), margin=0), self.reel, width=348, margin=0)
+        super().__init__(**kw)
+        self.state, self.maps, self.words = s, [Map() for _ in range(4)], {}
+        self.reel = Reel(width=344, height=30, margin=(2, 0, 0, 0))
+        self.legend = Words(width=344, height=18, margin=0)
+        self.reel.param.watch(lambda e: setattr(s, "frame", e.new), "at")
+        self.column = pn.Column(
+            self.legend, pn.FlexBox(*(m.box for m in self.maps), margin=0), self.reel, width=348, margin=0
+        )
     def show(self):
         "Draw the snapshots of this moment."
-        s = self.state; drawn = [p for p in s.runs if p in s.ticked]; paths = [p for p in drawn if s.films[p].names() or s.views[p].info.get("kind") == "curriculum"][:len(self.maps)]      # V3 makes faces: it has no latent
-        if self.column.visible != (some := bool(paths) or not drawn): self.column.visible = some
-        names = {p: s.films[p].names() for p in paths}; n = max(map(len, names.values()), default=0); at = n - 1 if s.frame < 0 else min(s.frame, n - 1); seen = {}
+        s = self.state
+        drawn = [p for p in s.runs if p in s.ticked]
+        # V3 makes faces: it has no latent
+        paths = [p for p in drawn if s.films[p].names() or s.views[p].info.get("kind") == "curriculum"][:len(self.maps)]
+        if self.column.visible != (some := bool(paths) or not drawn):
+            self.column.visible = some
+        names = {p: s.films[p].names() for p in paths}
+        n = max(map(len, names.values()), default=0)
+        at = n - 1 if s.frame < 0 else min(s.frame, n - 1)
+        seen = {}
         for m, p in zip(self.maps, paths):
             frame = s.films[p](names[p][min(at, len(names[p]) - 1)]) if names[p] else None
-            if frame: seen |= frame["xy"]
-            if len(self.words.get(p, ())) == 0: self.words[p] = moment_words(s.films[p].folder)
-            m.show(p, s.views[p].name, s.colour(p), frame, self.words[p], 340 if len(paths) == 1 else 214 if len(paths) == 2 else 170)
+            if frame:
+                seen |= frame["xy"]
+            if len(self.words.get(p, ())) == 0:
+                self.words[p] = moment_words(s.films[p].folder)
+            m.show(
+                p,
+                s.views[p].name,
+                s.colour(p),
+                frame,
+                self.words[p],
+                340 if len(paths) == 1 else 214 if len(paths) == 2 else 170,
+            )
         for m in self.maps[len(paths):]:
-            if m.box.visible: m.box.visible = False
-        self.reel.param.update(n=n, label=f"{at + 1} of {n}" if n else "no snapshot yet"); cm, mk = colour_map(seen), markers(list(seen)); shapes = dict(circle="●", triangle="▲", square="■", diamond="◆", star="★", hex="⬢")
-        self.legend.html = f'<div style="font-size:12px;color:{SOFT}">' + " ".join(f'<span style="margin-right:12px"><span style="color:{cm[k]}">{shapes[mk[k]]}</span> {escaped(k)}</span>' for k in seen) + "</div>"; pn.io.push_notebook(*(m.pane for m in self.maps[:len(paths)]))
-    def __panel__(self): return self.column
+            if m.box.visible:
+                m.box.visible = False
+        self.reel.param.update(n=n, label=f"{at + 1} of {n}" if n else "no snapshot yet")
+        cm, mk = colour_map(seen), markers(list(seen))
+        shapes = dict(circle="●", triangle="▲", square="■", diamond="◆", star="★", hex="⬢")
+        self.legend.html = (
+            f'<div style="font-size:12px;color:{SOFT}">'
+            + " ".join(
+                (
+                    f'<span style="margin-right:12px"><span style="color:{cm[k]}">{shapes[mk[k]]}</span> '
+                    f'{escaped(k)}</span>'
+                )
+                for k in seen
+            )
+            + "</div>"
+        )
+        pn.io.push_notebook(*(m.pane for m in self.maps[:len(paths)]))
+    def __panel__(self):
+        return self.column
 
 # %% ../../nbs/940_apps.training.ipynb #c39ba0d5
 class Desk(pn.viewable.Viewer):
     "What is asked of runs: the form, the buttons, the weights."
     def __init__(self, s:TrainingState, width:int=300, **kw):
-        super().__init__(**kw); self.state, W = s, width; text = lambda k, n, h: pn.widgets.TextInput.from_param(s.param[k], name=n, placeholder=h, description=None, width=W, margin=(0, 0, 5, 0))
-        self.list = RunList(ticked=list(s.ticked), chosen=s.chosen, width=W, margin=(0, 0, 4, 0)); self.list.param.watch(lambda *es: s.param.update(**{e.name: e.new for e in es}), ["ticked", "chosen"]); s.param.watch(lambda *es: self.list.param.update(**{e.name: e.new for e in es}), ["ticked", "chosen"])
-        self.follow = pn.widgets.TextInput(placeholder="follow a run folder: its path, then Enter", width=W, margin=(0, 0, 6, 0)); self.follow.param.watch(self.followed, "value")
-        button = lambda name, f, w=70, **kw: (b := pn.widgets.Button(name=name, width=w, margin=(0, 6, 0, 0), **kw), b.on_click(f))[0]
-        self.buttons = {k: button(n, lambda _, k=k: s.do(k)) for k, n in dict(pause="Pause", go="Go on", stop="Stop", resume="Resume").items()}
-        self.term = pn.widgets.Select(name="Loss weight", options=[], width=136, margin=(0, 6, 0, 0)); self.value = pn.widgets.FloatInput(name="value", value=1., start=0., step=.05, width=84, margin=(0, 6, 0, 0)); self.term.param.watch(self.fill, "value")
-        self.set = button("Set", lambda _: s.set_weight(f"w_{self.term.value}", self.value.value or 0.), 56); self.set.margin = (18, 0, 0, 0); self.record = Words(width=W, margin=(2, 0, 4, 0))
-        self.form = [text("features", "Features", "of camels encode, or targets of V3"), text("out", "Run folder", "runs/mine"), text("changes", "Settings: key=value …", "lr=3e-4 epochs_a=10")]
-        self.start = button("Start", lambda _: s.start(), W, button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"]); self.line = Words(width=W, min_height=34, margin=(6, 0, 0, 0))
-        s.param.watch(lambda *_: self.say(), ["status", "failed"]); s.param.watch(lambda *_: self.fill(), "chosen"); self.show()
+        super().__init__(**kw)
+        self.state, W = s, width
+        def text(k, n, h):
+            return pn.widgets.TextInput.from_param(
+                s.param[k], name=n, placeholder=h, description=None, width=W, margin=(0, 0, 5, 0)
+            )
+        self.list = RunList(ticked=list(s.ticked), chosen=s.chosen, width=W, margin=(0, 0, 4, 0))
+        self.list.param.watch(lambda *es: s.param.update(**{e.name: e.new for e in es}), ["ticked", "chosen"])
+        s.param.watch(lambda *es: self.list.param.update(**{e.name: e.new for e in es}), ["ticked", "chosen"])
+        self.follow = pn.widgets.TextInput(
+            placeholder="follow a run folder: its path, then Enter", width=W, margin=(0, 0, 6, 0)
+        )
+        self.follow.param.watch(self.followed, "value")
+        def button(name, f, w=70, **kw):
+            return (b := pn.widgets.Button(name=name, width=w, margin=(0, 6, 0, 0), **kw), b.on_click(f))[0]
+        self.buttons = {
+            k: button(n, lambda _, k=k: s.do(k))
+            for k, n in dict(pause="Pause", go="Go on", stop="Stop", resume="Resume").items()
+        }
+        self.term = pn.widgets.Select(name="Loss weight", options=[], width=136, margin=(0, 6, 0, 0))
+        self.value = pn.widgets.FloatInput(name="value", value=1., start=0., step=.05, width=84, margin=(0, 6, 0, 0))
+        self.term.param.watch(self.fill, "value")
+        self.set = button("Set", lambda _: s.set_weight(f"w_{self.term.value}", self.value.value or 0.), 56)
+        self.set.margin = (18, 0, 0, 0)
+        self.record = Words(width=W, margin=(2, 0, 4, 0))
+        self.form = [
+            text("features", "Features", "of camels encode, or targets of V3"),
+            text("out", "Run folder", "runs/mine"),
+            text("changes", "Settings: key=value …", "lr=3e-4 epochs_a=10"),
+        ]
+        self.start = button(
+            "Start",
+            lambda _: s.start(),
+            W,
+            button_type="primary",
+            stylesheets=[
+                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
+            ],
+        )
+        self.line = Words(width=W, min_height=34, margin=(6, 0, 0, 0))
+        s.param.watch(lambda *_: self.say(), ["status", "failed"])
+        s.param.watch(lambda *_: self.fill(), "chosen")
+        self.show()
     def followed(self, e):
-        if path := e.new.strip(): self.state.add(path); v = self.state.views[path]; self.state.param.update(status=f"{v.name}: {v.words}", failed=v.failed); self.follow.value = ""
+        if path := e.new.strip():
+            self.state.add(path)
+            v = self.state.views[path]
+            self.state.param.update(status=f"{v.name}: {v.words}", failed=v.failed)
+            self.follow.value = ""
     def fill(self, *_):
         "Put the weight that holds now beside its name."
-        if (v := self.state.view) is not None: self.value.value = float(weights_now(v).get(f"w_{self.term.value}", 0.))
-    def say(self): s = self.state; self.line.html = f'<div role="status" style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
+        if (v := self.state.view) is not None:
+            self.value.value = float(weights_now(v).get(f"w_{self.term.value}", 0.))
+    def say(self):
+        s = self.state
+        self.line.html = (
+            '<div role="status" '
+            'style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:'
+            f'{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
+        )
     def show(self):
         "Bring list, buttons and weights up to the state."
-        s, v = self.state, self.state.view; rows, can = run_rows(s), v.can if v else set()
-        if rows != self.list.rows: self.list.rows = rows
+        s, v = self.state, self.state.view
+        rows, can = run_rows(s), v.can if v else set()
+        if rows != self.list.rows:
+            self.list.rows = rows
         for k, b in self.buttons.items():
-            if b.disabled == (k in can): b.disabled = k not in can
+            if b.disabled == (k in can):
+                b.disabled = k not in can
         name = "End now" if s.asked.get(s.chosen, ("",))[0] == "stop" else "Stop"
-        if self.buttons["stop"].name != name: self.buttons["stop"].name = name
+        if self.buttons["stop"].name != name:
+            self.buttons["stop"].name = name
         terms = [k[2:] for k in weights_now(v)] if v and "weights" in can else []
-        if terms != self.term.options: self.term.param.update(options=terms, value=terms[0] if terms else None); self.fill()
-        self.term.disabled = self.value.disabled = self.set.disabled = not terms; done = (v.info.get("changes", []) if v else [])[-3:]
-        said = [f"step {c['step']}: " + (", ".join(f"{k[2:]} = {x:g}" for k, x in c["set"].items()) if "set" in c else f"refused, {c.get('refused', '')}") for c in done]; self.record.html = f'<div style="font-size:12px;color:{SOFT}">{"<br>".join(map(escaped, said))}</div>'*bool(said)
+        if terms != self.term.options:
+            self.term.param.update(options=terms, value=terms[0] if terms else None)
+            self.fill()
+        self.term.disabled = self.value.disabled = self.set.disabled = not terms
+        done = (v.info.get("changes", []) if v else [])[-3:]
+        said = [
+            f"step {c['step']}: "
+            + (
+                ", ".join(f"{k[2:]} = {x:g}" for k, x in c["set"].items())
+                if "set" in c
+                else f"refused, {c.get('refused', '')}"
+            )
+            for c in done
+        ]
+        self.record.html = f'<div style="font-size:12px;color:{SOFT}">{"<br>".join(map(escaped, said))}</div>'*bool(
+            said
+        )
     def __panel__(self):
-        head = lambda t: pn.pane.HTML(f'<b style="font-size:13px;font-weight:600">{t}</b>', margin=(6, 0, 3, 0))
-        return pn.Column(head("Runs"), self.list, self.follow, pn.Row(*self.buttons.values(), margin=(0, 0, 6, 0)), pn.Row(self.term, self.value, self.set, margin=0), self.record, head("A new training"), *self.form, self.start, self.line, width=312, margin=(0, 18, 0, 0))
+        def head(t):
+            return pn.pane.HTML(f'<b style="font-size:13px;font-weight:600">{t}</b>', margin=(6, 0, 3, 0))
+        return pn.Column(
+            head("Runs"),
+            self.list,
+            self.follow,
+            pn.Row(*self.buttons.values(), margin=(0, 0, 6, 0)),
+            pn.Row(self.term, self.value, self.set, margin=0),
+            self.record,
+            head("A new training"),
+            *self.form,
+            self.start,
+            self.line,
+            width=312,
+            margin=(0, 18, 0, 0),
+        )
 
 # %% ../../nbs/940_apps.training.ipynb #1583199a
 class TrainingApp(pn.viewable.Viewer):
     "Start, pause, stop, resume and watch trainings."
-    def __init__(self, features=None, out=None, run=None, period_s:float=1.5, **kw): # run: a run folder, or a list of them; period_s: seconds between looks
-        pn.extension(inline=True); one_thread(); super().__init__(**kw); s = self.state = TrainingState(features, out, run); self.period_s, self.beats, self.seen, self.free_at = period_s, {}, {}, 0.
-        self.charts, self.maps, self.numbers = Charts(), Maps(s), Words(sizing_mode="stretch_width", margin=(0, 0, 6, 0)); self.panel = Desk(s)
-        self.show = pn.widgets.RadioButtonGroup(options={t: k for k, t in SHOWS.items()}, value=s.show, margin=(0, 0, 6, 0), button_type="default", width=360, stylesheets=[CHOSEN]); self.show.link(s, value="show")
-        s.param.watch(lambda *_: self.soon(), ["ticked", "chosen", "show", "runs", "frame"]); self.draw()
+    def __init__(
+        self,
+        features=None,
+        out=None,
+        run=None,
+        period_s:float=1.5,
+        **kw,
+    ): # run: a run folder, or a list of them; period_s: seconds between looks
+        pn.extension(inline=True)
+        one_thread()
+        super().__init__(**kw)
+        s = self.state = TrainingState(features, out, run)
+        self.period_s, self.beats, self.seen, self.free_at = period_s, {}, {}, 0.
+        self.charts, self.maps, self.numbers = (
+            Charts(),
+            Maps(s),
+            Words(sizing_mode="stretch_width", margin=(0, 0, 6, 0)),
+        )
+        self.panel = Desk(s)
+        self.show = pn.widgets.RadioButtonGroup(
+            options={t: k for k, t in SHOWS.items()},
+            value=s.show,
+            margin=(0, 0, 6, 0),
+            button_type="default",
+            width=360,
+            stylesheets=[CHOSEN],
+        )
+        self.show.link(s, value="show")
+        s.param.watch(lambda *_: self.soon(), ["ticked", "chosen", "show", "runs", "frame"])
+        self.draw()
     def soon(self):
         "Draw; in a served page a moment later, when the page may be changed."
         doc = pn.state.curdoc
-        if doc is not None and doc.session_context: pn.state.execute(self.draw, schedule=True)
-        else: self.draw()
+        if doc is not None and doc.session_context:
+            pn.state.execute(self.draw, schedule=True)
+        else:
+            self.draw()
     def tick(self):
         "Look once; draw where something is new."
         s = self.state
         try:
             s.scan()
-            for v in s.views.values(): v.refresh()
+            for v in s.views.values():
+                v.refresh()
             self.draw(time.monotonic() < self.free_at)
-        except Exception as e: s.param.update(status=f"this look failed ({type(e).__name__}: {e}); the next comes in {self.period_s:g} s", failed=True)  # noqa: BLE001  the page must go on
+        except Exception as e:  # noqa: BLE001  the page must go on
+            s.param.update(
+                status=f"this look failed ({type(e).__name__}: {e}); the next comes in {self.period_s:g} s", failed=True
+            )
     def draw(self, short:bool=False): # short: words and buttons alone
         "Bring all views up to the state; charts and maps only where they would look different."
-        s = self.state; began = time.monotonic(); self.panel.show(); self.numbers.html = summary(s); who = (tuple(s.runs), tuple(s.ticked), s.chosen)
-        charts = (who, s.show, [(v.trouble, v.metrics.version, v.health.version if s.show == "speed" else 0, len(v.info.get("changes", []))) for v in s.shown])
+        s = self.state
+        began = time.monotonic()
+        self.panel.show()
+        self.numbers.html = summary(s)
+        who = (tuple(s.runs), tuple(s.ticked), s.chosen)
+        charts = (
+            who,
+            s.show,
+            [
+                (
+                    v.trouble,
+                    v.metrics.version,
+                    v.health.version if s.show == "speed" else 0,
+                    len(v.info.get("changes", [])),
+                )
+                for v in s.shown
+            ],
+        )
         maps = (who, s.frame, [(n := s.films[p].names())[-1:] + [len(n)] for p in s.runs if p in s.ticked])
         for view, key, now in ((lambda: self.charts.show(s), "charts", charts), (self.maps.show, "maps", maps)):
-            if self.seen.get(key) != now and not short: view(); self.seen[key] = now; self.free_at = time.monotonic() + min(1., self.period_s)*min(8., max(2., 10*(time.monotonic() - began)))   # a slow machine is left time for other things
+            if self.seen.get(key) != now and not short:
+                view()
+                self.seen[key] = now
+                # a slow machine is left time for other things
+                self.free_at = time.monotonic() + min(1., self.period_s)*min(8., max(2., 10*(time.monotonic() - began)))
     def live(self):
         "Look again and again, for as long as the page is there."
         doc = pn.state.curdoc
-        if doc is None or doc.session_context is None:  # a served page is made in a thread without a loop, and looks all the same
-            try: asyncio.get_running_loop()
-            except RuntimeError: return
-        if doc not in self.beats: self.beats[doc] = pn.state.add_periodic_callback(self.tick, period=round(self.period_s*1e3))
+        # a served page is made in a thread without a loop, and looks all the same
+        if doc is None or doc.session_context is None:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                return
+        if doc not in self.beats:
+            self.beats[doc] = pn.state.add_periodic_callback(self.tick, period=round(self.period_s*1e3))
     def __panel__(self):
-        self.live(); right = pn.Column(self.numbers, self.show, pn.Row(self.charts, self.maps, sizing_mode="stretch_width", margin=0), sizing_mode="stretch_width", margin=0)
-        return pn.Column(pn.pane.HTML(heading("Training", "each run is a process of its own: this page may be closed, and finds it again"), margin=(0, 0, 6, 0)), pn.Row(self.panel, right, sizing_mode="stretch_width"), sizing_mode="stretch_width", max_width=1700, margin=(8, 20))
+        self.live()
+        right = pn.Column(
+            self.numbers,
+            self.show,
+            pn.Row(self.charts, self.maps, sizing_mode="stretch_width", margin=0),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        return pn.Column(
+            pn.pane.HTML(
+                heading("Training", "each run is a process of its own: this page may be closed, and finds it again"),
+                margin=(0, 0, 6, 0),
+            ),
+            pn.Row(self.panel, right, sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
+            max_width=1700,
+            margin=(8, 20),
+        )

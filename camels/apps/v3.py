@@ -35,11 +35,16 @@ from ..text.albert import get_text_model
 from ..look.viz import ACCENT, INK, OKABE_ITO
 
 # %% ../../nbs/954_apps.v3.ipynb #91d4f8b9
-WAYS = dict(v3=("V3", "the network, from the sound"), rules=("Rules", "phones, visemes, compiler"), mixed=("Mixed", "V3, with lips sealed at p b m f v"))
+WAYS = dict(
+    v3=("V3", "the network, from the sound"),
+    rules=("Rules", "phones, visemes, compiler"),
+    mixed=("Mixed", "V3, with lips sealed at p b m f v"),
+)
 MOST_S = 60. # of a recording in the app
 
 @functools.cache
-def _tagger(): return get_text_model()
+def _tagger():
+    return get_text_model()
 
 def tagged(text:str)->str:
     "The text with tags; one without any is tagged by MicroALBERT."
@@ -50,17 +55,22 @@ def recorded(
     name:str,   # of the file, for its ending and for messages
 ): # `Speech` with the phones that are heard
     "A recording that somebody gave."
-    if not data: raise CamelsError("no recording yet", "recording", "choose a file with speech first")
+    if not data:
+        raise CamelsError("no recording yet", "recording", "choose a file with speech first")
     name = printable(name or "sound.wav")
     with tempfile.TemporaryDirectory() as d:
         f = Path(d)/f"sound.{re.sub('[^a-z0-9]', '', Path(name).suffix.lower())[:8] or 'wav'}"
         f.write_bytes(data)
-        try: told_s, x = probe(f).duration_s or 0., read_audio(f, 16000, end_s=MOST_S + 1)  # never more, whatever the file holds
-        except CamelsError as e: raise CamelsError(e.what, name, e.hint) from None
+        try:
+            # never more, whatever the file holds
+            told_s, x = probe(f).duration_s or 0., read_audio(f, 16000, end_s=MOST_S + 1)
+        except CamelsError as e:
+            raise CamelsError(e.what, name, e.hint) from None
     if len(x) > MOST_S*16000:
         long = f"{told_s:.0f} s of sound" if told_s > MOST_S + 1 else f"more than {MOST_S:g} s of sound"
         raise CamelsError(long, name, f"at most {MOST_S:g} here; camels animate --audio takes any length")
-    if len(x) < 1600: raise CamelsError("less than a tenth of a second of sound", name)
+    if len(x) < 1600:
+        raise CamelsError("less than a tenth of a second of sound", name)
     return hear((x, 16000))
 
 def three_ways(
@@ -71,8 +81,10 @@ def three_ways(
     "The same speech performed by all that can."
     done, absent = {}, {}
     for way in WAYS:
-        try: done[way] = perform(speech, segments, by=way, model=None if way == "rules" else model)
-        except CamelsError as e: absent[way] = str(e)
+        try:
+            done[way] = perform(speech, segments, by=way, model=None if way == "rules" else model)
+        except CamelsError as e:
+            absent[way] = str(e)
     return done, absent
 
 # %% ../../nbs/954_apps.v3.ipynb #976e6e81
@@ -81,44 +93,65 @@ class V3State(param.Parameterized):
     source = param.Selector(default="text", objects=["text", "recording"])
     text = param.String(TEXT, doc="with tags, or without")
     voice = param.String("en-us", doc="variant of the espeak voice")
-    recording = param.Bytes(b"", doc="a file with sound"); file = param.String("", doc="its name")
+    recording = param.Bytes(b"", doc="a file with sound")
+    file = param.String("", doc="its name")
     emotion = param.Selector(default="joy", objects=list(EMOTIONS), doc="of the recording")
-    valence = param.Number(0., bounds=(-1, 1)); arousal = param.Number(0., bounds=(-1, 1)); dominance = param.Number(0., bounds=(-1, 1))
-    performances = param.Dict({}, doc="{way: Performance}"); absent = param.Dict({}, doc="{way: why there is none}")
+    valence = param.Number(0., bounds=(-1, 1))
+    arousal = param.Number(0., bounds=(-1, 1))
+    dominance = param.Number(0., bounds=(-1, 1))
+    performances = param.Dict({}, doc="{way: Performance}")
+    absent = param.Dict({}, doc="{way: why there is none}")
     model = param.Parameter(doc="a `V3`; the shipped one where None")
     time_s = param.Number(0., bounds=(0, None), doc="playhead in seconds")
-    status = param.String("", doc="what was done last, or one clear error"); failed = param.Boolean(False)
+    status = param.String("", doc="what was done last, or one clear error")
+    failed = param.Boolean(False)
     def __init__(self, **kw):
         super().__init__(**kw)
-        if not {*AXES} & {*kw}: self.place()
+        if not {*AXES} & {*kw}:
+            self.place()
     @param.depends("emotion", watch=True)
-    def place(self): "Valence, arousal and dominance of the emotion."; self.param.update(**{k: round(float(v), 2) for k, v in zip(AXES, vad_at(self.emotion))})
+    def place(self):
+        "Valence, arousal and dominance of the emotion."
+        self.param.update(**{k: round(float(v), 2) for k, v in zip(AXES, vad_at(self.emotion))})
     @property
-    def duration_s(self)->float: "Seconds of the performances."; return max((p.duration_s for p in self.performances.values()), default=0.)
+    def duration_s(self)->float:
+        "Seconds of the performances."
+        return max((p.duration_s for p in self.performances.values()), default=0.)
     def make(self)->tuple: # ({way: Performance}, {way: why there is none}, what was done)
         "Perform; changes nothing, so it may run in a thread."
         if self.source == "recording":
-            speech = recorded(self.recording, self.file); timed = [Segment(self.emotion, tuple(getattr(self, k) for k in AXES), "", 0., speech.duration_s)]; said = self.file
+            speech = recorded(self.recording, self.file)
+            timed = [Segment(self.emotion, tuple(getattr(self, k) for k in AXES), "", 0., speech.duration_s)]
+            said = self.file
         else:
-            if (n := len(self.text.split())) > MOST_WORDS: raise CamelsError(f"{n} words", "text", f"at most {MOST_WORDS} here; camels animate takes any length")
-            text = tagged(self.text); segments = parse_tags(text); speech = quiet_around(speak_segments(segments, variant=self.voice)); timed = time_segments(segments, speech)
+            if (n := len(self.text.split())) > MOST_WORDS:
+                raise CamelsError(f"{n} words", "text", f"at most {MOST_WORDS} here; camels animate takes any length")
+            text = tagged(self.text)
+            segments = parse_tags(text)
+            speech = quiet_around(speak_segments(segments, variant=self.voice))
+            timed = time_segments(segments, speech)
             said = f"{len(speech.words)} words" if text == self.text else f"tagged by MicroALBERT: {text}"
         done, absent = three_ways(speech, timed, self.model)
-        if not done: raise CamelsError(next(iter(absent.values())), "perform")
+        if not done:
+            raise CamelsError(next(iter(absent.values())), "perform")
         missing = f" · no {', '.join(WAYS[w][0] for w in absent)}: {next(iter(absent.values()))}" if absent else ""
         return done, absent, f"{speech.duration_s:.1f} s · {said}{missing}"
     def take(self, made): # what `make` gave, or the error in its place
         "Show performances from their start; an error becomes the status and changes nothing else."
-        if isinstance(made, CamelsError): self.param.update(status=str(made), failed=True)
-        else: self.param.update(performances=made[0], absent=made[1], time_s=0., failed=False, status=made[2])
+        if isinstance(made, CamelsError):
+            self.param.update(status=str(made), failed=True)
+        else:
+            self.param.update(performances=made[0], absent=made[1], time_s=0., failed=False, status=made[2])
 
 # %% ../../nbs/954_apps.v3.ipynb #0262b574
 MOST_MB = 64.  # of an uploaded file; a minute of studio sound has 35
 
 class SoundFile(JSComponent):
     "A button that takes a file with sound, and says so where it is too large."
-    file = param.String("", doc="its name"); value = param.Bytes(b"", doc="what is in it")
-    most_mb = param.Number(MOST_MB, doc="larger files are refused"); accept = param.String(".wav,.flac,.mp3,.ogg,.m4a", doc="endings that are offered")
+    file = param.String("", doc="its name")
+    value = param.Bytes(b"", doc="what is in it")
+    most_mb = param.Number(MOST_MB, doc="larger files are refused")
+    accept = param.String(".wav,.flac,.mp3,.ogg,.m4a", doc="endings that are offered")
     refused = param.String("", doc="why a file was not taken")
     _esm = """
 export function render({model}) {
@@ -134,24 +167,35 @@ export function render({model}) {
     say(`${f.name}, ${f.size < 2**20 ? Math.ceil(f.size/1024) + " KB" : (f.size/2**20).toFixed(1) + " MB"}`) }
   box.append(input, line); return box
 }"""
-    _stylesheets = [f""".upload {{font: 13px/1.4 system-ui, sans-serif}} input {{max-width: 100%; color: inherit}} div[role=status] {{min-height: 18px; color: {SOFT}; overflow-wrap: anywhere}} div.bad {{color: {BAD}}}"""]
-    def __init__(self, **kw): super().__init__(**kw); self.pieces, self.got = [], 0
+    _stylesheets = [
+        f""".upload {{font: 13px/1.4 system-ui, sans-serif}} input {{max-width: 100%; color: inherit}} div[role=status] {{min-height: 18px; color: {SOFT}; overflow-wrap: anywhere}} div.bad {{color: {BAD}}}"""
+    ]
+    def __init__(self, **kw):
+        super().__init__(**kw)
+        self.pieces, self.got = [], 0
     def _handle_msg(self, msg:dict):
         "One piece of a file; a file that grows beyond what it said, or beyond the bound, is dropped."
         piece, size = bytes(msg.get("piece") or b""), int(msg.get("size") or 0)
-        if int(msg.get("at") or 0) == 0: self.pieces, self.got = [], 0
+        if int(msg.get("at") or 0) == 0:
+            self.pieces, self.got = [], 0
         self.got += len(piece)
-        if self.got > min(size, self.most_mb*2**20): self.pieces, self.refused = [], f"more than {self.most_mb:g} MB"; return
+        if self.got > min(size, self.most_mb*2**20):
+            self.pieces, self.refused = [], f"more than {self.most_mb:g} MB"
+            return
         self.pieces.append(piece)
-        if self.got == size: self.param.update(file=str(msg.get("name") or "")[:200], value=b"".join(self.pieces)); self.pieces = []
+        if self.got == size:
+            self.param.update(file=str(msg.get("name") or "")[:200], value=b"".join(self.pieces))
+            self.pieces = []
 
 # %% ../../nbs/954_apps.v3.ipynb #be69dab3
 class Stage(JSComponent):
     "Heads that move with one sound."
     heads = Children(doc="avatars with tracks")
     labels = param.List([], doc="[title, subtitle, colour, note] of each")
-    sound = param.Bytes(b"", doc="a wav file"); time_s = param.Number(0., doc="playhead in seconds, told by the browser")
-    seek = param.List([0., 0], doc="[seconds, a counter]: a change jumps there"); busy = param.Boolean(False)
+    sound = param.Bytes(b"", doc="a wav file")
+    time_s = param.Number(0., doc="playhead in seconds, told by the browser")
+    seek = param.List([0., 0], doc="[seconds, a counter]: a change jumps there")
+    busy = param.Boolean(False)
     _esm = r"""
 const found = el => el.stage ? [el.stage] : [...(el.shadowRoot ? el.shadowRoot.children : []), ...el.children].flatMap(found)
 export function render({model}) {
@@ -179,88 +223,236 @@ figcaption {{display: flex; align-items: baseline; gap: 6px; font-size: 13px; he
 figcaption span {{color: {SOFT}; overflow: hidden; text-overflow: ellipsis}} figcaption .note {{color: {BAD}}} audio {{width: 100%; height: 36px; margin-top: 8px; display: block}}"""]
 
 # %% ../../nbs/954_apps.v3.ipynb #758e8d45
-_COLOURS = dict(zip(WAYS, OKABE_ITO)); _JAW = index("jawOpen")
+_COLOURS = dict(zip(WAYS, OKABE_ITO))
+_JAW = index("jawOpen")
 
 def strip_columns(performances:dict)->dict: # {"jaw" | "gap" | "words": columns}
     "What the curves draw."
-    ways = list(performances); t = [np.arange(len(p.weights))/p.fps for p in performances.values()]
+    ways = list(performances)
+    t = [np.arange(len(p.weights))/p.fps for p in performances.values()]
     words = next((p.words for p in performances.values()), [])
-    lines = lambda f: dict(xs=t, ys=[f(p.weights) for p in performances.values()], name=[WAYS[w][0] for w in ways], colour=[_COLOURS[w] for w in ways], width=[dict(v3=3.6, mixed=1.3).get(w, 1.6) for w in ways])
-    return dict(jaw=lines(lambda w: w[:, _JAW]), gap=lines(lip_gap), words=dict(x=[w.start_s for w in words], y=[.96 - .12*(i % 2) for i in range(len(words))], text=[w.text for w in words]))
+    def lines(f):
+        return dict(
+            xs=t,
+            ys=[f(p.weights) for p in performances.values()],
+            name=[WAYS[w][0] for w in ways],
+            colour=[_COLOURS[w] for w in ways],
+            width=[dict(v3=3.6, mixed=1.3).get(w, 1.6) for w in ways],
+        )
+    return dict(
+        jaw=lines(lambda w: w[:, _JAW]),
+        gap=lines(lip_gap),
+        words=dict(
+            x=[w.start_s for w in words],
+            y=[.96 - .12*(i % 2) for i in range(len(words))],
+            text=[w.text for w in words],
+        ),
+    )
 
 class Strips(pn.viewable.Viewer):
     "Jaw and lips of the three over time, with a playhead."
     def __init__(self, performances:dict, go, height:int=128, **kw): # go(seconds): called where a hand asks for a time
-        super().__init__(**kw); c = strip_columns(performances); self.sources = {k: ColumnDataSource(v) for k, v in c.items()}; self.x = Range1d(0, 1, bounds="auto"); self.heads = []
-        jaw, gap = panel_figure(height + 14, "jaw open [0, 1]", (-.03, 1.08), self.x), panel_figure(height + 30, "lip gap, mouth widths", (-.02, .62), self.x, True)
-        jaw.text("x", "y", "text", source=self.sources["words"], text_font_size="11px", text_color=ink(), text_baseline="top"); jaw.yaxis.ticker = [0, .5, 1]; gap.yaxis.ticker = [0, .2, .4, .6]
-        for f, k in ((jaw, "jaw"), (gap, "gap")): f.multi_line("xs", "ys", source=self.sources[k], color="colour", line_width="width", line_alpha=.9, **(dict(legend_field="name") if k == "gap" else {}))
-        l = gap.legend; l.orientation = "horizontal"; l.location = "top_right"; l.padding = l.margin = 2; l.label_text_font_size = "11px"; l.label_text_color = ink(); l.background_fill_alpha = l.border_line_alpha = 0; l.spacing = 12
-        gap.add_layout(Span(location=CLOSED, dimension="width", line_color=INK, line_dash="dotted", line_width=1)); gap.add_layout(Label(x=0, y=CLOSED, x_offset=3, y_offset=1, text="closed", text_font_size="10px", text_color=INK))
+        super().__init__(**kw)
+        c = strip_columns(performances)
+        self.sources = {k: ColumnDataSource(v) for k, v in c.items()}
+        self.x = Range1d(0, 1, bounds="auto")
+        self.heads = []
+        jaw, gap = (
+            panel_figure(height + 14, "jaw open [0, 1]", (-.03, 1.08), self.x),
+            panel_figure(height + 30, "lip gap, mouth widths", (-.02, .62), self.x, True),
+        )
+        jaw.text(
+            "x", "y", "text", source=self.sources["words"], text_font_size="11px", text_color=ink(), text_baseline="top"
+        )
+        jaw.yaxis.ticker = [0, .5, 1]
+        gap.yaxis.ticker = [0, .2, .4, .6]
+        for f, k in ((jaw, "jaw"), (gap, "gap")):
+            f.multi_line(
+                "xs",
+                "ys",
+                source=self.sources[k],
+                color="colour",
+                line_width="width",
+                line_alpha=.9,
+                **(dict(legend_field="name") if k == "gap" else {}),
+            )
+        l = gap.legend
+        l.orientation = "horizontal"
+        l.location = "top_right"
+        l.padding = l.margin = 2
+        l.label_text_font_size = "11px"
+        l.label_text_color = ink()
+        l.background_fill_alpha = l.border_line_alpha = 0
+        l.spacing = 12
+        gap.add_layout(Span(location=CLOSED, dimension="width", line_color=INK, line_dash="dotted", line_width=1))
+        gap.add_layout(
+            Label(x=0, y=CLOSED, x_offset=3, y_offset=1, text="closed", text_font_size="10px", text_color=INK)
+        )
         self.figures = [jaw, gap]
         for f in self.figures:
-            self.heads.append(Span(location=0, dimension="height", line_color=ACCENT, line_width=2)); f.add_layout(self.heads[-1])
-            for event in (Tap, Pan): f.on_event(event, lambda e: go(e.x))
-        self.panes = [pn.pane.Bokeh(f, sizing_mode="stretch_width", height=f.height, margin=0) for f in self.figures]; self.show(performances)
+            self.heads.append(Span(location=0, dimension="height", line_color=ACCENT, line_width=2))
+            f.add_layout(self.heads[-1])
+            for event in (Tap, Pan):
+                f.on_event(event, lambda e: go(e.x))
+        self.panes = [pn.pane.Bokeh(f, sizing_mode="stretch_width", height=f.height, margin=0) for f in self.figures]
+        self.show(performances)
     def show(self, performances:dict):
         "Other performances."
-        for k, v in strip_columns(performances).items(): self.sources[k].data = v
-        end = max((p.duration_s for p in performances.values()), default=1.); self.x.update(start=0, end=end, bounds=(0, end)); self.move(0.)
+        for k, v in strip_columns(performances).items():
+            self.sources[k].data = v
+        end = max((p.duration_s for p in performances.values()), default=1.)
+        self.x.update(start=0, end=end, bounds=(0, end))
+        self.move(0.)
     def move(self, t_s:float):
         "Put the playhead."
-        for h in self.heads: h.location = t_s
-    def __panel__(self): return pn.Column(*self.panes, sizing_mode="stretch_width", margin=0)
+        for h in self.heads:
+            h.location = t_s
+    def __panel__(self):
+        return pn.Column(*self.panes, sizing_mode="stretch_width", margin=0)
 
 # %% ../../nbs/954_apps.v3.ipynb #baa4507a
-def status_html(text:str, failed:bool)->str: "What was done last, or what went wrong."; return f'<div role="status" style="font-size:13px;line-height:1.45;overflow-wrap:anywhere;max-height:150px;overflow:auto;color:{BAD if failed else SOFT}">{escaped(text)}</div>'
+def status_html(text:str, failed:bool)->str:
+    "What was done last, or what went wrong."
+    return (
+        '<div role="status" '
+        'style="font-size:13px;line-height:1.45;overflow-wrap:anywhere;max-height:150px;overflow:auto;color:'
+        f'{BAD if failed else SOFT}">{escaped(text)}</div>'
+    )
 
 def made_by(state:V3State): # what `make` gives, or the error in its place
     "Perform, whatever happens."
-    try: return state.make()
-    except CamelsError as e: return e
-    except Exception as e: return CamelsError(f"{type(e).__name__}: {e}", "perform")  # noqa: BLE001  the page must come back, whatever went wrong
+    try:
+        return state.make()
+    except CamelsError as e:
+        return e
+    except Exception as e:  # noqa: BLE001  the page must come back, whatever went wrong
+        return CamelsError(f"{type(e).__name__}: {e}", "perform")
 
 def wav_of(p:Performance)->bytes:
     "The sound of a performance as a wav file."
-    with tempfile.TemporaryDirectory() as d: return write_audio(Path(d)/"x.wav", p.audio, p.sr).read_bytes()
+    with tempfile.TemporaryDirectory() as d:
+        return write_audio(Path(d)/"x.wav", p.audio, p.sr).read_bytes()
 
 def pose(avatar:Avatar, p:Performance=None):
     "Give a head its track, at its start; rest where there is none."
-    if p is None: avatar.param.update(playing=False, track=[], head_track=[], weights=[0.]*52)
-    else: avatar.param.update(playing=False, track=np.round(p.weights, 4).tolist(), head_track=np.round(p.head, 4).tolist(), fps=p.fps, time_s=0.)
+    if p is None:
+        avatar.param.update(playing=False, track=[], head_track=[], weights=[0.]*52)
+    else:
+        avatar.param.update(
+            playing=False,
+            track=np.round(p.weights, 4).tolist(),
+            head_track=np.round(p.head, 4).tolist(),
+            fps=p.fps,
+            time_s=0.,
+        )
 
 # %% ../../nbs/954_apps.v3.ipynb #59191e40
 class V3App(pn.viewable.Viewer):
     "The same speech, three ways, side by side."
     def __init__(self, **kw): # of `V3State`
-        pn.extension(inline=True); one_thread(); super().__init__(); s = self.state = V3State(**kw); self.count = 0
+        pn.extension(inline=True)
+        one_thread()
+        super().__init__()
+        s = self.state = V3State(**kw)
+        self.count = 0
         self.avatars = {w: Avatar(sizing_mode="stretch_width", height=262, margin=0) for w in WAYS}
-        self.stage = Stage(heads=list(self.avatars.values()), labels=self.labels(), sizing_mode="stretch_width", height=330, margin=(0, 0, 4, 0)); self.strips = Strips({}, self.go)
-        self.line = Words(width=286, min_height=60, margin=(8, 0, 0, 0)); s.param.watch(lambda *_: setattr(self.line, "html", status_html(s.status, s.failed)), ["status", "failed"])
-        self.source = pn.widgets.RadioButtonGroup.from_param(s.param.source, width=286, margin=(0, 0, 8, 0), button_type="default", stylesheets=[CHOSEN])
-        self.area = pn.widgets.TextAreaInput.from_param(s.param.text, name="Text, with tags or without", width=286, height=190, margin=0, max_length=20000); self.area.description = None
-        self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=286, margin=(8, 0, 0, 0)); self.voice.link(s, value="voice")
-        self.file = SoundFile(width=286, margin=(4, 0, 8, 0)); self.file.param.watch(lambda *_: s.param.update(recording=self.file.value, file=self.file.file), ["value", "file"])
-        self.file.param.watch(lambda e: e.new and s.param.update(status=f"{printable(e.new)}: not taken", failed=True), "refused")
-        self.button = pn.widgets.Button(name="Perform", button_type="primary", stylesheets=[f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"], width=286, margin=(12, 0, 0, 0)); self.button.on_click(self.perform)
-        self.stage.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s"); s.param.watch(self.moved, "time_s"); self.done(made_by(s))
-    def labels(self): return [[title, text, _COLOURS[w], self.state.absent.get(w, "")] for w, (title, text) in WAYS.items()]
+        self.stage = Stage(
+            heads=list(self.avatars.values()),
+            labels=self.labels(),
+            sizing_mode="stretch_width",
+            height=330,
+            margin=(0, 0, 4, 0),
+        )
+        self.strips = Strips({}, self.go)
+        self.line = Words(width=286, min_height=60, margin=(8, 0, 0, 0))
+        s.param.watch(lambda *_: setattr(self.line, "html", status_html(s.status, s.failed)), ["status", "failed"])
+        self.source = pn.widgets.RadioButtonGroup.from_param(
+            s.param.source, width=286, margin=(0, 0, 8, 0), button_type="default", stylesheets=[CHOSEN]
+        )
+        self.area = pn.widgets.TextAreaInput.from_param(
+            s.param.text, name="Text, with tags or without", width=286, height=190, margin=0, max_length=20000
+        )
+        self.area.description = None
+        self.voice = pn.widgets.Select(name="Voice", options=VOICES, value=s.voice, width=286, margin=(8, 0, 0, 0))
+        self.voice.link(s, value="voice")
+        self.file = SoundFile(width=286, margin=(4, 0, 8, 0))
+        self.file.param.watch(
+            lambda *_: s.param.update(recording=self.file.value, file=self.file.file), ["value", "file"]
+        )
+        self.file.param.watch(
+            lambda e: e.new and s.param.update(status=f"{printable(e.new)}: not taken", failed=True), "refused"
+        )
+        self.button = pn.widgets.Button(
+            name="Perform",
+            button_type="primary",
+            stylesheets=[
+                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
+            ],
+            width=286,
+            margin=(12, 0, 0, 0),
+        )
+        self.button.on_click(self.perform)
+        self.stage.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s")
+        s.param.watch(self.moved, "time_s")
+        self.done(made_by(s))
+    def labels(self):
+        return [[title, text, _COLOURS[w], self.state.absent.get(w, "")] for w, (title, text) in WAYS.items()]
     async def perform(self, *_):
         "Perform what is asked for."
-        self.button.disabled = True; self.button.name = "Performing …"; self.stage.busy = True; doc = pn.state.curdoc
+        self.button.disabled = True
+        self.button.name = "Performing …"
+        self.stage.busy = True
+        doc = pn.state.curdoc
         made = await asyncio.to_thread(made_by, self.state)
-        if doc is not None and doc.session_context is not None: doc.add_next_tick_callback(lambda: self.done(made))  # under the page's lock
-        else: self.done(made)
+        if doc is not None and doc.session_context is not None:
+            doc.add_next_tick_callback(lambda: self.done(made))  # under the page's lock
+        else:
+            self.done(made)
     def done(self, made):
         "Show what was made; on the page's own thread."
-        s = self.state; self.button.disabled = False; self.button.name = "Perform"; self.stage.busy = False; s.take(made)
-        if s.failed: return
-        for w, a in self.avatars.items(): pose(a, s.performances.get(w))
-        self.stage.param.update(labels=self.labels(), sound=wav_of(next(iter(s.performances.values())))); self.strips.show(s.performances); self.moved()
-    def go(self, t_s:float): "Jump to a time."; self.count += 1; t = float(np.clip(t_s, 0, max(0, self.state.duration_s - 1e-3))); self.state.time_s = t; self.stage.seek = [t, self.count]
-    def moved(self, *_): self.strips.move(self.state.time_s); pn.io.push_notebook(*self.strips.panes)
+        s = self.state
+        self.button.disabled = False
+        self.button.name = "Perform"
+        self.stage.busy = False
+        s.take(made)
+        if s.failed:
+            return
+        for w, a in self.avatars.items():
+            pose(a, s.performances.get(w))
+        self.stage.param.update(labels=self.labels(), sound=wav_of(next(iter(s.performances.values()))))
+        self.strips.show(s.performances)
+        self.moved()
+    def go(self, t_s:float):
+        "Jump to a time."
+        self.count += 1
+        t = float(np.clip(t_s, 0, max(0, self.state.duration_s - 1e-3)))
+        self.state.time_s = t
+        self.stage.seek = [t, self.count]
+    def moved(self, *_):
+        self.strips.move(self.state.time_s)
+        pn.io.push_notebook(*self.strips.panes)
     def __panel__(self):
-        s = self.state; text = pn.Column(self.area, self.voice, visible=s.param.source.rx() == "text", margin=0)
-        clip = pn.Column(pn.pane.HTML(f"A recording with speech, up to {MOST_S:g} s and {MOST_MB:g} MB", margin=0), self.file, pn.widgets.Select.from_param(s.param.emotion, name="Emotion", width=286, margin=(0, 0, 4, 0)), *(slider(s.param[k], k.capitalize(), 286) for k in AXES), visible=s.param.source.rx() == "recording", margin=0)
+        s = self.state
+        text = pn.Column(self.area, self.voice, visible=s.param.source.rx() == "text", margin=0)
+        clip = pn.Column(
+            pn.pane.HTML(f"A recording with speech, up to {MOST_S:g} s and {MOST_MB:g} MB", margin=0),
+            self.file,
+            pn.widgets.Select.from_param(s.param.emotion, name="Emotion", width=286, margin=(0, 0, 4, 0)),
+            *(slider(s.param[k], k.capitalize(), 286) for k in AXES),
+            visible=s.param.source.rx() == "recording",
+            margin=0,
+        )
         left = pn.Column(self.source, text, clip, self.button, self.line, width=300, margin=(0, 18, 0, 0))
-        return pn.Column(pn.pane.HTML(heading("V3", "three heads, one sound: play, or click in the curves to jump"), margin=(0, 0, 8, 0)), pn.Row(left, pn.Column(self.stage, self.strips, sizing_mode="stretch_width", margin=0), sizing_mode="stretch_width"), sizing_mode="stretch_width", max_width=1500, margin=(8, 20))
+        return pn.Column(
+            pn.pane.HTML(
+                heading("V3", "three heads, one sound: play, or click in the curves to jump"), margin=(0, 0, 8, 0)
+            ),
+            pn.Row(
+                left,
+                pn.Column(self.stage, self.strips, sizing_mode="stretch_width", margin=0),
+                sizing_mode="stretch_width",
+            ),
+            sizing_mode="stretch_width",
+            max_width=1500,
+            margin=(8, 20),
+        )

@@ -39,7 +39,9 @@ class Row:
     peer_name:str     # who the peer is
     goal:str=""       # what the ratio or figure should be
     @property
-    def ratio(self)->float: "Ours over the peer's."; return self.ours/self.peer if self.peer else float("nan")
+    def ratio(self)->float:
+        "Ours over the peer's."
+        return self.ours/self.peer if self.peer else float("nan")
 
 def in_turns(
     ours:Callable,   # runs once; the seconds it returns count, where it returns a number
@@ -49,16 +51,29 @@ def in_turns(
     "Time two functions alternately; the median of each."
     a, b = [], []
     for _ in range(rounds):
-        for f, out in ((peer, b), (ours, a)): t = time.perf_counter(); s = f(); out.append(s if isinstance(s, float) else time.perf_counter() - t)
+        for f, out in ((peer, b), (ours, a)):
+            t = time.perf_counter()
+            s = f()
+            out.append(s if isinstance(s, float) else time.perf_counter() - t)
     return statistics.median(a), statistics.median(b)
 
 # %% ../../nbs/880_bench.core.ipynb #2304fe74
 def _camels(args, kill_after=None)->bool: # was it killed?
     "Run a command in a process group of its own; kill the group's leader after some seconds."
-    p = subprocess.Popen([sys.executable, "-m", "camels.cli", *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    try: p.communicate(timeout=kill_after)
-    except subprocess.TimeoutExpired: p.send_signal(signal.SIGKILL); p.communicate(); return True
-    if p.returncode: raise CamelsError(f"exit code {p.returncode}", "camels " + " ".join(map(str, args)))
+    p = subprocess.Popen(
+        [sys.executable, "-m", "camels.cli", *map(str, args)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        p.communicate(timeout=kill_after)
+    except subprocess.TimeoutExpired:
+        p.send_signal(signal.SIGKILL)
+        p.communicate()
+        return True
+    if p.returncode:
+        raise CamelsError(f"exit code {p.returncode}", "camels " + " ".join(map(str, args)))
     return False
 
 def survive(
@@ -70,14 +85,24 @@ def survive(
     "Kill a job at random moments and compare what it leaves with what an undisturbed one leaves."
     rng, hits, equal = random.Random(seed), 0, 0
     with tempfile.TemporaryDirectory() as d:
-        t = time.perf_counter(); _camels(job(Path(d)/"whole")[0]); whole = quickest = time.perf_counter() - t; want = result(Path(d)/"whole")
+        t = time.perf_counter()
+        _camels(job(Path(d)/"whole")[0])
+        whole = quickest = time.perf_counter() - t
+        want = result(Path(d)/"whole")
         for i in range(moments):
             for _ in range(4):   # a job that was quicker than the one before is missed: again, with its time
-                first, later = job(f := Path(d)/f"killed{i}"); t = time.perf_counter()
-                if hit := _camels(first, rng.uniform(.05, .95)*quickest): break
-                quickest = min(quickest, time.perf_counter() - t); shutil.rmtree(f)
-            if not hit: continue
-            hits += 1; _camels(later if f.exists() else first); equal += result(f) == want; shutil.rmtree(f)
+                first, later = job(f := Path(d)/f"killed{i}")
+                t = time.perf_counter()
+                if hit := _camels(first, rng.uniform(.05, .95)*quickest):
+                    break
+                quickest = min(quickest, time.perf_counter() - t)
+                shutil.rmtree(f)
+            if not hit:
+                continue
+            hits += 1
+            _camels(later if f.exists() else first)
+            equal += result(f) == want
+            shutil.rmtree(f)
     return hits, equal, whole
 
 # %% ../../nbs/880_bench.core.ipynb #2db37e37
@@ -93,9 +118,27 @@ def bench_kill(moments:int=10, seed:int=0)->list[Row]:
     "Encode and train, killed at random moments."
     from camels.core import fingerprint
     from camels.data.studio.film import write_studio
-    home = cache_dir()/"bench-kill"; clips = write_studio(home/"clips", minutes=1.5, speakers=4, seed=0, progress=False)
+    home = cache_dir()/"bench-kill"
+    clips = write_studio(home/"clips", minutes=1.5, speakers=4, seed=0, progress=False)
     _camels(["encode", clips, "--out", home/"f.lance"])
     small = ["epochs_a=3", "epochs_b=3", "epochs_c=3", "threads=1", "checkpoint_s=0.2"]
-    enc = survive(lambda f: (["encode", clips, "--out", f/"f.lance"],)*2, lambda f: table_digest(f/"f.lance"), moments, seed)
-    tr = survive(lambda f: (["train", "--features", home/"f.lance", "--out", f, *small], ["train", "--resume", f]), lambda f: fingerprint(f/"model.safetensors"), moments, seed)
-    return [Row(f"{n}: jobs equal to the undisturbed one", float(e), float(h), "jobs", f"killed while running ({w:.0f} s undisturbed)", "all") for n, (h, e, w) in (("camels encode", enc), ("camels train", tr))]
+    enc = survive(
+        lambda f: (["encode", clips, "--out", f/"f.lance"],)*2, lambda f: table_digest(f/"f.lance"), moments, seed
+    )
+    tr = survive(
+        lambda f: (["train", "--features", home/"f.lance", "--out", f, *small], ["train", "--resume", f]),
+        lambda f: fingerprint(f/"model.safetensors"),
+        moments,
+        seed,
+    )
+    return [
+        Row(
+            f"{n}: jobs equal to the undisturbed one",
+            float(e),
+            float(h),
+            "jobs",
+            f"killed while running ({w:.0f} s undisturbed)",
+            "all",
+        )
+        for n, (h, e, w) in (("camels encode", enc), ("camels train", tr))
+    ]

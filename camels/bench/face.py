@@ -35,57 +35,91 @@ def plain_frame(
 )->list: # 52 weights
     "The compiler's formula in plain Python."
     from math import exp
-    e, x = len(EMOTIONS), [exp(min(b + sum(s*v for s, v in zip(row, cond[-3:])), 80)) for row, b in zip(c._plain[0], c._plain[1])]
+    e, x = (
+        len(EMOTIONS),
+        [exp(min(b + sum(s*v for s, v in zip(row, cond[-3:])), 80)) for row, b in zip(c._plain[0], c._plain[1])],
+    )
     f = [1/(1 + v) for v in x[:c.u]]
     near = [x[c.u + i:c.u + i + e] for i in range(0, len(x) - c.u, e)]
     shared = [w/(1 + sum(n[i] for n in near)) for i, w in enumerate(cond[:e])]
     f += shared + [n[i]*shared[i] for n in near for i in range(e)]
     return [min(max(sum(a*row[k] for a, row in zip(f, c._plain[2])), 0), 1) for k in range(len(ARKIT))]
 
-def plain(c:Compiler)->Compiler: "The compiler with its tables as lists, for `plain_frame`."; c._plain = c.slope.tolist(), c.bias[:, 0].tolist(), c.matrix.tolist(); return c
+def plain(c:Compiler)->Compiler:
+    "The compiler with its tables as lists, for `plain_frame`."
+    c._plain = c.slope.tolist(), c.bias[:, 0].tolist(), c.matrix.tolist()
+    return c
 
 def copy_rate(
     size:int=2**26, # bytes
 )->float: # bytes a second, read and written together
     "How fast one core copies memory that is in no cache."
-    a = np.zeros(size, np.uint8); b = np.ones_like(a); best = 1e9
-    for _ in range(5): t = time.perf_counter(); np.copyto(b, a); best = min(best, time.perf_counter() - t)
+    a = np.zeros(size, np.uint8)
+    b = np.ones_like(a)
+    best = 1e9
+    for _ in range(5):
+        t = time.perf_counter()
+        np.copyto(b, a)
+        best = min(best, time.perf_counter() - t)
     return 2*size/best
 
 # %% ../../nbs/886_bench.face.ipynb #3140ee06
 def talk(seconds:float, every_s:float=2.)->list:
     "Segments that follow each other, for timing."
-    a = anchors(); rows = [(i*7) % len(a) for i in range(int(seconds/every_s))]
-    return [Segment(EMOTIONS[a.emotion[r]], tuple(map(float, a.vad[r])), "", i*every_s, (i + 1)*every_s) for i, r in enumerate(rows)]
+    a = anchors()
+    rows = [(i*7) % len(a) for i in range(int(seconds/every_s))]
+    return [
+        Segment(EMOTIONS[a.emotion[r]], tuple(map(float, a.vad[r])), "", i*every_s, (i + 1)*every_s)
+        for i, r in enumerate(rows)
+    ]
 
 def plain_timeline(segments:list, n:int, fps:float=30., fade_s:float=.8)->np.ndarray: # [n 19]
     "The same crossfade, a frame and a boundary at a time."
     conds, out = [condition(s.emotion, s.vad) for s in segments], []
     for i in range(n):
         c = conds[0]
-        for s, to in zip(segments[1:], conds[1:]): k = float(fade((i/fps - s.start_s)/fade_s)); c = c + k*(to - c)
+        for s, to in zip(segments[1:], conds[1:]):
+            k = float(fade((i/fps - s.start_s)/fade_s))
+            c = c + k*(to - c)
         out.append(c)
     return np.array(out)
 
 # %% ../../nbs/886_bench.face.ipynb #1d2a9954
 def rate(f:Callable, n:int, seconds:float=.6)->float: # items a second
     "How many items a second; `f` does `n` of them."
-    f(); best, end = 1e9, time.perf_counter() + seconds
-    while time.perf_counter() < end: t = time.perf_counter(); f(); best = min(best, time.perf_counter() - t)
+    f()
+    best, end = 1e9, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        t = time.perf_counter()
+        f()
+        best = min(best, time.perf_counter() - t)
     return n/best
 
 def bench_compile(n:int=200_000)->list[Row]:
     "Frames a second of the compiler and the timeline, on one core."
-    seg = talk(n/30); c = plain(Compiler())
+    seg = talk(n/30)
+    c = plain(Compiler())
     with one_thread():
-        cond = timeline(seg, n); one = cond[999]; few = cond[:200].tolist(); bytes_s = copy_rate()
+        cond = timeline(seg, n)
+        one = cond[999]
+        few = cond[:200].tolist()
+        bytes_s = copy_rate()
         batch, loop = rate(lambda: c(cond), n), rate(lambda: [plain_frame(c, o) for o in few], len(few))
         single = rate(lambda: [c(one) for _ in range(100)], 100)
         line, slow = rate(lambda: timeline(seg, n), n), rate(lambda: plain_timeline(talk(20), 100), 100)
     bound, bound2 = bytes_s/(4*(len(one) + len(ARKIT))), bytes_s/(2*4*len(one))
-    return [Row("compiler, batch", batch, loop, "frames/s", "plain Python loop", "at least 1,000,000"), Row("compiler, batch", batch, bound, "frames/s", "memory bound: 19 numbers read, 52 written", "ratio at most 1"),
-            Row("compiler, one frame", 1e6/single, 1e6/loop, "µs", "plain Python loop", "under 50"),
-            Row("condition timeline", line, slow, "frames/s", "plain loop over frames and boundaries (20 s of talk)", "at least 1,000,000"), Row("condition timeline", line, bound2, "frames/s", "memory bound: 19 numbers copied", "ratio at most 1")]
+    return [
+        Row("compiler, batch", batch, loop, "frames/s", "plain Python loop", "at least 1,000,000"),
+        Row(
+            "compiler, batch", batch, bound, "frames/s", "memory bound: 19 numbers read, 52 written", "ratio at most 1"
+        ),
+        Row("compiler, one frame", 1e6/single, 1e6/loop, "µs", "plain Python loop", "under 50"),
+        Row(
+            "condition timeline", line, slow, "frames/s", "plain loop over frames and boundaries (20 s of talk)",
+            "at least 1,000,000",
+        ),
+        Row("condition timeline", line, bound2, "frames/s", "memory bound: 19 numbers copied", "ratio at most 1"),
+    ]
 
 # %% ../../nbs/886_bench.face.ipynb #e8671de5
 def bench_render(size:int=256, n:int=120, seed:int=0)->list[Row]:
@@ -94,33 +128,89 @@ def bench_render(size:int=256, n:int=120, seed:int=0)->list[Row]:
     from pathlib import Path
     from camels.media.write import write_video
     w, rng, r, threads = natural_faces(n, seed), np.random.default_rng(seed), Renderer(size=size), cv2.getNumThreads()
-    turn = rng.normal(0, .05, (n, 3)); cv2.setNumThreads(1)
+    turn = rng.normal(0, .05, (n, 3))
+    cv2.setNumThreads(1)
     try:
         with one_thread(), tempfile.TemporaryDirectory() as d:
             frames = list(r.render_sequence(w, turn))
-            ours, peer = in_turns(lambda: [r.render(a, b) for a, b in zip(w, turn)] and None, lambda: write_video(Path(d)/"x.mp4", frames, 30) and None)
+            ours, peer = in_turns(
+                lambda: [r.render(a, b) for a, b in zip(w, turn)] and None,
+                lambda: write_video(Path(d)/"x.mp4", frames, 30) and None,
+            )
             copy = rate(lambda: [f.copy() for f in frames], n)
-    finally: cv2.setNumThreads(threads)
-    return [Row(f"renderer, {size}²", n/ours, n/peer, "frames/s", "H.264 encoding of the same frames (libx264 ultrafast)", "at least 60"), Row(f"renderer, {size}²", n/ours, copy, "frames/s", "copying the pixels once", "ratio at most 1")]
+    finally:
+        cv2.setNumThreads(threads)
+    return [
+        Row(
+            f"renderer, {size}²",
+            n/ours,
+            n/peer,
+            "frames/s",
+            "H.264 encoding of the same frames (libx264 ultrafast)",
+            "at least 60",
+        ),
+        Row(f"renderer, {size}²", n/ours, copy, "frames/s", "copying the pixels once", "ratio at most 1"),
+    ]
 
 # %% ../../nbs/886_bench.face.ipynb #6c4a9a61
 def jitter(c:Compiler, places:Float[np.ndarray, "n c"], together:bool=False, by:float=.05)->float:
     "Largest change of any channel at some conditions when valence, arousal or dominance moves by `by`, or all three do at once."
-    steps = np.array(np.meshgrid(*[(-1, 1)]*3)).reshape(3, -1).T if together else np.concatenate([np.eye(3), -np.eye(3)])
-    return max(float(np.abs(c(np.concatenate([places[:, :16], np.clip(places[:, 16:] + by*s, -1, 1)], 1)) - c(places)).max()) for s in steps)
+    steps = (
+        np.array(np.meshgrid(*[(-1, 1)]*3)).reshape(3, -1).T if together else np.concatenate([np.eye(3), -np.eye(3)])
+    )
+    return max(
+        float(np.abs(c(np.concatenate([places[:, :16], np.clip(places[:, 16:] + by*s, -1, 1)], 1)) - c(places)).max())
+        for s in steps
+    )
 
-def anywhere(n:int=16_000, seed:int=0)->Float[np.ndarray, "n c"]: "Each emotion at random places."; return np.concatenate([np.repeat(np.eye(16), n//16, 0), np.random.default_rng(seed).uniform(-1, 1, (n//16*16, 3))], 1).astype(np.float32)
+def anywhere(n:int=16_000, seed:int=0)->Float[np.ndarray, "n c"]:
+    "Each emotion at random places."
+    return np.concatenate(
+        [np.repeat(np.eye(16), n//16, 0), np.random.default_rng(seed).uniform(-1, 1, (n//16*16, 3))], 1
+    ).astype(np.float32)
 
 def bench_anchors()->list[Row]:
     "Reproduction of the 47 presets, and jitter."
     ours, literal, a, cond = frozen_compiler(), Compiler("literal"), anchors(), anchor_conditions()
     e, l = (np.abs(c(cond) - a.presets) for c in (ours, literal))
-    L3 = a.presets[[a.row("neutral" if n == "neutral" else f"{n}_L3") for n in EMOTIONS]]; d = np.linalg.norm(L3[:, None] - L3[None], axis=-1) + 9*np.eye(16); i, j = np.unravel_index(d.argmin(), d.shape)
-    return [Row("anchors, mean error", e.mean(), l.mean(), "weight", "literal blend", "at most 0.01"), Row("anchors, largest error", e.max(), l.max(), "weight", "literal blend", "at most 0.03"),
-            Row("±0.05 of V, A or D anywhere, largest change", jitter(ours, r := anywhere()), jitter(literal, r), "weight", "literal blend", "at most 0.08"),
-            Row("±0.05 of V, A and D at once, at the anchors", jitter(ours, cond, True), jitter(literal, cond, True), "weight", "literal blend"),
-            Row("±0.05 of V, A and D at once, anywhere", jitter(ours, r, True), jitter(literal, r, True), "weight", "literal blend"),
-            Row(f"nearest two of 16 at L3: {EMOTIONS[i]}, {EMOTIONS[j]}", d.min(), float("nan"), "L2 of 52", ""), Row("gratitude to joy", np.linalg.norm(a["gratitude_L3"][1] - a["joy_L3"][1]), float("nan"), "L2 of 52", "", "at least 0.37")]
+    L3 = a.presets[[a.row("neutral" if n == "neutral" else f"{n}_L3") for n in EMOTIONS]]
+    d = np.linalg.norm(L3[:, None] - L3[None], axis=-1) + 9*np.eye(16)
+    i, j = np.unravel_index(d.argmin(), d.shape)
+    return [
+        Row("anchors, mean error", e.mean(), l.mean(), "weight", "literal blend", "at most 0.01"),
+        Row("anchors, largest error", e.max(), l.max(), "weight", "literal blend", "at most 0.03"),
+        Row(
+            "±0.05 of V, A or D anywhere, largest change",
+            jitter(ours, r := anywhere()),
+            jitter(literal, r),
+            "weight",
+            "literal blend",
+            "at most 0.08",
+        ),
+        Row(
+            "±0.05 of V, A and D at once, at the anchors",
+            jitter(ours, cond, True),
+            jitter(literal, cond, True),
+            "weight",
+            "literal blend",
+        ),
+        Row(
+            "±0.05 of V, A and D at once, anywhere",
+            jitter(ours, r, True),
+            jitter(literal, r, True),
+            "weight",
+            "literal blend",
+        ),
+        Row(f"nearest two of 16 at L3: {EMOTIONS[i]}, {EMOTIONS[j]}", d.min(), float("nan"), "L2 of 52", ""),
+        Row(
+            "gratitude to joy",
+            np.linalg.norm(a["gratitude_L3"][1] - a["joy_L3"][1]),
+            float("nan"),
+            "L2 of 52",
+            "",
+            "at least 0.37",
+        ),
+    ]
 
 # %% ../../nbs/886_bench.face.ipynb #f5e519e3
 def seen(r:Renderer, faces, turns=None)->Float[np.ndarray, "t 478 3"]:
@@ -131,35 +221,85 @@ def seen(r:Renderer, faces, turns=None)->Float[np.ndarray, "t 478 3"]:
 
 def template(identity:Identity, size:int=384, turn=(0., 0., 0.))->Float[np.ndarray, "e f"]:
     "Features of the 16 compiled L3 faces, measured from the person at rest; of length 1, as faces differ in how much they show."
-    r = Renderer(identity, size); rest = Neutral.of(seen(r, np.zeros((3, len(ARKIT))), np.array([(0, 0, 0), (.04, 0, 0), (0, .04, 0)])))
+    r = Renderer(identity, size)
+    rest = Neutral.of(seen(r, np.zeros((3, len(ARKIT))), np.array([(0, 0, 0), (.04, 0, 0), (0, .04, 0)])))
     faces = frozen_compiler()(np.stack([condition(e) for e in EMOTIONS]))
     return rest.features(seen(r, faces, np.tile(turn, (16, 1))))[0]
 
 def bench_distinct(people=(None, 3, 5, 8, 11))->list[Row]:
     "How many of the 16 are named rightly from the picture."
-    known = template(Identity()); away = lambda f: np.linalg.norm(f[:, None] - known[None], axis=-1)
-    d = np.linalg.norm(known[:, None] - known[None], axis=-1) + 9*np.eye(16); i, j = np.unravel_index(d.argmin(), d.shape); out = []
+    known = template(Identity())
+    def away(f):
+        return np.linalg.norm(f[:, None] - known[None], axis=-1)
+    d = np.linalg.norm(known[:, None] - known[None], axis=-1) + 9*np.eye(16)
+    i, j = np.unravel_index(d.argmin(), d.shape)
+    out = []
     for p, turn in zip(people, ((.08, .05, .03), (0, 0, 0), (.06, -.04, 0), (-.08, .04, .04), (0, .06, 0))):
-        named = away(template(Identity() if p is None else random_identity(p), 320 if p is None else 384, turn)).argmin(1)
+        named = away(template(Identity() if p is None else random_identity(p), 320 if p is None else 384, turn)).argmin(
+            1
+        )
         wrong = ", ".join(f"{EMOTIONS[k]} as {EMOTIONS[g]}" for k, g in enumerate(named) if k != g)
-        out.append(Row(f"named from the picture, {'same person, head turned' if p is None else f'person {p}'}" + f" ({wrong})"*bool(wrong), float((named == np.arange(16)).sum()), 1., "of 16", "chance", "16"))
-    return out + [Row(f"nearest two drawn faces: {EMOTIONS[i]}, {EMOTIONS[j]}", d.min(), float(np.median(d[d < 9])), "units of the mesh", "median pair")]
+        out.append(
+            Row(
+                f"named from the picture, {'same person, head turned' if p is None else f'person {p}'}"
+                + f" ({wrong})"*bool(wrong),
+                float((named == np.arange(16)).sum()),
+                1.,
+                "of 16",
+                "chance",
+                "16",
+            )
+        )
+    return out + [
+        Row(
+            f"nearest two drawn faces: {EMOTIONS[i]}, {EMOTIONS[j]}",
+            d.min(),
+            float(np.median(d[d < 9])),
+            "units of the mesh",
+            "median pair",
+        )
+    ]
 
 # %% ../../nbs/886_bench.face.ipynb #a265af78
 def bench_retarget(step:int=12)->list[Row]:
     "Round trips of presets, of natural faces and of recorded takes, on people the response was not fitted on."
     shown, out = [index(n) for n in SHOWN], []
     for name, faces in (("47 presets", anchors().presets), ("natural faces", natural_faces(60, 77))):
-        got = np.concatenate([Retarget(seen(r, np.zeros((3, 52))))(seen(r, faces[i::2])) for i, r in enumerate((Renderer(random_identity(3), 384), Renderer(random_identity(8), 384)))])
+        got = np.concatenate([
+            Retarget(seen(r, np.zeros((3, 52))))(seen(r, faces[i::2]))
+            for i, r in enumerate((Renderer(random_identity(3), 384), Renderer(random_identity(8), 384)))
+        ])
         true = np.concatenate([faces[i::2] for i in (0, 1)])
-        out.append(Row(f"retarget, {name}: mean error of {len(shown)} shown channels", np.abs(got - true)[:, shown].mean(), np.abs(true)[:, shown].mean(), "weight", "zeros", "at most 0.08"))
-    if (folder := shared_data("livelink")) is None: return out
-    r = Renderer(random_identity(7), 384); rest = seen(r, np.zeros((3, 52)))
+        out.append(
+            Row(
+                f"retarget, {name}: mean error of {len(shown)} shown channels",
+                np.abs(got - true)[:, shown].mean(),
+                np.abs(true)[:, shown].mean(),
+                "weight",
+                "zeros",
+                "at most 0.08",
+            )
+        )
+    if (folder := shared_data("livelink")) is None:
+        return out
+    r = Renderer(random_identity(7), 384)
+    rest = seen(r, np.zeros((3, 52)))
     for f in sorted(folder.glob("*.csv")):
-        true = np.clip(read_livelink(f).weights[::step], 0, 1); got = Retarget(rest)(seen(r, true))
-        k = correlation(true, got); moves = [i for i in shown if true[:, i].std() > .02]
-        each = sorted(((k[i], ARKIT[i]) for i in moves), reverse=True); text = ", ".join(f"{n} {x:.2f}" for x, n in each)
-        out.append(Row(f"{f.stem}: correlation, mean of {len(moves)} shown channels that move ({text})", float(np.mean(k[moves])), 0., "r", "zeros"))
+        true = np.clip(read_livelink(f).weights[::step], 0, 1)
+        got = Retarget(rest)(seen(r, true))
+        k = correlation(true, got)
+        moves = [i for i in shown if true[:, i].std() > .02]
+        each = sorted(((k[i], ARKIT[i]) for i in moves), reverse=True)
+        text = ", ".join(f"{n} {x:.2f}" for x, n in each)
+        out.append(
+            Row(
+                f"{f.stem}: correlation, mean of {len(moves)} shown channels that move ({text})",
+                float(np.mean(k[moves])),
+                0.,
+                "r",
+                "zeros",
+            )
+        )
     return out
 
 # %% ../../nbs/886_bench.face.ipynb #1eef2fb9
@@ -170,19 +310,26 @@ Bees hum among poppies in May.|The bus stopped abruptly by the pub.|Papa put up 
 I forbid it absolutely.|Tomorrow morning we may swim.|The bomb squad came promptly.|Apples, plums and blackberries.|Jim bumped him upstairs.|Some people sleep at parties.|Grab a napkin and help me.|Obviously both maps are wrong.
 The captain shipped a cab to Bombay.|My palms became damp.|Perhaps Ben might be able to.|A pebble dropped into the pool.|Climb up and jump.|The trombone is impossible.|Mother baked a pumpkin pie.
 Robots rarely blink.|The empire built many bridges.|Push, pull, and pump.|Bring me a map of Prague.|I promise to behave.|A bumblebee buzzed above my arm.|Lamps, please.|Subtle, but important.|Who broke the piano?|Goodbye for now, my friend.""".replace("\n", "|").split("|")
-VOICES = (("en-us", 175), ("en-gb+m3", 175), ("en-us+f2", 240), ("en-gb-scotland+f4", 320), ("en-us+m7", 120))  # variant, words a minute
+# variant, words a minute
+VOICES = (("en-us", 175), ("en-gb+m3", 175), ("en-us+f2", 240), ("en-gb-scotland+f4", 320), ("en-us+m7", 120))
 
 def spoken(sentences=SENTENCES, fps:float=30.)->list: # (phones, weights of the lips [t 52]) of each
     "The sentences' mouths."
     voice, out = create_voice("espeak"), []
     for i, text in enumerate(sentences):
-        s = voice.speak(text, VOICES[i % len(VOICES)][0], rate=VOICES[i % len(VOICES)][1]); n = int(s.duration_s*fps) + round(fps)
+        s = voice.speak(text, VOICES[i % len(VOICES)][0], rate=VOICES[i % len(VOICES)][1])
+        n = int(s.duration_s*fps) + round(fps)
         out.append((s.phones, create_lipsync().track(s.phones, n, fps, loudness_track(s.audio, s.sr, n, fps))))
     return out
 
 def frames_of(phones, labels, n:int, fps:float=30.)->list: # of arrays of frame numbers
     "The frames of every such phone; the nearest one where none lies in it."
-    near = lambda p: np.arange(int(np.ceil(p.start_s*fps)), int(p.end_s*fps) + 1) if int(p.end_s*fps) >= np.ceil(p.start_s*fps) else np.array([round((p.start_s + p.end_s)/2*fps)])
+    def near(p):
+        return (
+            np.arange(int(np.ceil(p.start_s*fps)), int(p.end_s*fps) + 1)
+            if int(p.end_s*fps) >= np.ceil(p.start_s*fps)
+            else np.array([round((p.start_s + p.end_s)/2*fps)])
+        )
     return [np.minimum(near(p), n - 1) for p in phones if p.label in labels]
 
 # %% ../../nbs/886_bench.face.ipynb #61ccdb44
@@ -192,10 +339,33 @@ def bench_lips(sentences=SENTENCES)->list[Row]:
     for phones, lips in spoken(sentences):
         pbm = frames_of(phones, "pbm", len(lips))
         for preset in anchors().presets if pbm else ():
-            face = merge(lips, mood := np.tile(preset, (len(lips), 1))); moved = max(moved, float(np.abs(face[:, lip] - lips[:, lip]).max()))
-            a, b = lip_gap(face), lip_gap(np.clip(lips + mood, 0, 1)); gaps += [a[f].min() for f in pbm]; loose += [b[f].min() for f in pbm]
-    gaps, loose = np.array(gaps), np.array(loose); n = len(gaps)//len(anchors())
-    return [Row(f"lips at {n} bilabials × {len(anchors())} faces: closed", 100*(gaps < CLOSED).mean(), 100*(loose < CLOSED).mean(), "%", "no speech gate", "100"),
-            Row("widest gap there", 1000*gaps.max(), 1000*loose.max(), "‰ of the mouth's width", "no speech gate", f"under {1000*CLOSED:.0f}"), Row("mood's change of LIPSYNC channels", moved, float("nan"), "weight", "", "0")]
+            face = merge(lips, mood := np.tile(preset, (len(lips), 1)))
+            moved = max(moved, float(np.abs(face[:, lip] - lips[:, lip]).max()))
+            a, b = lip_gap(face), lip_gap(np.clip(lips + mood, 0, 1))
+            gaps += [a[f].min() for f in pbm]
+            loose += [b[f].min() for f in pbm]
+    gaps, loose = np.array(gaps), np.array(loose)
+    n = len(gaps)//len(anchors())
+    return [
+        Row(
+            f"lips at {n} bilabials × {len(anchors())} faces: closed",
+            100*(gaps < CLOSED).mean(),
+            100*(loose < CLOSED).mean(),
+            "%",
+            "no speech gate",
+            "100",
+        ),
+        Row(
+            "widest gap there",
+            1000*gaps.max(),
+            1000*loose.max(),
+            "‰ of the mouth's width",
+            "no speech gate",
+            f"under {1000*CLOSED:.0f}",
+        ),
+        Row("mood's change of LIPSYNC channels", moved, float("nan"), "weight", "", "0"),
+    ]
 
-def bench_faces()->list[Row]: "Anchors, distinctness, retargeting and lips."; return bench_anchors() + bench_distinct() + bench_retarget() + bench_lips()
+def bench_faces()->list[Row]:
+    "Anchors, distinctness, retargeting and lips."
+    return bench_anchors() + bench_distinct() + bench_retarget() + bench_lips()

@@ -18,7 +18,8 @@ __all__ = ['programs', 'PRELOAD', 'LIMIT_S', 'MOST_MB', 'REFUSED', 'OURS', 'FORM
            'fault_row', 'bench_faults']
 
 # %% ../../nbs/894_bench.faults.ipynb #ed77a54b
-import contextlib, importlib, json, os, random, re, resource, shutil, signal, struct, subprocess, sys, tempfile, time, traceback
+import contextlib, importlib, json, os, random, re, resource, shutil, signal, struct, subprocess, sys, tempfile, time
+import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,9 +42,12 @@ programs = Registry("program", {
     "open_routes": "camels.apps.guard:open_routes",
 })
 
-PRELOAD = ("camels.cli", "camels.latent.curriculum", "camels.data.encode", "camels.look.views", "camels.express.perform", "camels.train.watch", "camels.recipes.demo",
-           "camels.recipes.v3.targets", "camels.encoders.espeak_mini", "camels.encoders.face", "camels.encoders.prosody", "camels.express.v3", "camels.text.albert", "camels.look.report",
-           "lance", "pyarrow.parquet", "torch._dynamo", "safetensors.torch", "psutil", "threadpoolctl", "onnxruntime", "soxr")
+PRELOAD = (
+    "camels.cli", "camels.latent.curriculum", "camels.data.encode", "camels.look.views", "camels.express.perform",
+    "camels.train.watch", "camels.recipes.demo", "camels.recipes.v3.targets", "camels.encoders.espeak_mini",
+    "camels.encoders.face", "camels.encoders.prosody", "camels.express.v3", "camels.text.albert", "camels.look.report",
+    "lance", "pyarrow.parquet", "torch._dynamo", "safetensors.torch", "psutil", "threadpoolctl", "onnxruntime", "soxr",
+)
 LIMIT_S = 30.     # seconds a call may take
 MOST_MB = 3000    # memory that a call and its workers may take, in MB
 REFUSED = 2       # exit code of a refusal in one line
@@ -61,7 +65,12 @@ class Ended:
     @property
     def is_crash(self)->bool:
         "Did it end in a way that no user should see: a signal, a hang, a traceback, memory past all bounds?"
-        return self.why in ("time", "memory") or (self.code < 0 and self.why != "killed") or "Traceback (most recent call last)" in self.err or OURS in self.err
+        return (
+            self.why in ("time", "memory")
+            or (self.code < 0 and self.why != "killed")
+            or "Traceback (most recent call last)" in self.err
+            or OURS in self.err
+        )
 
     @property
     def sign(self)->str:
@@ -121,7 +130,8 @@ def _watched(
 )->tuple: # (exit code, why it was ended)
     "Wait for a child; end it where it takes too much."
     began, asked, why = time.monotonic(), 0., ""
-    end = lambda: os.killpg(pid, signal.SIGKILL)
+    def end():
+        return os.killpg(pid, signal.SIGKILL)
     while True:
         got, status = os.waitpid(pid, os.WNOHANG)
         now = time.monotonic() - began
@@ -157,9 +167,14 @@ def serve_calls()->None:
         if (pid := os.fork()) == 0:
             _in_child(job["name"], job["args"], job["folder"])
         code, why = _watched(pid, job["limit_s"], job["most_mb"], job["kill_s"], job["alone"])
-        said = {f: (folder/f".{f}").read_bytes()[-most:].decode("utf-8", "replace") if (folder/f".{f}").exists() else "" for f, most in (("stdout", 10**6), ("stderr", 6000), ("value", 10**6))}
+        said = {
+            f: (folder/f".{f}").read_bytes()[-most:].decode("utf-8", "replace") if (folder/f".{f}").exists() else ""
+            for f, most in (("stdout", 10**6), ("stderr", 6000), ("value", 10**6))
+        }
         value = json.loads(said["value"]) if said["value"] and not why and code == 0 else None
-        row = dict(code=code, seconds=time.monotonic() - t, why=why, out=said["stdout"], err=said["stderr"], value=value)
+        row = dict(
+            code=code, seconds=time.monotonic() - t, why=why, out=said["stdout"], err=said["stderr"], value=value
+        )
         print(json.dumps(row), file=answers, flush=True)
 
 # %% ../../nbs/894_bench.faults.ipynb #b8f1cf8b
@@ -168,19 +183,42 @@ class Caller:
     def __init__(self, home):
         self.home, self.n = Path(home), 0
         self.home.mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1"}
+        env = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MPLBACKEND": "agg",
+            "PYTHONUTF8": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
         call = [sys.executable, "-c", "from camels.bench.faults import serve_calls; serve_calls()"]
         self.log = open(self.home/"helper.log", "w")
-        self.p = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=env)
+        self.p = subprocess.Popen(
+            call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=env
+        )
         if self.p.stdout.readline() != "ready\n":
-            raise CamelsError("the helper process did not start", "bench faults", (self.home/"helper.log").read_text()[-300:])
+            raise CamelsError(
+                "the helper process did not start", "bench faults", (self.home/"helper.log").read_text()[-300:]
+            )
 
-    def __call__(self, name:str, *args, limit_s=LIMIT_S, most_mb=MOST_MB, kill_s=None, alone=False, stdin=b"", keep=False)->Ended:
+    def __call__(
+        self,
+        name:str,
+        *args,
+        limit_s=LIMIT_S,
+        most_mb=MOST_MB,
+        kill_s=None,
+        alone=False,
+        stdin=b"",
+        keep=False,
+    )->Ended:
         self.n += 1
         folder = self.home/f"call{self.n:05d}"
         folder.mkdir()
         (folder/".stdin").write_bytes(stdin)
-        job = dict(name=name, args=args, folder=str(folder), limit_s=limit_s, most_mb=most_mb, kill_s=kill_s, alone=alone)
+        job = dict(
+            name=name, args=args, folder=str(folder), limit_s=limit_s, most_mb=most_mb, kill_s=kill_s, alone=alone
+        )
         self.p.stdin.write(json.dumps(job) + "\n")
         self.p.stdin.flush()
         answer = self.p.stdout.readline()
@@ -231,20 +269,36 @@ class Tally:
         "Note a failure."
         self.failed.append(dict(kind=kind, input=as_text(str(input))[:200], why=as_text(str(why))[:400]))
 
-    def of(self, kind:str)->int: return sum(f["kind"] == kind for f in self.failed)
+    def of(self, kind:str)->int:
+        return sum(f["kind"] == kind for f in self.failed)
 
     def words(self, most:int=12)->str:
         "The commonest causes, a line each."
         seen = Counter((f["kind"], f["why"]) for f in self.failed)
         first = {(f["kind"], f["why"]): f["input"] for f in reversed(self.failed)}
-        return "\n".join(f"  {n} × {kind}: {why} (such as {first[kind, why]})" for (kind, why), n in seen.most_common(most))
+        return "\n".join(
+            f"  {n} × {kind}: {why} (such as {first[kind, why]})" for (kind, why), n in seen.most_common(most)
+        )
 
 # %% ../../nbs/894_bench.faults.ipynb #c50200eb
 FORMS = dict( # name: (picture codec, sound codec, ending)
-    mp4=("libx264", "aac", "mp4"), mkv=("libx264", "libopus", "mkv"), webm=("libvpx", "libopus", "webm"), avi=("mpeg4", "libmp3lame", "avi"),
-    mov=("libx264", "aac", "mov"), ts=("mpeg2video", "mp2", "ts"), flv=("flv", "libmp3lame", "flv"),
-    wav=("", "pcm_s16le", "wav"), wav_float=("", "pcm_f32le", "wav"), wav_24=("", "pcm_s24le", "wav"), flac=("", "flac", "flac"),
-    mp3=("", "libmp3lame", "mp3"), ogg=("", "libopus", "ogg"), opus=("", "libopus", "opus"), m4a=("", "aac", "m4a"), aac=("", "aac", "aac"))
+    mp4=("libx264", "aac", "mp4"),
+    mkv=("libx264", "libopus", "mkv"),
+    webm=("libvpx", "libopus", "webm"),
+    avi=("mpeg4", "libmp3lame", "avi"),
+    mov=("libx264", "aac", "mov"),
+    ts=("mpeg2video", "mp2", "ts"),
+    flv=("flv", "libmp3lame", "flv"),
+    wav=("", "pcm_s16le", "wav"),
+    wav_float=("", "pcm_f32le", "wav"),
+    wav_24=("", "pcm_s24le", "wav"),
+    flac=("", "flac", "flac"),
+    mp3=("", "libmp3lame", "mp3"),
+    ogg=("", "libopus", "ogg"),
+    opus=("", "libopus", "opus"),
+    m4a=("", "aac", "m4a"),
+    aac=("", "aac", "aac"),
+)
 STATES_LENGTH = {"mp4", "mkv", "webm", "avi", "mov", "flv", "wav", "wav_float", "wav_24", "flac", "m4a"}
 JOINS = {"ts", "mp3", "ogg", "opus", "aac"}   # a joined file of these is a longer recording, for every player
 MUXERS = dict(mkv="matroska", ts="mpegts", m4a="ipod", aac="adts")
@@ -265,7 +319,9 @@ def spoken_face(
     draw = Renderer(random_identity(seed) if seed else None, 160)
     loud = np.sqrt(np.mean(sound[:int(seconds*fps)*(48000//fps)].reshape(-1, 48000//fps)**2, 1))
     jaw = np.clip(loud/loud.max(), 0, 1)
-    return np.stack([draw.render({"jawOpen": float(j), "mouthSmileLeft": .3, "mouthSmileRight": .3}) for j in jaw]), sound
+    return np.stack([
+        draw.render({"jawOpen": float(j), "mouthSmileLeft": .3, "mouthSmileRight": .3}) for j in jaw
+    ]), sound
 
 # %% ../../nbs/894_bench.faults.ipynb #7ed9ad1e
 def write_form(
@@ -281,11 +337,15 @@ def write_form(
     import av
     picture, voice, ending = FORMS[form]
     rate = 44100 if voice == "libmp3lame" and picture else 48000
-    with av.open(str(path), "w", format=MUXERS.get(form, form.split("_")[0] if form in ("wav_float", "wav_24") else form)) as c:
+    with av.open(
+        str(path), "w", format=MUXERS.get(form, form.split("_")[0] if form in ("wav_float", "wav_24") else form)
+    ) as c:
         order = ["v"]*bool(picture) + ["a"]
         streams = {}
         for kind in reversed(order) if sound_first else order:
-            streams[kind] = c.add_stream(picture, rate=fps) if kind == "v" else c.add_stream(voice, rate=rate, layout="mono")
+            streams[kind] = (
+                c.add_stream(picture, rate=fps) if kind == "v" else c.add_stream(voice, rate=rate, layout="mono")
+            )
         if picture:
             v = streams["v"]
             v.height, v.width, v.pix_fmt = *frames.shape[1:3], "yuv420p"
@@ -305,7 +365,10 @@ def _sound_packets(stream, sound, rate:int, shift_s:float)->Iterator:
     import soxr
     x = sound if rate == 48000 else soxr.resample(sound, 48000, rate)
     fmt = av.Codec(stream.codec_context.name, "w").audio_formats[0].name
-    to, fifo = av.AudioResampler(format=fmt, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or 1024), 0
+    to, fifo = (
+        av.AudioResampler(format=fmt, layout="mono", rate=rate, frame_size=stream.codec_context.frame_size or 1024),
+        0,
+    )
     for i in range(0, len(x), 4096):
         f = av.AudioFrame.from_ndarray(np.ascontiguousarray(x[None, i:i+4096], np.float32), format="flt", layout="mono")
         f.sample_rate, f.pts, f.time_base = rate, i, Fraction(1, rate)
@@ -318,16 +381,26 @@ def _sound_packets(stream, sound, rate:int, shift_s:float)->Iterator:
     yield from stream.encode(None)
 
 # %% ../../nbs/894_bench.faults.ipynb #3b489125
-def cut_short(b, rng): return b[:int(len(b)*rng.uniform(.05, .8))]
-def cut_end(b, rng): return b[:len(b) - rng.randint(1, 200)]
-def cut_head(b, rng): return b[rng.randint(1, 4000):]
-def flip_head(b, rng): return _flipped(b, rng, 0, min(512, len(b)), rng.randint(1, 8))
-def flip_body(b, rng): return _flipped(b, rng, 0, len(b), rng.randint(1, 40))
-def flip_end(b, rng): return _flipped(b, rng, max(0, len(b) - 2000), len(b), rng.randint(1, 8))
-def no_bytes(b, rng): return b""
-def first_bytes(b, rng): return b[:rng.randint(1, 60)]
-def noise(b, rng): return rng.randbytes(3000)
-def noise_after_head(b, rng): return b[:200] + rng.randbytes(max(0, len(b) - 200))
+def cut_short(b, rng):
+    return b[:int(len(b)*rng.uniform(.05, .8))]
+def cut_end(b, rng):
+    return b[:len(b) - rng.randint(1, 200)]
+def cut_head(b, rng):
+    return b[rng.randint(1, 4000):]
+def flip_head(b, rng):
+    return _flipped(b, rng, 0, min(512, len(b)), rng.randint(1, 8))
+def flip_body(b, rng):
+    return _flipped(b, rng, 0, len(b), rng.randint(1, 40))
+def flip_end(b, rng):
+    return _flipped(b, rng, max(0, len(b) - 2000), len(b), rng.randint(1, 8))
+def no_bytes(b, rng):
+    return b""
+def first_bytes(b, rng):
+    return b[:rng.randint(1, 60)]
+def noise(b, rng):
+    return rng.randbytes(3000)
+def noise_after_head(b, rng):
+    return b[:200] + rng.randbytes(max(0, len(b) - 200))
 
 def _flipped(b, rng, low:int, high:int, n:int)->bytes:
     "`n` bits between two places turned over."
@@ -361,7 +434,10 @@ def lied_size(b, rng):
     return b[:at] + struct.pack("<I" if b[:4] == b"RIFF" else ">I", value) + b[at+4:]
 
 # %% ../../nbs/894_bench.faults.ipynb #5da9fc8f
-DAMAGE = (cut_short, cut_short, cut_short, cut_end, cut_head, flip_head, flip_head, flip_head, flip_body, flip_body, flip_end, zeroed, zeroed, swapped_blocks, inserted, lied_size, lied_size)
+DAMAGE = (
+    cut_short, cut_short, cut_short, cut_end, cut_head, flip_head, flip_head, flip_head, flip_body, flip_body, flip_end,
+    zeroed, zeroed, swapped_blocks, inserted, lied_size, lied_size,
+)
 ONCE = (no_bytes, first_bytes, noise, noise_after_head)
 
 def damaged(
@@ -370,15 +446,22 @@ def damaged(
 )->tuple: # (name of the kind, other bytes)
     "One damaged version of a file; equal seeds give equal bytes."
     rng = random.Random(seed)
-    kind = (DAMAGE + ONCE)[seed % len(DAMAGE + ONCE)] if len(data) > 8 else noise   # hardly anything is there to be damaged
+    # hardly anything is there to be damaged
+    kind = (DAMAGE + ONCE)[seed % len(DAMAGE + ONCE)] if len(data) > 8 else noise
     return kind.__name__, kind(data, rng)
 
 # %% ../../nbs/894_bench.faults.ipynb #82263d43
 def wav_head(rate:int, channels:int, bits:int, n_bytes:int, fmt:int=1)->bytes:
     "Head of a WAV file that says these numbers."
     block = channels*bits//8
-    return (b"RIFF" + struct.pack("<I", (36 + n_bytes) & 0xffffffff) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, fmt, channels, rate, rate*block & 0xffffffff, block & 0xffff, bits)
-            + b"data" + struct.pack("<I", n_bytes & 0xffffffff))
+    return (
+        b"RIFF"
+        + struct.pack("<I", (36 + n_bytes) & 0xffffffff)
+        + b"WAVEfmt "
+        + struct.pack("<IHHIIHH", 16, fmt, channels, rate, rate*block & 0xffffffff, block & 0xffff, bits)
+        + b"data"
+        + struct.pack("<I", n_bytes & 0xffffffff)
+    )
 
 def write_strange(
     folder:Path, # where to
@@ -389,7 +472,17 @@ def write_strange(
     def put(name, data, kind, must="either"):
         (folder/name).write_bytes(data)
         out.append((folder/name, kind, must))
-    for i, (rate, channels, bits) in enumerate(((1, 1, 16), (7, 1, 16), (400_000_000, 1, 16), (16000, 255, 16), (0, 1, 16), (16000, 0, 16), (16000, 1, 0), (16000, 1, 64), (2**32 - 1, 65535, 32))):
+    for i, (rate, channels, bits) in enumerate((
+        (1, 1, 16),
+        (7, 1, 16),
+        (400_000_000, 1, 16),
+        (16000, 255, 16),
+        (0, 1, 16),
+        (16000, 0, 16),
+        (16000, 1, 0),
+        (16000, 1, 64),
+        (2**32 - 1, 65535, 32),
+    )):
         put(f"s{i:03d}_head.wav", wav_head(rate, channels, bits, len(noise)) + noise, "absurd head")
     put("s020_three_gigabytes.wav", wav_head(16000, 1, 16, 3*10**9) + noise, "absurd head", "line")
     put("s021_onesample.wav", wav_head(16000, 1, 16, 2) + noise[:2], "hardly any sound")
@@ -400,11 +493,45 @@ def write_strange(
     put("s026_list.mp4", b"#EXTM3U\n#EXTINF:10,\ns025_list.wav\n", "playlist")
     for form in JOINS:
         put(f"s03{len(out)}_joined.{FORMS[form][2]}", base[form]*2, f"joined {form}", "long")
-    for i, (a, b) in enumerate((("mp4", "wav"), ("mkv", "mp4"), ("wav", "wav"), ("flac", "flac"), ("avi", "avi"), ("mp3", "mp4"))):
+    for i, (a, b) in enumerate((
+        ("mp4", "wav"),
+        ("mkv", "mp4"),
+        ("wav", "wav"),
+        ("flac", "flac"),
+        ("avi", "avi"),
+        ("mp3", "mp4"),
+    )):
         put(f"s05{i}_two.{FORMS[a][2]}", base[a] + base[b], "two files in one")
-    for i, (a, ending) in enumerate((("mp4", "wav"), ("wav", "mp4"), ("mkv", "mp3"), ("flac", "wav"), ("opus", "avi"), ("aac", "mp4"), ("ts", "mkv"))):
+    for i, (a, ending) in enumerate((
+        ("mp4", "wav"),
+        ("wav", "mp4"),
+        ("mkv", "mp3"),
+        ("flac", "wav"),
+        ("opus", "avi"),
+        ("aac", "mp4"),
+        ("ts", "mkv"),
+    )):
         put(f"s06{i}_suffix.{ending}", base[a], "wrong suffix", "in")
-    for i, name in enumerate(("bad\udcff", "new\nline", "esc\x1b[2J", "ünï cödé", "emoji 😀", "a'b\"c", "a:b", "per%20cent", "-dash", "tab\t", "rtl\u202e", "x"*240, "ü"*118, "img%03d", "a|b", "$(id)", "..", "q?*[]")):
+    for i, name in enumerate((
+        "bad\udcff",
+        "new\nline",
+        "esc\x1b[2J",
+        "ünï cödé",
+        "emoji 😀",
+        "a'b\"c",
+        "a:b",
+        "per%20cent",
+        "-dash",
+        "tab\t",
+        "rtl\u202e",
+        "x"*240,
+        "ü"*118,
+        "img%03d",
+        "a|b",
+        "$(id)",
+        "..",
+        "q?*[]",
+    )):
         put(f"s1{i:02d}_{name}.wav", base["wav"], "odd name", "in")
     return out + _write_specials(folder)
 
@@ -414,7 +541,16 @@ def _write_specials(folder:Path)->list:
     os.mkfifo(folder/"pipe.wav")
     os.mkfifo(folder/"s200_fifo.wav")
     (folder/"s201_folder.wav").mkdir()
-    links = dict(s202_loop="s202_loop.wav", s203_nowhere="not_there.wav", s204_zero="/dev/zero", s205_kmsg="/proc/kmsg", s206_null="/dev/null", s207_tty="/dev/tty", s208_fifo="pipe.wav", s209_here=".")
+    links = dict(
+        s202_loop="s202_loop.wav",
+        s203_nowhere="not_there.wav",
+        s204_zero="/dev/zero",
+        s205_kmsg="/proc/kmsg",
+        s206_null="/dev/null",
+        s207_tty="/dev/tty",
+        s208_fifo="pipe.wav",
+        s209_here=".",
+    )
     for name, target in links.items():
         os.symlink(target, folder/f"{name}.wav")
     names = ["s200_fifo", "s201_folder", *links]
@@ -428,7 +564,11 @@ def write_odd_times(
     import av
     out = []
     for i, form in enumerate(("mkv", "mp4", "ts", "avi", "mov", "webm", "flv")):
-        for j, (kind, more) in enumerate((("streams swapped", dict(sound_first=True)), ("sound late", dict(shift_s=.7)), ("sound much later", dict(shift_s=5000.)))):
+        for j, (kind, more) in enumerate((
+            ("streams swapped", dict(sound_first=True)),
+            ("sound late", dict(shift_s=.7)),
+            ("sound much later", dict(shift_s=5000.)),
+        )):
             path = folder/f"t{i}{j}0_{form}.{FORMS[form][2]}"
             with contextlib.suppress(av.FFmpegError):
                 out.append((write_form(path, form, frames, sound, **more), kind, "in" if not j else "either"))
@@ -489,7 +629,8 @@ def do_read_table(out:str)->list: # [(source, windows, windows with sound, windo
             n[i] += bool(v)
     return [(k, *v) for k, v in rows.items()]
 
-NOTE = ("warning", "warnings", "note", "notice", "passed over", "skipped")  # stages of lines about files that are taken all the same, or are no recordings
+# stages of lines about files that are taken all the same, or are no recordings
+NOTE = ("warning", "warnings", "note", "notice", "passed over", "skipped")
 
 def lines_of(
     out, # table
@@ -533,11 +674,15 @@ def judge(
         refused = [r for r in lines.get(key, []) if r.get("stage") not in NOTE]
         noted, rows = bool(lines.get(key)), inside.get(key)
         if rows and refused:
-            tally.add("unexplained", path.name, f"{kind}: in the table and in errors.jsonl ({refused[0]['error'][:80]})")
+            tally.add(
+                "unexplained", path.name, f"{kind}: in the table and in errors.jsonl ({refused[0]['error'][:80]})"
+            )
         elif not rows and not noted and must != "any":
             tally.add("unexplained", path.name, f"{kind}: neither in the table nor in errors.jsonl")
         elif must == "in" and not rows:
-            tally.add("unexplained", path.name, f"{kind}: a whole recording was refused ({lines[key][0]['error'][:80]})")
+            tally.add(
+                "unexplained", path.name, f"{kind}: a whole recording was refused ({lines[key][0]['error'][:80]})"
+            )
         if any("unexpected" in str(r.get("hint")) for r in refused):
             tally.add("unexplained", path.name, f"{kind}: its line explains nothing ({refused[0]['error'][:80]})")
         if not rows or noted:
@@ -662,22 +807,43 @@ def do_features(path:str, n:int=160):
     "A small table of vectors, for training."
     from camels.data.features import toy_features
     fs = toy_features(n, d=12)
-    np.savez(path, ids=fs.ids["clip"].astype(str), start_s=fs.ids["start_s"], split=fs.ids["split"].astype(str), **{m: x for m, x in fs.x.items()})
+    np.savez(
+        path,
+        ids=fs.ids["clip"].astype(str),
+        start_s=fs.ids["start_s"],
+        split=fs.ids["split"].astype(str),
+        **{m: x for m, x in fs.x.items()},
+    )
 
 def do_table_result(out:str)->str:
     "What an encoding left, as one number: rows, and error lines without what differs by folder."
-    lines = sorted(json.dumps([Path(r["input"]).name, r["stage"], r["error"]]) for f in sorted(Path(out).parent.glob("*errors.jsonl")) for r in read_jsonl(f))
+    lines = sorted(
+        json.dumps([Path(r["input"]).name, r["stage"], r["error"]])
+        for f in sorted(Path(out).parent.glob("*errors.jsonl"))
+        for r in read_jsonl(f)
+    )
     return table_digest(out) + fingerprint(lines)
 
 def do_run_result(out:str)->str:
     "What a training left, as one number: weights, losses, latents."
     from safetensors.numpy import load_file
     run = Path(out)
-    losses = [{k: v for k, v in r.items() if "second" not in k and "per_s" not in k and k not in ("time", "at", "mb", "rss_mb")} for r in read_jsonl(run/"metrics.jsonl") if "loss" in r]
+    losses = [
+        {
+            k: v
+            for k, v in r.items()
+            if "second" not in k and "per_s" not in k and k not in ("time", "at", "mb", "rss_mb")
+        }
+        for r in read_jsonl(run/"metrics.jsonl")
+        if "loss" in r
+    ]
     latents = {str(f.relative_to(run)): load_file(f) for f in sorted(run.glob("latents/*.safetensors"))}
     return fingerprint(run/"model.safetensors", [(r.get("step"), r.get("stage"), r["loss"]) for r in losses], latents)
 
-TRAINING = ["epochs_a=2", "epochs_b=2", "epochs_c=2", "d_latent=24", "hidden_video=24", "hidden_prosody=16", "batch=32", "threads=1", "checkpoint_s=0"]
+TRAINING = [
+    "epochs_a=2", "epochs_b=2", "epochs_c=2", "d_latent=24", "hidden_video=24", "hidden_prosody=16", "batch=32",
+    "threads=1", "checkpoint_s=0",
+]
 
 @dataclass
 class Job:
@@ -702,12 +868,27 @@ def jobs_to_kill(
         (folder/"bad.wav").write_text("not sound")
     call("do_features", str(home/"f.npz"))
     def encoding(name, folder, *more):
-        args = lambda f: ["encode", str(folder), "--out", str(f/"f.lance"), *more]
+        def args(f):
+            return ["encode", str(folder), "--out", str(f/"f.lance"), *more]
         return Job(name, args, args, "do_table_result", "f.lance", REFUSED)
-    train = Job("train", lambda f: ["train", "--features", str(home/"f.npz"), "--out", str(f/"run"), *TRAINING],
-                lambda f: ["train", "--resume", str(f/"run")] if (f/"run"/"run.json").exists() else train.first(f), "do_run_result", "run")
+    train = Job(
+        "train",
+        lambda f: ["train", "--features", str(home/"f.npz"), "--out", str(f/"run"), *TRAINING],
+        lambda f: ["train", "--resume", str(f/"run")] if (f/"run"/"run.json").exists() else train.first(f),
+        "do_run_result",
+        "run",
+    )
     sound = encoding("encode, sound", clips, "--video", "none", "--jobs", "1")
-    return [sound, train, encoding("encode, two workers", clips, "--video", "none", "--jobs", "2"), train, sound, train, encoding("encode, pictures", films, "--jobs", "1"), train]
+    return [
+        sound,
+        train,
+        encoding("encode, two workers", clips, "--video", "none", "--jobs", "2"),
+        train,
+        sound,
+        train,
+        encoding("encode, pictures", films, "--jobs", "1"),
+        train,
+    ]
 
 # %% ../../nbs/894_bench.faults.ipynb #e2a91f47
 def kill_once(
@@ -774,7 +955,9 @@ def small_disk(
 )->Iterator[Callable]: # a function that gives it other bytes
     "A disk of a certain size; only where this process may mount."
     path.mkdir(parents=True)
-    r = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "camels-faults", str(path)], capture_output=True, text=True)
+    r = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "camels-faults", str(path)], capture_output=True, text=True
+    )
     if r.returncode:
         raise CamelsError("no disk may be mounted here", path, r.stderr.strip()[:100])
     try:
@@ -784,11 +967,13 @@ def small_disk(
 
 def disk_jobs(home:Path, call:Caller)->list[Job]:
     "Jobs that write: encoding, training, a performance."
-    animate = lambda f: ["animate", "[joy:80] We won!", "--out", str(f/"a.json"), "--by", "rules"]
+    def animate(f):
+        return ["animate", "[joy:80] We won!", "--out", str(f/"a.json"), "--by", "rules"]
     jobs = {j.name: j for j in jobs_to_kill(home, call)}
     return [jobs["encode, sound"], jobs["train"], Job("animate", animate, animate, "do_file_result", "a.json")]
 
-def do_file_result(path:str)->str: return fingerprint(Path(path))
+def do_file_result(path:str)->str:
+    return fingerprint(Path(path))
 
 def disk_campaign(
     folder:Path,
@@ -805,7 +990,10 @@ def disk_campaign(
         (whole := folder/f"whole-{job.name[:5]}").mkdir()
         if (e := call("do_camels", job.first(whole), limit_s=90)).is_crash:
             raise CamelsError("an undisturbed job failed", job.name, e.sign)
-        want, most = call(job.result, str(whole/job.left)).value, sum(f.stat().st_size for f in whole.rglob("*") if f.is_file())
+        want, most = (
+            call(job.result, str(whole/job.left)).value,
+            sum(f.stat().st_size for f in whole.rglob("*") if f.is_file()),
+        )
         for i in range(n//3):
             if time.monotonic() > until:
                 break
@@ -834,11 +1022,25 @@ def disk_once(call:Caller, job:Job, home:Path, size:int, want)->str: # why it fa
 
 # %% ../../nbs/894_bench.faults.ipynb #55cc23a6
 READERS = dict(   # what is read: who reads it
-    npz="camels.data.features:as_features", parquet="camels.data.features:as_features", lance="camels.bench.faults:read_a_table", presets="camels.face.anchors:read_presets",
-    manifest="camels.media.clips:read_clips", csv="camels.face.arkit:read_livelink", run="camels.bench.faults:read_a_run", view="camels.look.views:open_view",
-    npz_view="camels.look.views:open_view", lance_view="camels.look.views:open_view", latent="camels.latent.space:LatentSpace.from_pretrained",
-    resume="camels.bench.faults:resume_a_run", v3="camels.express.v3:V3", text="camels.text.albert:MicroAlbert", targets="camels.bench.faults:read_targets", checkpoint="camels.bench.faults:read_checkpoint",
-    weights="camels.bench.faults:read_some_weights", turns="camels.recipes.v3.scenarios:read_turns")
+    npz="camels.data.features:as_features",
+    parquet="camels.data.features:as_features",
+    lance="camels.bench.faults:read_a_table",
+    presets="camels.face.anchors:read_presets",
+    manifest="camels.media.clips:read_clips",
+    csv="camels.face.arkit:read_livelink",
+    run="camels.bench.faults:read_a_run",
+    view="camels.look.views:open_view",
+    npz_view="camels.look.views:open_view",
+    lance_view="camels.look.views:open_view",
+    latent="camels.latent.space:LatentSpace.from_pretrained",
+    resume="camels.bench.faults:resume_a_run",
+    v3="camels.express.v3:V3",
+    text="camels.text.albert:MicroAlbert",
+    targets="camels.bench.faults:read_targets",
+    checkpoint="camels.bench.faults:read_checkpoint",
+    weights="camels.bench.faults:read_some_weights",
+    turns="camels.recipes.v3.scenarios:read_turns",
+)
 
 def read_a_table(path):
     "A feature table, opened and loaded."
@@ -895,9 +1097,18 @@ def do_samples(folder:str, wavs:str, kinds:list):
     pq.write_table(pa.table({k: list(v) if v.ndim == 2 else v for k, v in arrays.items()}), d/"parquet.parquet")
     np.savez(d/"npz_view.npz", vectors=arrays["video"], clip=arrays["ids"], start_s=arrays["start_s"])
     save_presets(d/"presets.json", {k: anchors()[k][1] for k in anchors().ids[:3]})
-    (d/"manifest.jsonl").write_text("".join(json.dumps(dict(id=f"c{i}", path=f"c{i}.wav", speaker="s", start_s=0, end_s=2, vad=[0, 0, 0])) + "\n" for i in range(4)))
+    (d/"manifest.jsonl").write_text(
+        "".join(
+            json.dumps(dict(id=f"c{i}", path=f"c{i}.wav", speaker="s", start_s=0, end_s=2, vad=[0, 0, 0])) + "\n"
+            for i in range(4)
+        )
+    )
     write_livelink(d/"csv.csv", np.random.default_rng(0).uniform(0, 1, (12, 52)).astype(np.float32), fps=30)
-    (d/"turns.jsonl").write_text("".join(json.dumps(dict(dialogue=f"d{i//2}", text=f"[joy:80] Well, number {i}.", turn=i)) + "\n" for i in range(4)))
+    (d/"turns.jsonl").write_text(
+        "".join(
+            json.dumps(dict(dialogue=f"d{i//2}", text=f"[joy:80] Well, number {i}.", turn=i)) + "\n" for i in range(4)
+        )
+    )
     for name in {"v3", "text"} & set(kinds):
         shutil.copytree(asset(name), d/name)
     if {"run", "view", "resume", "latent", "checkpoint", "weights", "lance", "lance_view"} & set(kinds):
@@ -919,12 +1130,39 @@ def _trained_samples(d:Path, wavs:str):
     shutil.copytree(d/"run/checkpoints", d/"checkpoint")
     shutil.copy(d/"run/model.safetensors", d/"weights.safetensors")
 
-def type_of(text:str): return int(text) if text.isdigit() else float(text)
+def type_of(text:str):
+    return int(text) if text.isdigit() else float(text)
 
-def sample_of(kind:str, folder:Path)->Path: return next(p for p in folder.iterdir() if p.name.split(".")[0] == kind)
+def sample_of(kind:str, folder:Path)->Path:
+    return next(p for p in folder.iterdir() if p.name.split(".")[0] == kind)
 
 # %% ../../nbs/894_bench.faults.ipynb #157eaeeb
-ODD = (None, True, [], {}, [[]], "", "text", "nan", "\ud800", "a\x00b", "\u202e<b>", 0, -1, 1e308, -0.0, 10**400, 2**63, float("nan"), float("inf"), [None], {"a": None}, "../../x", "9"*4301, ["l"])
+ODD = (
+    None,
+    True,
+    [],
+    {},
+    [[]],
+    "",
+    "text",
+    "nan",
+    "\ud800",
+    "a\x00b",
+    "\u202e<b>",
+    0,
+    -1,
+    1e308,
+    -0.0,
+    10**400,
+    2**63,
+    float("nan"),
+    float("inf"),
+    [None],
+    {"a": None},
+    "../../x",
+    "9"*4301,
+    ["l"],
+)
 DEEP = "["*20_000 + "]"*20_000
 
 def places_in(o, at=())->list: # paths of keys and indices
@@ -954,7 +1192,11 @@ def odd_json(text:str, rng)->str:
     try:
         o = json.loads(lines[i])
         at, value = rng.choice(places_in(o)), rng.choice((*ODD, ..., ..., DEEP))
-        changed = value if value is DEEP and not at else json.dumps(put_at(o, at, "@deep@" if value is DEEP else value if at or value is not ... else None))
+        changed = (
+            value
+            if value is DEEP and not at
+            else json.dumps(put_at(o, at, "@deep@" if value is DEEP else value if at or value is not ... else None))
+        )
         lines[i] = changed.replace('"@deep@"', DEEP)
     except (ValueError, RecursionError):
         lines[i] = rng.choice(("", "{", DEEP, "null"))
@@ -964,34 +1206,76 @@ def odd_csv(text:str, rng)->str:
     "A csv file with a column, a row or a cell made odd."
     rows = [l.split(",") for l in text.splitlines()]
     kind, r = rng.randrange(9), rng.randrange(len(rows))
-    if kind == 0: c = rng.randrange(len(rows[0])); rows = [x[:c] + x[c+1:] for x in rows]
-    elif kind == 1: rows = [x + ["1"] for x in rows]
-    elif kind == 2: rows[r][rng.randrange(len(rows[r]))] = str(rng.choice(ODD))
-    elif kind == 3: rows.insert(r, [])
-    elif kind == 4: rows[r] = rows[r][:rng.randrange(len(rows[r]))]
-    elif kind == 5: rows = rows[:1]
-    elif kind == 6: rows = [rng.sample(x, len(x)) for x in rows]
-    elif kind == 7: rows[0] = [str(rng.choice(ODD)) for _ in rows[0]]
+    if kind == 0:
+        c = rng.randrange(len(rows[0]))
+        rows = [x[:c] + x[c+1:] for x in rows]
+    elif kind == 1:
+        rows = [x + ["1"] for x in rows]
+    elif kind == 2:
+        rows[r][rng.randrange(len(rows[r]))] = str(rng.choice(ODD))
+    elif kind == 3:
+        rows.insert(r, [])
+    elif kind == 4:
+        rows[r] = rows[r][:rng.randrange(len(rows[r]))]
+    elif kind == 5:
+        rows = rows[:1]
+    elif kind == 6:
+        rows = [rng.sample(x, len(x)) for x in rows]
+    elif kind == 7:
+        rows[0] = [str(rng.choice(ODD)) for _ in rows[0]]
     mark = "\ufeff" if kind == 8 else ""
-    return mark + rng.choice(("\n", "\r\n", "\r", "\n\n")).join(rng.choice((",", ",", ",", ";", "\t")).join(x) for x in rows)
+    return mark + rng.choice(("\n", "\r\n", "\r", "\n\n")).join(
+        rng.choice((",", ",", ",", ";", "\t")).join(x) for x in rows
+    )
 
 # %% ../../nbs/894_bench.faults.ipynb #c86d9c96
 def odd_arrays(arrays:dict, rng)->dict:
     "Named arrays with one made odd: its name, type, shape or values."
     name = rng.choice(sorted(arrays))
     x, out = arrays[name], dict(arrays)
-    odd_names = ("", "x.y", "forward", "training", "__class__", "../x", "a/b", "<img src=x>", "é", "ids", "split", "vad", "x_mask", "a"*300)
+    odd_names = (
+        "",
+        "x.y",
+        "forward",
+        "training",
+        "__class__",
+        "../x",
+        "a/b",
+        "<img src=x>",
+        "é",
+        "ids",
+        "split",
+        "vad",
+        "x_mask",
+        "a"*300,
+    )
     kind = rng.randrange(10)
-    if kind == 0: out[rng.choice(odd_names)] = out.pop(name)
-    elif kind == 1: out[name] = x.astype(rng.choice(("U8", "c8", "M8[s]", "?", "i1", "S3", "f2", "u8"))) if x.dtype.kind in "fiu" else np.arange(len(x))
-    elif kind == 2: out[name] = x[..., None] if rng.random() < .5 else x.reshape(-1)
-    elif kind == 3: out[name] = x[:rng.randrange(len(x))]
-    elif kind == 4: del out[name]
-    elif kind == 5: out = {k: v[:0] for k, v in arrays.items()}
-    elif kind == 6: out[name] = np.full_like(x, rng.choice((np.nan, np.inf, -np.inf, 1e38))) if x.dtype.kind == "f" else np.full_like(x, "")
-    elif kind == 7: out["start_s"] = np.array([rng.choice(("text", "1", "nan"))]*len(x))
-    elif kind == 8: out[name] = np.array(0.)
-    else: out = {k: v[:1] for k, v in arrays.items()}
+    if kind == 0:
+        out[rng.choice(odd_names)] = out.pop(name)
+    elif kind == 1:
+        out[name] = (
+            x.astype(rng.choice(("U8", "c8", "M8[s]", "?", "i1", "S3", "f2", "u8")))
+            if x.dtype.kind in "fiu"
+            else np.arange(len(x))
+        )
+    elif kind == 2:
+        out[name] = x[..., None] if rng.random() < .5 else x.reshape(-1)
+    elif kind == 3:
+        out[name] = x[:rng.randrange(len(x))]
+    elif kind == 4:
+        del out[name]
+    elif kind == 5:
+        out = {k: v[:0] for k, v in arrays.items()}
+    elif kind == 6:
+        out[name] = (
+            np.full_like(x, rng.choice((np.nan, np.inf, -np.inf, 1e38))) if x.dtype.kind == "f" else np.full_like(x, "")
+        )
+    elif kind == 7:
+        out["start_s"] = np.array([rng.choice(("text", "1", "nan"))]*len(x))
+    elif kind == 8:
+        out[name] = np.array(0.)
+    else:
+        out = {k: v[:1] for k, v in arrays.items()}
     return out
 
 def odd_file(kind:str, path:Path, rng)->None:
@@ -1012,7 +1296,8 @@ def odd_file(kind:str, path:Path, rng)->None:
             path.write_bytes(len(head).to_bytes(8, "little") + head + data[8+n:])
         else:
             path.write_bytes(damaged(data, rng.randrange(10**6))[1])
-    except (ValueError, OSError, KeyError, TypeError, IndexError, RecursionError, NotImplementedError):   # some structures cannot be written at all
+    except (ValueError, OSError, KeyError, TypeError, IndexError, RecursionError, NotImplementedError):
+        # some structures cannot be written at all
         path.write_bytes(damaged(data, rng.randrange(10**6))[1])
 
 def _odd_parquet(path:Path, rng)->None:
@@ -1038,21 +1323,34 @@ def spoil(
     if path.is_file():
         target, how = path, rng.choice(("bytes", "bytes", "structure", "structure", "structure"))
     else:
-        files = sorted(f for f in path.rglob("*") if f.is_file() and f.name != ".lock") + [path/".lock"]*(kind in ("run", "resume"))
-        target, how = rng.choice(files), rng.choice(("bytes", "bytes", "structure", "structure", "structure", "gone", "empty", "folder", "loop", "fifo"))
+        files = sorted(f for f in path.rglob("*") if f.is_file() and f.name != ".lock") + [path/".lock"]*(
+            kind in ("run", "resume")
+        )
+        target, how = (
+            rng.choice(files),
+            rng.choice((
+                "bytes", "bytes", "structure", "structure", "structure", "gone", "empty", "folder", "loop", "fifo",
+            )),
+        )
     what = f"{how} of {target.relative_to(path.parent)}"
     if how == "structure":
         target.exists() and odd_file(kind, target, rng)
     elif how == "bytes":
-        name, data = damaged(target.read_bytes() if target.exists() else b'{"pid": "x", "began": -1}', rng.randrange(10**6))
+        name, data = damaged(
+            target.read_bytes() if target.exists() else b'{"pid": "x", "began": -1}', rng.randrange(10**6)
+        )
         target.write_bytes(data)
         what += f" ({name})"
     else:
         target.unlink(missing_ok=True)
-    if how == "empty": target.write_bytes(b"")
-    elif how == "folder": target.mkdir()
-    elif how == "loop": os.symlink(target.name, target)
-    elif how == "fifo": os.mkfifo(target)
+    if how == "empty":
+        target.write_bytes(b"")
+    elif how == "folder":
+        target.mkdir()
+    elif how == "loop":
+        os.symlink(target.name, target)
+    elif how == "fifo":
+        os.mkfifo(target)
     return what
 
 def do_read(
@@ -1080,10 +1378,64 @@ def do_read(
     return [what, "read"]
 
 # %% ../../nbs/894_bench.faults.ipynb #14f10404
-ODD_WORDS = ("", " ", "nan", "inf", "-inf", "-1", "0", "1e999", "1e-400", "9"*6000, "0x10", "1_0", "\udcff", "a\nb", "\x1b[2J", "💥", "../..", "x"*5000, "nope=1", "None", "null", "{}", "[", "["*3000, ",,,", "0.8,0.5", "1,2,3,4",
-    "%s", "{0}", "$(id)", "--", "-x", "--nope", "joy:80", "[joy:80]", "[joy:1000] x", "[joy", "text.txt", "empty", "folder", "loop", "pipe", "broken.npz", "broken.wav", "broken.json", "no/such/file", "a:b", "a?b#c", "%20", "~", "C:\\x", "./", ".")
+ODD_WORDS = (
+    "",
+    " ",
+    "nan",
+    "inf",
+    "-inf",
+    "-1",
+    "0",
+    "1e999",
+    "1e-400",
+    "9"*6000,
+    "0x10",
+    "1_0",
+    "\udcff",
+    "a\nb",
+    "\x1b[2J",
+    "💥",
+    "../..",
+    "x"*5000,
+    "nope=1",
+    "None",
+    "null",
+    "{}",
+    "[",
+    "["*3000,
+    ",,,",
+    "0.8,0.5",
+    "1,2,3,4",
+    "%s",
+    "{0}",
+    "$(id)",
+    "--",
+    "-x",
+    "--nope",
+    "joy:80",
+    "[joy:80]",
+    "[joy:1000] x",
+    "[joy",
+    "text.txt",
+    "empty",
+    "folder",
+    "loop",
+    "pipe",
+    "broken.npz",
+    "broken.wav",
+    "broken.json",
+    "no/such/file",
+    "a:b",
+    "a?b#c",
+    "%20",
+    "~",
+    "C:\\x",
+    "./",
+    ".",
+)
 NEVER = ("serve", "lab")   # they would stay
-LONG = {"demo": "nope=1", "train-v3": "nope=1", "bench": "nope", "doctor": "--nope"}   # these would work for long: what makes each refuse
+# these would work for long: what makes each refuse
+LONG = {"demo": "nope=1", "train-v3": "nope=1", "bench": "nope", "doctor": "--nope"}
 
 def commands()->dict: # {"data check": options}
     "Every command with its options."
@@ -1102,9 +1454,21 @@ def commands()->dict: # {"data check": options}
 def good_calls(home:str)->dict:
     "A quick good call of a command, where there is one."
     train = ["--features", f"{home}/npz.npz", "--out", "run", *TRAINING, "epochs_a=1", "epochs_b=0", "epochs_c=0"]
-    return {"encode": [f"{home}/wavs", "--out", "f.lance", "--video", "none", "--phoneme", "none", "--jobs", "1"], "train": train, "eval": [f"{home}/run", "--features", f"{home}/npz.npz"],
-            "phones": [f"{home}/wavs/c0.wav"], "emotion": [], "compile": [], "animate": ["[joy:80] Hello.", "--out", "a.json", "--by", "rules"], "data check": ["grid", f"{home}/wavs"],
-            "data prepare": ["grid", f"{home}/wavs"], "targets": ["--out", "t", "--turns", "1", "--jobs", "1"], "demo": ["nope=1"], "bench": ["nope"], "train-v3": ["--targets", f"{home}/targets", "nope=1"]}
+    return {
+        "encode": [f"{home}/wavs", "--out", "f.lance", "--video", "none", "--phoneme", "none", "--jobs", "1"],
+        "train": train,
+        "eval": [f"{home}/run", "--features", f"{home}/npz.npz"],
+        "phones": [f"{home}/wavs/c0.wav"],
+        "emotion": [],
+        "compile": [],
+        "animate": ["[joy:80] Hello.", "--out", "a.json", "--by", "rules"],
+        "data check": ["grid", f"{home}/wavs"],
+        "data prepare": ["grid", f"{home}/wavs"],
+        "targets": ["--out", "t", "--turns", "1", "--jobs", "1"],
+        "demo": ["nope=1"],
+        "bench": ["nope"],
+        "train-v3": ["--targets", f"{home}/targets", "nope=1"],
+    }
 
 def odd_call(
     seed:int,
@@ -1117,13 +1481,29 @@ def odd_call(
     args, options = list(good.get(name, [])), known[name]
     for _ in range(rng.choice((1, 1, 2))):
         kind = rng.randrange(4)
-        if kind == 0 and options: args += [rng.choice(options), rng.choice(ODD_WORDS)]
-        elif kind == 1 and args: args[rng.randrange(len(args))] = rng.choice(ODD_WORDS)
-        elif kind == 2 and name in ("train", "demo", "train-v3"): args.append(_odd_setting(rng, name))
-        elif kind == 3: args.insert(rng.randrange(len(args) + 1), rng.choice(ODD_WORDS))
+        if kind == 0 and options:
+            args += [rng.choice(options), rng.choice(ODD_WORDS)]
+        elif kind == 1 and args:
+            args[rng.randrange(len(args))] = rng.choice(ODD_WORDS)
+        elif kind == 2 and name in ("train", "demo", "train-v3"):
+            args.append(_odd_setting(rng, name))
+        elif kind == 3:
+            args.insert(rng.randrange(len(args) + 1), rng.choice(ODD_WORDS))
     if name in LONG and not any("nope" in a for a in args):
         args.append(LONG[name])
-    stdin = rng.choice((b"", b"I am glad.\n", b"caf\xe9\n", b"\xff\xfe\x00", b"\xef\xbb\xbfhello\n", b"a\x00b\n", b"x"*200_000, b"[joy:80] hi\n"*20, b"\x1b[2J\n", b"\n"*100, rng.randbytes(500)))
+    stdin = rng.choice((
+        b"",
+        b"I am glad.\n",
+        b"caf\xe9\n",
+        b"\xff\xfe\x00",
+        b"\xef\xbb\xbfhello\n",
+        b"a\x00b\n",
+        b"x"*200_000,
+        b"[joy:80] hi\n"*20,
+        b"\x1b[2J\n",
+        b"\n"*100,
+        rng.randbytes(500),
+    ))
     return [*name.split(), *args], stdin
 
 def _odd_setting(rng, name:str)->str:
@@ -1131,7 +1511,10 @@ def _odd_setting(rng, name:str)->str:
     from dataclasses import fields
     from camels.latent.config import TrainConfig
     key = rng.choice([f.name for f in fields(TrainConfig) if not f.name.startswith("epochs")])
-    return f"{key}={rng.choice(('', 'nan', 'inf', '-1', '0', '1e999', '9'*30, '9'*6000, '1000000', '[', '['*3000, 'null', 'true', 'x', '1.5', '1e30', 'cpu:x', '0.0001', '{}'))}"
+    return (
+        f"{key}="
+        f"{rng.choice(('', 'nan', 'inf', '-1', '0', '1e999', '9'*30, '9'*6000, '1000000', '[', '['*3000, 'null', 'true', 'x', '1.5', '1e30', 'cpu:x', '0.0001', '{}'))}"
+    )
 
 # %% ../../nbs/894_bench.faults.ipynb #3f0c10be
 def do_odd_call(
@@ -1165,17 +1548,25 @@ def fuzz_campaign(
     if (e := team[0]("do_samples", str(home), str(home/"wavs"), list(kinds), limit_s=120)).is_crash or e.code:
         raise CamelsError("the good samples could not be made", "bench faults", e.sign)
     known, samples = commands(), {k: str(sample_of(k, home)) for k in kinds}
-    todo = [("read", kinds[i % len(kinds)], seed*10**6 + i) for i in range(n_reads)] + [("call", "", seed*10**6 + i) for i in range(n_calls)]
+    todo = [("read", kinds[i % len(kinds)], seed*10**6 + i) for i in range(n_reads)] + [
+        ("call", "", seed*10**6 + i) for i in range(n_calls)
+    ]
     random.Random(seed).shuffle(todo)
     def work(call):
         while todo and time.monotonic() < until:
             what, kind, i = todo.pop()
             if what == "read":
                 e, name = call("do_read", kind, samples[kind], i, limit_s=20), f"{kind}, seed {i}"
-                name += f": {e.err.strip().splitlines()[-1][:80] if not e.is_crash and e.err.strip() else next((l for l in e.err.splitlines() if ' of ' in l), '')[:80]}"
+                name += (
+                    ": "
+                    f"{e.err.strip().splitlines()[-1][:80] if not e.is_crash and e.err.strip() else next((l for l in e.err.splitlines() if ' of ' in l), '')[:80]}"
+                )
             else:
                 args, stdin = odd_call(i, str(home), known)
-                e, name = call("do_odd_call", args, str(home), limit_s=40, stdin=stdin), f"{' '.join(a[:60] for a in args)} (seed {i})"
+                e, name = (
+                    call("do_odd_call", args, str(home), limit_s=40, stdin=stdin),
+                    f"{' '.join(a[:60] for a in args)} (seed {i})",
+                )
             tally.tried += 1
             if e.is_crash:
                 tally.add("traceback", name, e.sign)
@@ -1219,7 +1610,8 @@ class FaultRow(Row):
     null_name:str=""
     met:bool|None=None # is the goal met?
 
-WANTED = {"faults.media": 300, "faults.kill": 40, "faults.disk": 9, "faults.fuzz": 1000, "faults.server": 1}  # least tries
+# least tries
+WANTED = {"faults.media": 300, "faults.kill": 40, "faults.disk": 9, "faults.fuzz": 1000, "faults.server": 1}
 
 def fault_row(
     id:str,        # such as faults.media.crashes
@@ -1229,12 +1621,27 @@ def fault_row(
 )->FaultRow:
     "One goal of a campaign."
     n = None if tally.skipped else tally.of(kind)
-    tried, words = tally.tried, f"{what}: skipped, {tally.skipped}" if tally.skipped else f"{what}, of {tally.tried} tried"
+    tried, words = (
+        tally.tried,
+        f"{what}: skipped, {tally.skipped}" if tally.skipped else f"{what}, of {tally.tried} tried",
+    )
     met = None if n is None else n == 0 and tried >= WANTED[id.rpartition(".")[0]]
-    return FaultRow(words, float("nan") if n is None else float(n), float("nan"), "failures", "", 0, id=id, tried=tried, value=n, met=met)
+    return FaultRow(
+        words,
+        float("nan") if n is None else float(n),
+        float("nan"),
+        "failures",
+        "",
+        0,
+        id=id,
+        tried=tried,
+        value=n,
+        met=met,
+    )
 
 # %% ../../nbs/894_bench.faults.ipynb #4c0f43c2
-BUDGET_S = dict(kill=170, disk=30, fuzz=170, server=20, media=200)  # seconds of each campaign, in turn; what one leaves goes to the next
+# seconds of each campaign, in turn; what one leaves goes to the next
+BUDGET_S = dict(kill=170, disk=30, fuzz=170, server=20, media=200)
 
 def bench_faults(
     out=None,       # folder for the list of failures, failures.jsonl
@@ -1242,28 +1649,45 @@ def bench_faults(
     seed:int=0,
 )->list[FaultRow]:
     "All campaigns, one after another, on all cores."
-    n = lambda x: max(2, round(x*scale))
+    def n(x):
+        return max(2, round(x*scale))
     tallies = {}
     with callers() as (d, team):
-        runs = dict(kill=lambda end: kill_campaign(d/"kill", team, n(44), seed, end), disk=lambda end: disk_campaign(d/"disk", team, n(12), seed, end),
-                    fuzz=lambda end: fuzz_campaign(d/"fuzz", team, n(420), n(700), seed, end), server=lambda end: server_campaign(team[0]),
-                    media=lambda end: media_campaign(d/"media", team, n(280), seed, end))
+        runs = dict(
+            kill=lambda end: kill_campaign(d/"kill", team, n(44), seed, end),
+            disk=lambda end: disk_campaign(d/"disk", team, n(12), seed, end),
+            fuzz=lambda end: fuzz_campaign(d/"fuzz", team, n(420), n(700), seed, end),
+            server=lambda end: server_campaign(team[0]),
+            media=lambda end: media_campaign(d/"media", team, n(280), seed, end),
+        )
         end = time.monotonic()
         for name, run in runs.items():
             t, end = time.monotonic(), end + BUDGET_S[name]*scale
             tallies[name] = run(end)
             found = tallies[name]
-            print(f"{name}: {found.skipped or f'{found.tried} tried, {len(found.failed)} failed'}, {time.monotonic() - t:.0f} s", file=sys.stderr)
+            print(
+                f"{name}: {found.skipped or f'{found.tried} tried, {len(found.failed)} failed'}, "
+                f"{time.monotonic() - t:.0f} s",
+                file=sys.stderr,
+            )
             found.failed and print(found.words(), file=sys.stderr)
     if out:
         Path(out).mkdir(parents=True, exist_ok=True)
-        rows = [json.dumps(dict(campaign=c, seed=seed, **f), ensure_ascii=False) for c, t in tallies.items() for f in t.failed]
+        rows = [
+            json.dumps(dict(campaign=c, seed=seed, **f), ensure_ascii=False)
+            for c, t in tallies.items()
+            for f in t.failed
+        ]
         (Path(out)/"failures.jsonl").write_text("".join(r + "\n" for r in rows), encoding="utf-8")
     media = tallies["media"]
-    return [fault_row("faults.media.crashes", "recordings that ended the program or stopped it", media, "crash"),
-            fault_row("faults.media.unexplained", "recordings neither taken nor refused, or both", media, "unexplained"),
-            fault_row("faults.media.silent", "recordings taken without a word though cut short", media, "silent"),
-            fault_row("faults.kill.lost", "killed jobs that ended otherwise", tallies["kill"], "lost"),
-            fault_row("faults.disk.lost", "jobs that a full disk spoilt", tallies["disk"], "lost"),
-            fault_row("faults.fuzz.tracebacks", "odd calls and files that ended in a traceback", tallies["fuzz"], "traceback"),
-            fault_row("faults.server.open_routes", "routes that let a stranger in", tallies["server"], "open")]
+    return [
+        fault_row("faults.media.crashes", "recordings that ended the program or stopped it", media, "crash"),
+        fault_row("faults.media.unexplained", "recordings neither taken nor refused, or both", media, "unexplained"),
+        fault_row("faults.media.silent", "recordings taken without a word though cut short", media, "silent"),
+        fault_row("faults.kill.lost", "killed jobs that ended otherwise", tallies["kill"], "lost"),
+        fault_row("faults.disk.lost", "jobs that a full disk spoilt", tallies["disk"], "lost"),
+        fault_row(
+            "faults.fuzz.tracebacks", "odd calls and files that ended in a traceback", tallies["fuzz"], "traceback"
+        ),
+        fault_row("faults.server.open_routes", "routes that let a stranger in", tallies["server"], "open"),
+    ]

@@ -32,8 +32,19 @@ def bench_latent(
         made_of = fingerprint(marks, [[c.id, c.split] for c in clips])   # with another split it is another table
         features = cache_dir()/f"grid_s1-{made_of[:8]}.lance"
         encode(clips, features, names, WindowConfig(hop_s=.25))
-    tmp = tempfile.TemporaryDirectory(); run = Path(out or Path(tmp.name)/"run")
+    tmp = tempfile.TemporaryDirectory()
+    run = Path(out or Path(tmp.name)/"run")
     train(features, run, {**LONG, **(changes or {})}, resume=(run/"run.json").exists(), progress=False)
     rep = evaluate_run(run, features)
-    cca = rep["peers"]["cca"]["retrieval"]; tmp.cleanup()
-    return [Row(f"R@1 {d.replace('->', ' → ')}, pool of {r['pool']}, chance {r['chance']:.2f}", r["r1"], cca[d]["r1"], "share", "linear CCA") for d, r in rep["stages"]["C"]["retrieval"].items()]
+    cca = rep["peers"]["cca"]["retrieval"]
+    tmp.cleanup()
+    return [
+        Row(
+            f"R@1 {d.replace('->', ' → ')}, pool of {r['pool']}, chance {r['chance']:.2f}",
+            r["r1"],
+            cca[d]["r1"],
+            "share",
+            "linear CCA",
+        )
+        for d, r in rep["stages"]["C"]["retrieval"].items()
+    ]

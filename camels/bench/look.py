@@ -32,29 +32,51 @@ def write_vectors(
 )->Path: # columns cloud, speaker, face
     "Made-up vectors of unit length."
     import lance, pyarrow as pa
-    g = np.random.default_rng(seed); inner = min(48, d); centre = g.normal(size=(clouds, inner)).astype(np.float32); turn = g.normal(size=(inner, d)).astype(np.float32)/np.sqrt(inner)
+    g = np.random.default_rng(seed)
+    inner = min(48, d)
+    centre = g.normal(size=(clouds, inner)).astype(np.float32)
+    turn = g.normal(size=(inner, d)).astype(np.float32)/np.sqrt(inner)
     schema = pa.schema([("cloud", pa.int32()), ("speaker", pa.string()), ("face", pa.list_(pa.float16(), d))])
     def rows():
         for i in range(0, n, 50_000):
-            k = g.integers(0, clouds, min(50_000, n - i)); x = (centre[k] + .6*g.standard_normal((len(k), inner), np.float32)) @ turn; x += .15*g.standard_normal((1, d), np.float32)*g.standard_normal((len(k), 1), np.float32)
+            k = g.integers(0, clouds, min(50_000, n - i))
+            x = (centre[k] + .6*g.standard_normal((len(k), inner), np.float32)) @ turn
+            x += .15*g.standard_normal((1, d), np.float32)*g.standard_normal((len(k), 1), np.float32)
             x /= np.linalg.norm(x, axis=1, keepdims=True)
-            yield pa.record_batch([pa.array(k.astype(np.int32)), pa.array(np.char.add("s", (k % 40).astype(str))), pa.FixedSizeListArray.from_arrays(pa.array(x.astype(np.float16).ravel()), type=schema.field("face").type)], schema=schema)
+            yield pa.record_batch(
+                [
+                    pa.array(k.astype(np.int32)),
+                    pa.array(np.char.add("s", (k % 40).astype(str))),
+                    pa.FixedSizeListArray.from_arrays(
+                        pa.array(x.astype(np.float16).ravel()), type=schema.field("face").type
+                    ),
+                ],
+                schema=schema,
+            )
     lance.write_dataset(rows(), lance_path(path), schema=schema)
     return Path(path)
 
 # %% ../../nbs/890_bench.look.ipynb #f3220f0f
 def pan_boxes(box, n:int=60)->list: # of (x0, x1, y0, y1)
     "A wandering, zooming window."
-    x0, x1, y0, y1 = box; w, h = x1 - x0, y1 - y0; out = []
+    x0, x1, y0, y1 = box
+    w, h = x1 - x0, y1 - y0
+    out = []
     for i in range(n):
-        a = 2*np.pi*i/n; z = .5*(1 + .8*np.cos(3*a)); cx, cy = x0 + w*(.5 + .25*np.cos(a)), y0 + h*(.5 + .25*np.sin(2*a))
+        a = 2*np.pi*i/n
+        z = .5*(1 + .8*np.cos(3*a))
+        cx, cy = x0 + w*(.5 + .25*np.cos(a)), y0 + h*(.5 + .25*np.sin(2*a))
         out.append((cx - z*w/2, cx + z*w/2, cy - z*h/2, cy + z*h/2))
     return out
 
 def timed(f:Callable, todo)->tuple: # (wall seconds of each, processor seconds of each)
     "Time a function over some arguments; processor time is what a busy machine does not stretch."
     wall, cpu = [], []
-    for a in todo: t, c = time.perf_counter(), time.thread_time(); f(a); wall.append(time.perf_counter() - t); cpu.append(time.thread_time() - c)
+    for a in todo:
+        t, c = time.perf_counter(), time.thread_time()
+        f(a)
+        wall.append(time.perf_counter() - t)
+        cpu.append(time.thread_time() - c)
     return wall, cpu
 
 def frame_seconds(r:Raster, boxes, w=800, h=500)->tuple:
@@ -64,14 +86,21 @@ def frame_seconds(r:Raster, boxes, w=800, h=500)->tuple:
 
 def datashader_seconds(xy, group, colours, boxes, w=800, h=500)->tuple: # empty where datashader is not installed
     "The peer's, up to the picture."
-    try: import datashader as ds, datashader.transfer_functions as tf, pandas as pd
-    except ImportError: return [], []
-    df = pd.DataFrame(dict(x=xy[:, 0], y=xy[:, 1], g=pd.Categorical(group))); key = dict(enumerate(colours))
-    def draw(b): tf.shade(ds.Canvas(w, h, b[:2], b[2:]).points(df, "x", "y", ds.count_cat("g")), color_key=key, how="log").to_pil()
+    try:
+        import datashader as ds, datashader.transfer_functions as tf, pandas as pd
+    except ImportError:
+        return [], []
+    df = pd.DataFrame(dict(x=xy[:, 0], y=xy[:, 1], g=pd.Categorical(group)))
+    key = dict(enumerate(colours))
+    def draw(b):
+        tf.shade(
+            ds.Canvas(w, h, b[:2], b[2:]).points(df, "x", "y", ds.count_cat("g")), color_key=key, how="log"
+        ).to_pil()
     draw(boxes[0])   # compiles
     return timed(draw, boxes)
 
-def percentile_ms(seconds, q:float)->float: return 1e3*float(np.quantile(seconds, q)) if seconds else float("nan")
+def percentile_ms(seconds, q:float)->float:
+    return 1e3*float(np.quantile(seconds, q)) if seconds else float("nan")
 
 # %% ../../nbs/890_bench.look.ipynb #73f29090
 def bench_map(
@@ -79,37 +108,119 @@ def bench_map(
     peer:bool=True,  # time datashader too, which compiles for ten seconds
 )->list[Row]:
     "First map and frames of one size."
-    t = time.perf_counter(); v = LanceView(path); first = []
-    xy, _, s = map_large(v, "face", by="speaker", tell=lambda share, xy: first or (Raster(xy).frame(), first.append(time.perf_counter() - t))); group = v.columns["cloud"] % 8
-    r = Raster(xy, group, MANY[:8]); r.frame(); whole = time.perf_counter() - t; n = f"{len(v):,} points"
-    boxes = pan_boxes(r.box); ours, peer = frame_seconds(r, boxes), datashader_seconds(xy, group, MANY[:8], boxes) if peer else ([], [])
-    return [Row(f"time to first map, {n}" + f" ({len(s.rows):,} of them)"*(len(s.rows) < len(v)), first[0], float("nan"), "s", "", ""),
-            *([Row(f"time to the map of all {n}", whole, float("nan"), "s", "", "")] if len(s.rows) < len(v) else []),
-            *(Row(f"frame while panning, {n}, {what}", percentile_ms(ours[i], q), percentile_ms(peer[i], q), "ms, 800×500", "datashader", "under 100 ms")
-              for what, i, q in (("median", 0, .5), ("95th percentile", 0, .95), ("median, processor time", 1, .5), ("95th percentile, processor time", 1, .95)))]
+    t = time.perf_counter()
+    v = LanceView(path)
+    first = []
+    xy, _, s = map_large(
+        v,
+        "face",
+        by="speaker",
+        tell=lambda share, xy: first or (Raster(xy).frame(), first.append(time.perf_counter() - t)),
+    )
+    group = v.columns["cloud"] % 8
+    r = Raster(xy, group, MANY[:8])
+    r.frame()
+    whole = time.perf_counter() - t
+    n = f"{len(v):,} points"
+    boxes = pan_boxes(r.box)
+    ours, peer = frame_seconds(r, boxes), datashader_seconds(xy, group, MANY[:8], boxes) if peer else ([], [])
+    return [
+        Row(
+            f"time to first map, {n}" + f" ({len(s.rows):,} of them)"*(len(s.rows) < len(v)),
+            first[0],
+            float("nan"),
+            "s",
+            "",
+            "",
+        ),
+        *([Row(f"time to the map of all {n}", whole, float("nan"), "s", "", "")] if len(s.rows) < len(v) else []),
+        *(
+            Row(
+                f"frame while panning, {n}, {what}",
+                percentile_ms(ours[i], q),
+                percentile_ms(peer[i], q),
+                "ms, 800×500",
+                "datashader",
+                "under 100 ms",
+            )
+            for what, i, q in (
+                ("median", 0, .5),
+                ("95th percentile", 0, .95),
+                ("median, processor time", 1, .5),
+                ("95th percentile, processor time", 1, .95),
+            )
+        ),
+    ]
 
 # %% ../../nbs/890_bench.look.ipynb #e9e8e00d
 def bench_neighbours(path, queries:int=20, k:int=10, peer:bool=True, partitions:int=256)->list[Row]:
     "Index, exact search and scikit-learn, on the same queries."
-    v = LanceView(path); g = np.random.default_rng(1); n = len(v)
-    q = v.take("vectors", "face", g.choice(n, queries, replace=False)); q += g.normal(size=q.shape).astype(np.float32)*.3/np.sqrt(q.shape[1])
-    t = time.perf_counter(); truth, _ = neighbours(v.batches("vectors", "face", 32_768), q, k); exact = (time.perf_counter() - t)/queries
-    t = time.perf_counter(); ix = VectorIndex.build(path, "face", partitions=min(partitions, max(4, round(n**.5)))); build = time.perf_counter() - t
-    [ix.search(a, k) for a in q[:3]]; took, _ = timed(lambda a: ix.search(a, k), q)
+    v = LanceView(path)
+    g = np.random.default_rng(1)
+    n = len(v)
+    q = v.take("vectors", "face", g.choice(n, queries, replace=False))
+    q += g.normal(size=q.shape).astype(np.float32)*.3/np.sqrt(q.shape[1])
+    t = time.perf_counter()
+    truth, _ = neighbours(v.batches("vectors", "face", 32_768), q, k)
+    exact = (time.perf_counter() - t)/queries
+    t = time.perf_counter()
+    ix = VectorIndex.build(path, "face", partitions=min(partitions, max(4, round(n**.5))))
+    build = time.perf_counter() - t
+    [ix.search(a, k) for a in q[:3]]
+    took, _ = timed(lambda a: ix.search(a, k), q)
     theirs, found = sklearn_neighbours(v, q, k) if peer else (float("nan"), None)
-    return [Row(f"neighbour query, index, {n:,}×{q.shape[1]}, median", 1e3*statistics.median(took), 1e3*theirs, "ms a query", "scikit-learn, exact, in memory", "ratio below 1"),
-            Row(f"recall@{k} of that index", ix.recall(q, truth, k), 1., "share of the true neighbours", "exact search", "at least 0.9"),
-            Row("exact search from disk, in batches", 1e3*exact, 1e3*theirs, f"ms a query, {queries} at a time", "scikit-learn, exact, in memory", ""),
-            *([Row("exact search agrees with scikit-learn", float(np.mean([len({*a.tolist()} & {*b.tolist()})/k for a, b in zip(truth, found)])), 1., f"share of {k} neighbours", "scikit-learn", "1 (but for ties)")] if found is not None else []),
-            Row("making the index", build, float("nan"), "s", "", "")]
+    return [
+        Row(
+            f"neighbour query, index, {n:,}×{q.shape[1]}, median",
+            1e3*statistics.median(took),
+            1e3*theirs,
+            "ms a query",
+            "scikit-learn, exact, in memory",
+            "ratio below 1",
+        ),
+        Row(
+            f"recall@{k} of that index",
+            ix.recall(q, truth, k),
+            1.,
+            "share of the true neighbours",
+            "exact search",
+            "at least 0.9",
+        ),
+        Row(
+            "exact search from disk, in batches",
+            1e3*exact,
+            1e3*theirs,
+            f"ms a query, {queries} at a time",
+            "scikit-learn, exact, in memory",
+            "",
+        ),
+        *(
+            [
+                Row(
+                    "exact search agrees with scikit-learn",
+                    float(np.mean([len({*a.tolist()} & {*b.tolist()})/k for a, b in zip(truth, found)])),
+                    1.,
+                    f"share of {k} neighbours",
+                    "scikit-learn",
+                    "1 (but for ties)",
+                )
+            ]
+            if found is not None
+            else []
+        ),
+        Row("making the index", build, float("nan"), "s", "", ""),
+    ]
 
 def sklearn_neighbours(v, q, k)->tuple: # (seconds a query, int rows [q k])
     "Brute force on unit vectors, where Euclid's order is the cosine's."
     from sklearn.neighbors import NearestNeighbors
     x = np.empty((len(v), q.shape[1]), np.float32)
-    for i, b in v.batches("vectors", "face"): x[i:i+len(b)] = b/np.linalg.norm(b, axis=1, keepdims=True)
-    nn = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x); u = q/np.linalg.norm(q, axis=1, keepdims=True)
-    t = time.perf_counter(); rows = nn.kneighbors(u, return_distance=False)
+    for i, b in v.batches("vectors", "face"):
+        x[i:i+len(b)] = b/np.linalg.norm(b, axis=1, keepdims=True)
+    nn = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x)
+    u = q/np.linalg.norm(q, axis=1, keepdims=True)
+    t = time.perf_counter()
+    rows = nn.kneighbors(u, return_distance=False)
     return (time.perf_counter() - t)/len(q), rows
 
 # %% ../../nbs/890_bench.look.ipynb #58517fbe
@@ -121,11 +232,31 @@ def own_cloud(xy, cloud, others=None, other_cloud=None)->float: # share
 
 def bench_reducer(path, n:int=10_000, method:str="umap", fit:int=10_000)->list[Row]:
     "Placing new points beside making a fresh map."
-    v = LanceView(path); fit = min(fit, len(v)//2); n = min(n, len(v) - fit); rows = np.random.default_rng(2).permutation(len(v))[:fit + n]; x, cloud = v.take("vectors", "face", rows), v.columns["cloud"][rows]
-    old = fit_map(x[:fit], method); made = {}
-    (ours,), (ours_cpu,) = timed(lambda v: made.update(placed=old.apply(v)), [x[fit:]]); (peer,), (peer_cpu,) = timed(lambda v: made.update(fresh=fit_map(v, method)), [x[fit:]]); placed, fresh = made["placed"], made["fresh"]
-    return [Row(f"placing {n:,} new points on a stored {method} map of {fit:,}", ours, peer, "s", f"fresh {method}", "ratio below 1"), Row("the same, processor time", ours_cpu, peer_cpu, "s", f"fresh {method}", "ratio below 1"),
-            Row("nearest on the map is of the same cloud", own_cloud(placed, cloud[fit:], old.xy, cloud[:fit]), own_cloud(fresh.xy, cloud[fit:]), "share", f"fresh {method}", "near the peer's")]
+    v = LanceView(path)
+    fit = min(fit, len(v)//2)
+    n = min(n, len(v) - fit)
+    rows = np.random.default_rng(2).permutation(len(v))[:fit + n]
+    x, cloud = v.take("vectors", "face", rows), v.columns["cloud"][rows]
+    old = fit_map(x[:fit], method)
+    made = {}
+    (ours,), (ours_cpu,) = timed(lambda v: made.update(placed=old.apply(v)), [x[fit:]])
+    (peer,), (peer_cpu,) = timed(lambda v: made.update(fresh=fit_map(v, method)), [x[fit:]])
+    placed, fresh = made["placed"], made["fresh"]
+    return [
+        Row(
+            f"placing {n:,} new points on a stored {method} map of {fit:,}", ours, peer, "s", f"fresh {method}",
+            "ratio below 1",
+        ),
+        Row("the same, processor time", ours_cpu, peer_cpu, "s", f"fresh {method}", "ratio below 1"),
+        Row(
+            "nearest on the map is of the same cloud",
+            own_cloud(placed, cloud[fit:], old.xy, cloud[:fit]),
+            own_cloud(fresh.xy, cloud[fit:]),
+            "share",
+            f"fresh {method}",
+            "near the peer's",
+        ),
+    ]
 
 # %% ../../nbs/890_bench.look.ipynb #da87a756
 def bench_explore(
@@ -137,10 +268,18 @@ def bench_explore(
     out=None,                  # folder for the vectors; a temporary one where None
 )->list[Row]:
     "Everything, the smaller size first; neighbours at the largest."
-    need = 2.5*2*d*max(sizes); home = Path(out or tempfile.mkdtemp()); home.mkdir(parents=True, exist_ok=True)
+    need = 2.5*2*d*max(sizes)
+    home = Path(out or tempfile.mkdtemp())
+    home.mkdir(parents=True, exist_ok=True)
     try:
-        if (free := shutil.disk_usage(home).free) < need: raise CamelsError(f"needs {need/1e9:.1f} GB of disk, {free/1e9:.1f} are free", home, "name another folder or smaller sizes")
+        if (free := shutil.disk_usage(home).free) < need:
+            raise CamelsError(
+                f"needs {need/1e9:.1f} GB of disk, {free/1e9:.1f} are free",
+                home,
+                "name another folder or smaller sizes",
+            )
         paths = {n: write_vectors(home/f"v{n}.lance", n, d) for n in sorted(sizes)}
         rows = [r for p in paths.values() for r in bench_map(p, peers)] + bench_neighbours(paths[max(sizes)], queries)
         return rows + bench_reducer(paths[max(sizes)], min(10_000, max(sizes)//2), method)
-    finally: shutil.rmtree(home, ignore_errors=True)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

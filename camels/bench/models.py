@@ -115,28 +115,43 @@ def bench_text(
 
 # %% ../../nbs/888_bench.models.ipynb #e78e32a8
 @functools.cache
-def _tagger(): from camels.text.albert import get_text_model; return get_text_model()
+def _tagger():
+    from camels.text.albert import get_text_model
+    return get_text_model()
 
 def first_frame_s(
     v3:V3,
     text:str, # with tags, or without
 )->float: # seconds
     "How long from a text to the first face, in a program that runs already."
-    _tagger(); start = time.perf_counter(); segments = parse_tags(text if "[" in text else _tagger().tagged(text))
-    speech = quiet_around(speak_segments(segments)); audio = speech.at(SR).audio; cond = timeline(time_segments(segments, speech), n_frames(len(audio), FPS, SR), FPS)
+    _tagger()
+    start = time.perf_counter()
+    segments = parse_tags(text if "[" in text else _tagger().tagged(text))
+    speech = quiet_around(speak_segments(segments))
+    audio = speech.at(SR).audio
+    cond = timeline(time_segments(segments, speech), n_frames(len(audio), FPS, SR), FPS)
     s, step = v3.stream(), SR//30
     for a in range(0, len(audio), step):
-        if len(s.push(audio[a:a + step], cond[s.begun:s.begun + s.begins(len(audio[a:a + step]))])): break
+        if len(s.push(audio[a:a + step], cond[s.begun:s.begun + s.begins(len(audio[a:a + step]))])):
+            break
     return time.perf_counter() - start
 
-def cpu_s(f:Callable)->float: "Seconds of processor time."; t = time.process_time(); f(); return time.process_time() - t
+def cpu_s(f:Callable)->float:
+    "Seconds of processor time."
+    t = time.process_time()
+    f()
+    return time.process_time() - t
 
 def step_s(v3:V3, audio, n:int=300)->np.ndarray: # float [n]
     "Seconds of processor time for each push of 33 ms, the first ones left out."
-    s = v3.stream(); return np.array([cpu_s(lambda: s.push(audio[k*533:(k + 1)*533])) for k in range(n + 20)][20:])
+    s = v3.stream()
+    return np.array([cpu_s(lambda: s.push(audio[k*533:(k + 1)*533])) for k in range(n + 20)][20:])
 
 # %% ../../nbs/888_bench.models.ipynb #5b0a9b3a
-_TEXT = "[joy:80] We won the match, and everybody sang! [sadness:70] But my poor old friend Bob was not there. [surprise:90] Oh, wait: is that him at the door?"
+_TEXT = (
+    "[joy:80] We won the match, and everybody sang! [sadness:70] But my poor old friend Bob was not there. "
+    "[surprise:90] Oh, wait: is that him at the door?"
+)
 
 def bench_v3(
     folder=None,     # of a checkpoint; the shipped one where None
@@ -144,13 +159,56 @@ def bench_v3(
     length_s:int=60, # of the sound, in seconds
 )->list[Row]:
     "V3's speed on one core."
-    audio = np.resize(np.concatenate([s.audio for s in test_sayings(8)]), length_s*SR); cond = np.resize(np.concatenate([s.cond for s in test_sayings(8, True)]), (length_s*30, 19)); out = []
+    audio = np.resize(np.concatenate([s.audio for s in test_sayings(8)]), length_s*SR)
+    cond = np.resize(np.concatenate([s.cond for s in test_sayings(8, True)]), (length_s*30, 19))
+    out = []
     with one_thread():
-        v = {b: V3(folder, b) for b in ENGINES}; fast = V3(folder); heard = Rules()
-        onnx, torch = in_turns(lambda: cpu_s(lambda: v["onnx"].track(audio, cond)), lambda: cpu_s(lambda: v["torch"].track(audio, cond)), rounds)
-        ours, by_rules = in_turns(lambda: cpu_s(lambda: fast.track(audio, cond)), lambda: cpu_s(lambda: (heard.kept.clear(), heard(audio, cond))), rounds)
+        v = {b: V3(folder, b) for b in ENGINES}
+        fast = V3(folder)
+        heard = Rules()
+        onnx, torch = in_turns(
+            lambda: cpu_s(lambda: v["onnx"].track(audio, cond)),
+            lambda: cpu_s(lambda: v["torch"].track(audio, cond)),
+            rounds,
+        )
+        ours, by_rules = in_turns(
+            lambda: cpu_s(lambda: fast.track(audio, cond)),
+            lambda: cpu_s(lambda: (heard.kept.clear(), heard(audio, cond))),
+            rounds,
+        )
         steps = {b: 1e3*step_s(m, audio) for b, m in v.items()}
-        wait = {t: 1e3*min(first_frame_s(fast, t) for _ in range(1 + rounds)) for t in (_TEXT, "I cannot believe it, we actually won! But Tom was not there to see it.")}
-    out += [Row("V3 in batch, features and head", length_s/ours, length_s/by_rules, "x real time", "rules, phones heard", "at least 1,000"), Row("ONNX Runtime in batch", length_s/onnx, length_s/torch, "x real time", "PyTorch", "ratio at least 1"),
-            Row("a push of 33 ms, median", np.median(steps[fast.backend]), np.median(steps["torch"]), "ms", "PyTorch", "at most 2"), Row("a push of 33 ms, 99 of 100", np.percentile(steps[fast.backend], 99), np.percentile(steps["torch"], 99), "ms", "PyTorch", "at most 2")]
-    return out + [Row(f"{name} text to the first frame", w, float("nan"), "ms", "", "at most 300") for name, w in zip(("tagged", "plain"), wait.values())]
+        wait = {
+            t: 1e3*min(first_frame_s(fast, t) for _ in range(1 + rounds))
+            for t in (_TEXT, "I cannot believe it, we actually won! But Tom was not there to see it.")
+        }
+    out += [
+        Row(
+            "V3 in batch, features and head",
+            length_s/ours,
+            length_s/by_rules,
+            "x real time",
+            "rules, phones heard",
+            "at least 1,000",
+        ),
+        Row("ONNX Runtime in batch", length_s/onnx, length_s/torch, "x real time", "PyTorch", "ratio at least 1"),
+        Row(
+            "a push of 33 ms, median",
+            np.median(steps[fast.backend]),
+            np.median(steps["torch"]),
+            "ms",
+            "PyTorch",
+            "at most 2",
+        ),
+        Row(
+            "a push of 33 ms, 99 of 100",
+            np.percentile(steps[fast.backend], 99),
+            np.percentile(steps["torch"], 99),
+            "ms",
+            "PyTorch",
+            "at most 2",
+        ),
+    ]
+    return out + [
+        Row(f"{name} text to the first frame", w, float("nan"), "ms", "", "at most 300")
+        for name, w in zip(("tagged", "plain"), wait.values())
+    ]

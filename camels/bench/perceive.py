@@ -26,10 +26,13 @@ def _mesh_only(paths):
     with quiet(), mp.solutions.face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=1) as fm:
         for i, p in enumerate(paths):
             frames = [f for _, f in iter_frames(p, max_fps=30)]
-            if i == 0: fm.process(frames[0])
+            if i == 0:
+                fm.process(frames[0])
             t = time.perf_counter()
-            for f in frames: fm.process(f)
-            total += time.perf_counter() - t; n += len(frames)
+            for f in frames:
+                fm.process(f)
+            total += time.perf_counter() - t
+            n += len(frames)
     return total, n
 
 def facemesh_alone(
@@ -37,7 +40,8 @@ def facemesh_alone(
     jobs:int,   # processes
 )->tuple: # (wall seconds on `jobs` cores, frames)
     "FaceMesh on decoded frames, the files shared out over `jobs` processes that run at the same time."
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as ex: out = list(ex.map(_mesh_only, [paths[i::jobs] for i in range(jobs)]))
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as ex:
+        out = list(ex.map(_mesh_only, [paths[i::jobs] for i in range(jobs)]))
     return max(s for s, _ in out), sum(n for _, n in out)
 
 # %% ../../nbs/882_bench.perceive.ipynb #4473e198
@@ -46,8 +50,15 @@ def encode_seconds(clips:list, jobs:int, names:dict=None)->float: # seconds
     from camels.data.encode import encode
     marks = []
     with tempfile.TemporaryDirectory() as d:
-        rep = encode(clips, Path(d)/"f.lance", names, jobs=jobs, on_clip=lambda done, *_: marks.append((time.perf_counter(), done)))
-    if rep.errors: raise CamelsError(f"{len(rep.errors)} clips failed", rep.errors[0]["input"], rep.errors[0]["error"])
+        rep = encode(
+            clips,
+            Path(d)/"f.lance",
+            names,
+            jobs=jobs,
+            on_clip=lambda done, *_: marks.append((time.perf_counter(), done)),
+        )
+    if rep.errors:
+        raise CamelsError(f"{len(rep.errors)} clips failed", rep.errors[0]["input"], rep.errors[0]["error"])
     lead = min(2*jobs, len(marks)-2)   # results come in order: the first few carry the start of the workers
     return (marks[-1][0] - marks[lead][0])*len(clips)/(marks[-1][1] - marks[lead][1])
 
@@ -65,18 +76,39 @@ def bench_encode(
     from camels.media.clips import window_starts
     clips, jobs = (clips_from(inputs) if inputs else grid_clips())[:most], jobs or n_cores()
     frames = facemesh_alone([c.path for c in clips[:jobs]], jobs) and 0  # warm the file cache and the model files
-    def mesh(): nonlocal frames; s, frames = facemesh_alone([c.path for c in clips], jobs); return s
+    def mesh():
+        nonlocal frames
+        s, frames = facemesh_alone([c.path for c in clips], jobs)
+        return s
     ours, peer = in_turns(lambda: encode_seconds(clips, jobs), mesh, rounds)
-    sound = np.concatenate([read_audio(c.path, 16000) for c in clips[:10]]); starts = window_starts(len(sound)/16000, (enc := create_encoder("prosody22")).window)
-    enc.encode(sound, starts); librosa_prosody22(sound[:32000], 16000)   # both compile or plan on their first call
-    p, l = in_turns(lambda: enc.encode(sound, starts), lambda: [librosa_prosody22(sound[int(s*16000):int(s*16000) + 32000], 16000) for s in starts[:5]], rounds)
+    sound = np.concatenate([read_audio(c.path, 16000) for c in clips[:10]])
+    starts = window_starts(len(sound)/16000, (enc := create_encoder("prosody22")).window)
+    enc.encode(sound, starts)
+    librosa_prosody22(sound[:32000], 16000)   # both compile or plan on their first call
+    p, l = in_turns(
+        lambda: enc.encode(sound, starts),
+        lambda: [librosa_prosody22(sound[int(s*16000):int(s*16000) + 32000], 16000) for s in starts[:5]],
+        rounds,
+    )
     real, lib = len(sound)/16000/p, 5/l   # a window brings a second of new sound
-    return [Row(f"camels encode, all of it, {len(clips)} clips on {jobs} cores", 1e3*ours*jobs/frames, 1e3*peer*jobs/frames, "ms a frame and core", "FaceMesh.process alone", "ratio at most 1.3"),
-            Row("prosody22 on one core", real, lib, "x real time", "librosa, window by window", "at least 100"),
-            Row("memory of encoding", peak_rss_mb(), float("nan"), "MB, largest process", "", "")]
+    return [
+        Row(
+            f"camels encode, all of it, {len(clips)} clips on {jobs} cores",
+            1e3*ours*jobs/frames,
+            1e3*peer*jobs/frames,
+            "ms a frame and core",
+            "FaceMesh.process alone",
+            "ratio at most 1.3",
+        ),
+        Row("prosody22 on one core", real, lib, "x real time", "librosa, window by window", "at least 100"),
+        Row("memory of encoding", peak_rss_mb(), float("nan"), "MB, largest process", "", ""),
+    ]
 
 def grid_clips():
     "The development data's GRID clips."
     from camels.data.clips import clips_from, shared_data
-    if (root := shared_data("grid_s1")) is None: raise CamelsError("no GRID clips found", "../shared/data/grid_s1", "name media files or folders: camels bench encode FOLDER")
+    if (root := shared_data("grid_s1")) is None:
+        raise CamelsError(
+            "no GRID clips found", "../shared/data/grid_s1", "name media files or folders: camels bench encode FOLDER"
+        )
     return clips_from([root])

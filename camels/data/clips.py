@@ -37,10 +37,12 @@ def assign_splits(
 )->list[Clip]: # the same clips with `split` filled
     "Give each clip the split of its speaker, else of its dialogue, else of its file."
     new = sorted({group_of(c) for c in clips if not c.split}, key=_hashed)
-    known = {group_of(c): c.split for c in clips if c.split}; got = {g: known.get(g) or split_of(g, **kw) for g in new}
+    known = {group_of(c): c.split for c in clips if c.split}
+    got = {g: known.get(g) or split_of(g, **kw) for g in new}
     if not known and len(new) > 1:                     # few groups: luck alone could leave a split empty
         got[new[0]], got[new[-1]] = "test", "train"
-        if len(new) > 2 and "valid" not in got.values(): got[new[1]] = "valid"
+        if len(new) > 2 and "valid" not in got.values():
+            got[new[1]] = "valid"
     return [c if c.split else replace(c, split=got[group_of(c)]) for c in clips]
 
 def group_of(clip:Clip)->str:
@@ -62,14 +64,17 @@ OTHER = frozenset("""
     .ffconcat .exe .so .dll
 """.split())
 
-DRAWN = frozenset("image2 gif apng ico webp bin xbin adf idf tty".split()) # formats that are pictures or screens of text
+# formats that are pictures or screens of text
+DRAWN = frozenset("image2 gif apng ico webp bin xbin adf idf tty".split())
 
 def is_plain(
     path, # any name
 )->bool:
     "Is it a file on disk that can be read to its end: no pipe, socket, device or view of the kernel's, and not empty?"
-    try: about, real = os.stat(path), os.path.realpath(path)
-    except (OSError, ValueError): return False
+    try:
+        about, real = os.stat(path), os.path.realpath(path)
+    except (OSError, ValueError):
+        return False
     return stat.S_ISREG(about.st_mode) and about.st_size > 0 and not real.startswith(("/proc/", "/sys/", "/dev/fd/"))
 
 # %% ../../nbs/300_data.clips.ipynb #87a725db
@@ -77,28 +82,36 @@ def looks_like_media(
     path, # a file with any ending, or none
 )->bool:
     "Can libav decode something of it that is sound or moving pictures?"
-    if not is_plain(path): return False
+    if not is_plain(path):
+        return False
     try:
-        with open_plain(path) as f, reading(path): head = f.read(512)
+        with open_plain(path) as f, reading(path):
+            head = f.read(512)
         return not _is_text(head) and _decodes(path)
-    except CamelsError: return False
+    except CamelsError:
+        return False
 
 def _is_text(head:bytes)->bool:
     return b"\0" not in head and sum(o >= 32 or o in b"\t\n\r\f" for o in head) > .97*len(head) and _is_utf8(head)
 
 def _is_utf8(head:bytes)->bool:
-    try: head[:-4].decode()
-    except UnicodeDecodeError: return False
+    try:
+        head[:-4].decode()
+    except UnicodeDecodeError:
+        return False
     return True
 
 def _decodes(path)->bool:
     "Does one of its first packets hold a frame?"
     with open_media(path) as c:
-        if any(n.endswith("_pipe") or n in DRAWN for n in c.format.name.split(",")): return False
+        if any(n.endswith("_pipe") or n in DRAWN for n in c.format.name.split(",")):
+            return False
         streams = [*c.streams.audio, *c.streams.video]
         for i, packet in enumerate(c.demux(streams)):
-            if packet.stream.codec_context is not None and packet.decode(): return True
-            if i > 64: return False
+            if packet.stream.codec_context is not None and packet.decode():
+                return True
+            if i > 64:
+                return False
     return False
 
 # %% ../../nbs/300_data.clips.ipynb #00e641d5
@@ -130,7 +143,8 @@ def visible_files(
         again = (here.st_dev, here.st_ino) in seen
         seen.add((here.st_dev, here.st_ino))
         folders[:] = [] if again else sorted(o for o in folders if not o.startswith(".") and not _is_output(Path(at)/o))
-        if not again: yield from (Path(at)/n for n in names if not n.startswith("."))
+        if not again:
+            yield from (Path(at)/n for n in names if not n.startswith("."))
 
 def _is_output(folder:Path)->bool:
     "Is it a table or a run that camels wrote?"
@@ -145,8 +159,10 @@ def media_files(
     passed, out = passed if passed is not None else Passed(), []
     for f in visible_files(folder, passed):
         ending = f.suffix.lower()
-        if ending in MEDIA or (ending not in OTHER and looks_like_media(f)): out.append(f)
-        elif f.name not in ("clips.jsonl", "errors.jsonl"): passed.files.append(f)
+        if ending in MEDIA or (ending not in OTHER and looks_like_media(f)):
+            out.append(f)
+        elif f.name not in ("clips.jsonl", "errors.jsonl"):
+            passed.files.append(f)
     passed.files.sort()
     return sorted(out)
 
@@ -154,11 +170,17 @@ def media_files(
 class Corpus:
     "A known layout on disk: what it is and how to read it; `passed` holds what it left out."
     name = about = licence = size = get = ""
-    def __init__(self): self.passed = Passed()
+    def __init__(self):
+        self.passed = Passed()
     @classmethod
-    def found(cls, root:Path)->bool: "Does `root` look like this corpus?"; return False
-    def check(self, root:Path)->list[str]: "What is missing under `root`, a line each."; return [] if self.found(Path(root)) else [f"{root} does not look like {self.name}"]
-    def clips(self, root:Path)->list[Clip]: raise NotImplementedError
+    def found(cls, root:Path)->bool:
+        "Does `root` look like this corpus?"
+        return False
+    def check(self, root:Path)->list[str]:
+        "What is missing under `root`, a line each."
+        return [] if self.found(Path(root)) else [f"{root} does not look like {self.name}"]
+    def clips(self, root:Path)->list[Clip]:
+        raise NotImplementedError
 
 corpora = Registry("corpus", {
     "grid": "camels.data.corpora.grid:Grid",
@@ -166,8 +188,12 @@ corpora = Registry("corpus", {
     "studio": "camels.data.studio.film:Studio",
 })
 register_corpus = corpora.register
-def get_corpus(name:str)->Corpus: "A corpus reader by name."; return corpora[name]()
-def list_corpora(pattern:str="*")->list[str]: "Names of the known corpora."; return corpora.list(pattern)
+def get_corpus(name:str)->Corpus:
+    "A corpus reader by name."
+    return corpora[name]()
+def list_corpora(pattern:str="*")->list[str]:
+    "Names of the known corpora."
+    return corpora.list(pattern)
 
 # %% ../../nbs/300_data.clips.ipynb #18769955
 def read_manifest(
@@ -177,13 +203,17 @@ def read_manifest(
     "The clips of a manifest, as far as its lines are right."
     path, out = Path(path), {}
     for i, line in enumerate(read_text(path, most_mb=1024).split("\n"), 1):
-        if not line.strip(): continue
+        if not line.strip():
+            continue
         where = f"{as_text(path)}, line {i}"
         try:
             clip = row_clip(parse_json(line, where), where)
-            if clip.id in out: raise CamelsError(f"id {clip.id!r} again", where, "ids must be unique")
-        except CamelsError as e: passed.error(where, e)
-        else: out[clip.id] = replace(clip, path=str(as_path(path.resolve().parent/clip.path)))
+            if clip.id in out:
+                raise CamelsError(f"id {clip.id!r} again", where, "ids must be unique")
+        except CamelsError as e:
+            passed.error(where, e)
+        else:
+            out[clip.id] = replace(clip, path=str(as_path(path.resolve().parent/clip.path)))
     return list(out.values())
 
 # %% ../../nbs/300_data.clips.ipynb #a77daca0
@@ -193,10 +223,12 @@ class Folder(Corpus):
     name, about, licence, size = "folder", "your own recordings: any folder of media files", "yours", "any"
     get = "put the files in one folder; a clips.jsonl beside them may add speaker, transcript, emotion and split"
     @classmethod
-    def found(cls, root): return Path(root).is_dir()
+    def found(cls, root):
+        return Path(root).is_dir()
     def clips(self, root):
         root = Path(root)
-        if (root/"clips.jsonl").exists(): return read_manifest(root/"clips.jsonl", self.passed)
+        if (root/"clips.jsonl").exists():
+            return read_manifest(root/"clips.jsonl", self.passed)
         return [Clip(as_text(p.relative_to(root).as_posix()), str(p)) for p in media_files(root, self.passed)]
 
 # %% ../../nbs/300_data.clips.ipynb #ffc19c9a
@@ -206,8 +238,10 @@ def source_key(
     end_s:float=None,   # end of the clip in it, seconds; None: to its end
 )->tuple:
     "The same for the same stretch of the same file, however the file is named."
-    try: real = os.path.realpath(path)
-    except (OSError, ValueError): real = str(path)
+    try:
+        real = os.path.realpath(path)
+    except (OSError, ValueError):
+        real = str(path)
     return real, float(start_s), None if end_s is None else float(end_s)
 
 def own_id(
@@ -222,7 +256,8 @@ def _once(clips:list)->list:
     ids, places, out = set(), set(), []
     for c in clips:
         place = source_key(c.path, c.start_s, c.end_s)
-        if place in places: continue
+        if place in places:
+            continue
         c = replace(c, id=own_id(c)) if c.id in ids else c
         places.add(place)
         ids.add(c.id)
@@ -237,17 +272,22 @@ def find_clips(
     "All clips of `inputs`, and what was left out; an input that cannot be read is a line there, and the others go on."
     out, passed = [], Passed()
     for i in inputs:
-        try: out += _named(_clips_in(as_path(i), corpus, passed), passed)
-        except CamelsError as e: passed.error(e.where if e.where is not None else i, e)
+        try:
+            out += _named(_clips_in(as_path(i), corpus, passed), passed)
+        except CamelsError as e:
+            passed.error(e.where if e.where is not None else i, e)
         except (OSError, ValueError) as e:
             why = getattr(e, "strerror", None) or e
             passed.error(i, CamelsError(f"cannot be read: {why}", i, "check the path"))
     return _once(out), passed
 
 def _clips_in(path:Path, corpus:str, passed:Passed)->list:
-    if not path.exists(): raise CamelsError("no such file or folder", path, "check the path")
-    if path.suffix == ".jsonl": return read_manifest(path, passed)
-    if not path.is_dir(): return [Clip(as_text(path.name), str(path))]
+    if not path.exists():
+        raise CamelsError("no such file or folder", path, "check the path")
+    if path.suffix == ".jsonl":
+        return read_manifest(path, passed)
+    if not path.is_dir():
+        return [Clip(as_text(path.name), str(path))]
     reader = _corpus_for(path, corpus)
     clips, left = reader.clips(path), getattr(reader, "passed", Passed())
     passed.files += left.files
@@ -258,14 +298,19 @@ def _named(clips:list, passed:Passed)->list:
     "Clips whose paths can be the name of a file; the others get their line."
     out = []
     for c in clips:
-        try: ok = b"\0" not in os.fsencode(c.path)
-        except UnicodeEncodeError: ok = False
-        if ok: out.append(c if c.id.isascii() else replace(c, id=as_text(c.id)))
-        else: passed.error(c.path, CamelsError("no file can have this name", c.path, "mend the path in the manifest"))
+        try:
+            ok = b"\0" not in os.fsencode(c.path)
+        except UnicodeEncodeError:
+            ok = False
+        if ok:
+            out.append(c if c.id.isascii() else replace(c, id=as_text(c.id)))
+        else:
+            passed.error(c.path, CamelsError("no file can have this name", c.path, "mend the path in the manifest"))
     return out
 
 def _corpus_for(root:Path, name:str)->Corpus:
-    if name: return get_corpus(name)
+    if name:
+        return get_corpus(name)
     return get_corpus(next((n for n in list_corpora() if n != "folder" and corpora[n].found(root)), "folder"))
 
 # %% ../../nbs/300_data.clips.ipynb #82ce3fe1
@@ -278,13 +323,16 @@ def clips_from(
     inputs = list(inputs)
     clips, passed = find_clips(inputs, corpus)
     check_found(clips, passed, inputs)
-    if passed.errors: raise CamelsError(passed.errors[0]["error"], passed.errors[0]["input"], passed.errors[0]["hint"])
+    if passed.errors:
+        raise CamelsError(passed.errors[0]["error"], passed.errors[0]["input"], passed.errors[0]["hint"])
     return assign_splits(clips) if splits else clips
 
 def check_found(clips:list, passed:Passed, inputs:list)->None:
     "Raise where nothing was found."
-    if clips: return
-    if passed.errors: raise CamelsError(passed.errors[0]["error"], passed.errors[0]["input"], passed.errors[0]["hint"])
+    if clips:
+        return
+    if passed.errors:
+        raise CamelsError(passed.errors[0]["error"], passed.errors[0]["input"], passed.errors[0]["hint"])
     where = ", ".join(as_text(i) for i in inputs) or "no input"
     raise CamelsError("no media files found", where, passed.line() or "name media files, or a folder that holds some")
 
@@ -294,5 +342,9 @@ def shared_data(
 )->Path|None: # the path, or None where it is absent
     "A path in the development data folder `../shared/data` beside the checkout (or `$CAMELS_DATA`)."
     here = Path.cwd()
-    roots = [Path(os.environ["CAMELS_DATA"])] if "CAMELS_DATA" in os.environ else [p.parent/"shared"/"data" for p in (here, *here.parents)]
+    roots = (
+        [Path(os.environ["CAMELS_DATA"])]
+        if "CAMELS_DATA" in os.environ
+        else [p.parent/"shared"/"data" for p in (here, *here.parents)]
+    )
     return next((r.joinpath(*parts) for r in roots if r.joinpath(*parts).exists()), None)

@@ -37,9 +37,19 @@ def load_encoders(
     window:WindowConfig=None, # how clips are cut
 )->dict: # {modality: encoder}
     "Ready encoders, one for each modality."
-    if bad := {*(names or {})} - {*DEFAULT_ENCODERS}: raise CamelsError(f"unknown modality {sorted(bad)[0]!r}", None, f"known: {', '.join(DEFAULT_ENCODERS)}")
-    out = {m: create_encoder(n, window=window or WindowConfig()) for m, n in (DEFAULT_ENCODERS | (names or {})).items() if n and n != "none"}
-    if wrong := {m: e for m, e in out.items() if e.modality != m}: raise CamelsError(f"{next(iter(wrong.values())).name} is no {next(iter(wrong))} encoder", None, f"known: {', '.join(list_encoders())}")
+    if bad := {*(names or {})} - {*DEFAULT_ENCODERS}:
+        raise CamelsError(f"unknown modality {sorted(bad)[0]!r}", None, f"known: {', '.join(DEFAULT_ENCODERS)}")
+    out = {
+        m: create_encoder(n, window=window or WindowConfig())
+        for m, n in (DEFAULT_ENCODERS | (names or {})).items()
+        if n and n != "none"
+    }
+    if wrong := {m: e for m, e in out.items() if e.modality != m}:
+        raise CamelsError(
+            f"{next(iter(wrong.values())).name} is no {next(iter(wrong))} encoder",
+            None,
+            f"known: {', '.join(list_encoders())}",
+        )
     return out
 
 # %% ../../nbs/320_data.encode.ipynb #3f6629dd
@@ -60,20 +70,25 @@ def encode_sound(
 
 def absent(enc, n:int):
     "Masked rows for a modality whose stream is not there."
-    if enc.modality != "phoneme": return Features(np.zeros((n, enc.d_out), np.float32), np.zeros(n, bool))
+    if enc.modality != "phoneme":
+        return Features(np.zeros((n, enc.d_out), np.float32), np.zeros(n, bool))
     none = np.zeros(0, np.float32)
     return PhoneFeatures([Phones(np.zeros((0, enc.d_out), np.float16), [], none, none, none)]*n, np.zeros(n, bool))
 
 def _one_read(duration_s):
     "Reads sound; a short clip's is decoded once and handed to every encoder."
-    if duration_s > STRETCH_S: return read_audio
+    if duration_s > STRETCH_S:
+        return read_audio
     kept = {}
     def read(path, sr, start_s, end_s):
         if (path, sr) not in kept:
-            try: kept[path, sr] = (start_s, read_audio(path, sr, start_s, end_s))
-            except CamelsError as e: kept[path, sr] = (start_s, e)
+            try:
+                kept[path, sr] = (start_s, read_audio(path, sr, start_s, end_s))
+            except CamelsError as e:
+                kept[path, sr] = (start_s, e)
         s, x = kept[path, sr]
-        if isinstance(x, CamelsError): raise x
+        if isinstance(x, CamelsError):
+            raise x
         return x[round((start_s-s)*sr):]
     return read
 
@@ -94,18 +109,22 @@ class Progress:
         for o in items:
             self.tick(self.length_s)
             yield o
-    def note(self, text:str): self.notes.append(text)
+    def note(self, text:str):
+        self.notes.append(text)
 
 class Streams:
     "Which modalities of a clip could be read, and what was wrong with the others."
-    def __init__(self, progress:Progress): self.progress, self.wrong, self.read = progress, {}, set()
+    def __init__(self, progress:Progress):
+        self.progress, self.wrong, self.read = progress, {}, set()
     def failed(self, modality:str, e:CamelsError)->None:
         "Mask the modality; a file that was cut short fails as a whole."
-        if e.what.startswith("truncated"): raise e
+        if e.what.startswith("truncated"):
+            raise e
         self.wrong.setdefault(modality, e)
     def finish(self)->None:
         "Raise where nothing could be read; else note what is masked."
-        if self.wrong and not self.read: raise next(iter(self.wrong.values()))
+        if self.wrong and not self.read:
+            raise next(iter(self.wrong.values()))
         for what in dict.fromkeys(e.what for m, e in self.wrong.items() if m not in self.read or not _is_silence(e)):
             self.progress.note(f"{' and '.join(m for m, e in self.wrong.items() if e.what == what)} masked: {what}")
 
@@ -126,7 +145,8 @@ def clip_tables(
     clip = replace(clip, path=str(as_path(clip.path)))
     before = mark_of(clip.path)
     info, w = probe(clip.path), next(iter(encs.values())).window
-    for warning in getattr(info, "warnings", None) or (): progress.note(str(warning))
+    for warning in getattr(info, "warnings", None) or ():
+        progress.note(str(warning))
     starts = window_starts(_length(clip, info), w)
     progress.length_s, streams = float(starts[-1] + w.window_s), Streams(progress)
     mark = *before, content_digest(clip.path)
@@ -137,8 +157,10 @@ def clip_tables(
     for i in range(0, len(starts), per):
         part, feats = starts[i:i+per], {}
         for m, enc in encs.items():
-            if m == "video": feats[m] = Features(video.x[i:i+per], video.mask[i:i+per])
-            else: feats[m] = _heard(clip, enc, part, info, streams, sound)
+            if m == "video":
+                feats[m] = Features(video.x[i:i+per], video.mask[i:i+per])
+            else:
+                feats[m] = _heard(clip, enc, part, info, streams, sound)
         progress.now = "store"
         yield clip_rows(clip, part, feats, schema, mark, i)
     streams.finish()
@@ -146,11 +168,14 @@ def clip_tables(
 def mark_of(path)->tuple: # (bytes, time of the last change in ns)
     "What a file is without a look inside; raises for what is no plain file."
     if os.path.lexists(path) and not is_plain(path) and not os.path.isdir(path):
-        if not os.path.exists(path): raise CamelsError("a link that leads nowhere", path, "name a recording on disk")
+        if not os.path.exists(path):
+            raise CamelsError("a link that leads nowhere", path, "name a recording on disk")
         kernel = os.path.realpath(path).startswith(("/proc/", "/sys/"))
-        if os.path.isfile(path) and not kernel: raise CamelsError("empty file (0 bytes)", path, "copy or record it again")
+        if os.path.isfile(path) and not kernel:
+            raise CamelsError("empty file (0 bytes)", path, "copy or record it again")
         raise CamelsError("not a plain file", path, "name a recording on disk")
-    try: about = os.stat(path)
+    try:
+        about = os.stat(path)
     except (OSError, ValueError) as e:
         why = getattr(e, "strerror", None) or str(e)
         raise CamelsError(f"cannot be opened: {why.lower()}", path, "check the path") from None
@@ -173,9 +198,11 @@ def _length(clip:Clip, info)->float: # seconds
 def _video(clip, enc, info, n:int, streams:Streams)->Features:
     "The rows of the picture, masked where there is none."
     streams.progress.step("video")
-    if not info.has_video: return absent(enc, n)
+    if not info.has_video:
+        return absent(enc, n)
     frames = iter_frames(clip.path, clip.start_s, clip.end_s, max_fps=enc.window.fps, max_side=960)
-    try: out = enc.encode(((t - clip.start_s, x) for t, x in streams.progress.each(frames)), n)
+    try:
+        out = enc.encode(((t - clip.start_s, x) for t, x in streams.progress.each(frames)), n)
     except CamelsError as e:
         streams.failed("video", e)
         return absent(enc, n)
@@ -186,8 +213,10 @@ def _heard(clip, enc, part, info, streams:Streams, sound):
     "The rows of a stretch of sound, masked where there is none."
     m = enc.modality
     streams.progress.step(m)
-    if not info.has_audio or (m in streams.wrong and not _is_silence(streams.wrong[m])): return absent(enc, len(part))
-    try: out = encode_sound(enc, clip, part, sound)
+    if not info.has_audio or (m in streams.wrong and not _is_silence(streams.wrong[m])):
+        return absent(enc, len(part))
+    try:
+        out = encode_sound(enc, clip, part, sound)
     except CamelsError as e:
         streams.failed(m, e)
         return absent(enc, len(part))
@@ -212,7 +241,8 @@ def error_row(
 )->dict: # {"input", "stage", "error", "hint"}
     "An error as a line of `errors.jsonl`."
     path = as_text(getattr(clip, "path", clip))
-    if isinstance(e, CamelsError): return dict(input=path, stage=stage, error=as_text(e.what), hint=as_text(e.hint))
+    if isinstance(e, CamelsError):
+        return dict(input=path, stage=stage, error=as_text(e.what), hint=as_text(e.hint))
     what = f"{type(e).__name__}: {as_text(str(e).splitlines()[0]) if str(e) else ''}"
     return dict(input=path, stage=stage, error=what, hint="unexpected; please report it with this file")
 
@@ -224,9 +254,11 @@ def clip_messages(
     progress = Progress(tick)
     try:
         with one_thread():
-            for rows in clip_tables(clip, encs, schema, progress): yield "rows", rows
+            for rows in clip_tables(clip, encs, schema, progress):
+                yield "rows", rows
         yield "done", progress.notes
-    except Exception as e: yield "error", error_row(clip, progress.now, e)
+    except Exception as e:
+        yield "error", error_row(clip, progress.now, e)
 
 # %% ../../nbs/320_data.encode.ipynb #a3a0b66a
 def _serve(pipe, names, window, parent):
@@ -235,19 +267,22 @@ def _serve(pipe, names, window, parent):
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)   # Linux: die with the parent
     def watch():
-        while os.getppid() == parent: time.sleep(.5)
+        while os.getppid() == parent:
+            time.sleep(.5)
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
     encs = load_encoders(names, window)
     schema, last = table_schema({m: e.card for m, e in encs.items()}, window), [0.]
     def tick(length_s):
-        if time.monotonic() - last[0] < 1: return
+        if time.monotonic() - last[0] < 1:
+            return
         last[0] = time.monotonic()
         pipe.send(("alive", length_s))
     pipe.send(("ready", None))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (clip := pipe.recv()) is not None:
-            for message in clip_messages(clip, encs, schema, tick): pipe.send(message)
+            for message in clip_messages(clip, encs, schema, tick):
+                pipe.send(message)
 
 HOME = "camels.data.encode" # the module in which a new process finds what it is to do
 
@@ -258,8 +293,10 @@ class Worker:
         self.pipe, other = ctx.Pipe()
         self.process = ctx.Process(target=serve, args=(other, names, window, os.getpid()), daemon=True)
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})   # a Ctrl-C while it starts is the parent's
-        try: self.process.start()
-        finally: signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         other.close()
         self.ready, self.clip, self.heard, self.length_s = False, None, time.monotonic(), 0.
     def take(self, i:int, clip:Clip)->None:
@@ -281,8 +318,10 @@ def patience(
     least_s:float=PATIENCE_S,
 )->float: # seconds
     "How long a clip may be silent."
-    try: size = os.stat(clip.path).st_size
-    except (OSError, ValueError): size = 0
+    try:
+        size = os.stat(clip.path).st_size
+    except (OSError, ValueError):
+        size = 0
     return least_s*(1 + size/SLOW_BYTES_S/PATIENCE_S + 3*min(length_s, STRETCH_S)/PATIENCE_S)
 
 def _given_up(clip, seconds)->dict:
@@ -290,7 +329,11 @@ def _given_up(clip, seconds)->dict:
     return error_row(clip, "decode", CamelsError(f"no progress for {seconds:.0f} s: given up", hint=hint))
 
 def _crashed(clip)->dict:
-    return error_row(clip, "decode", CamelsError("its decoder crashed the worker process", hint="re-encode the file, for example to mp4"))
+    return error_row(
+        clip,
+        "decode",
+        CamelsError("its decoder crashed the worker process", hint="re-encode the file, for example to mp4"),
+    )
 
 # %% ../../nbs/320_data.encode.ipynb #8a352ff2
 HELD = 256 << 20 # bytes of rows that wait for their turn
@@ -307,7 +350,8 @@ class Pool:
         return sum(m[1].nbytes for i, box in self.inbox.items() if i != self.head for m in box if m[0] == "rows")
     def feed(self)->None:
         "Give clips to those who wait, not far ahead of the one whose turn it is."
-        while len(self.workers) < min(self.jobs, len(self.clips)): self.workers.append(Worker(*self.args))
+        while len(self.workers) < min(self.jobs, len(self.clips)):
+            self.workers.append(Worker(*self.args))
         for w in self.workers:
             if w.ready and w.clip is None and self.todo and self.todo[0] < self.head + 3*self.jobs:
                 i = self.todo.popleft()
@@ -316,27 +360,36 @@ class Pool:
         "Take what was sent, and look after those that are silent."
         full = self.held() > HELD
         there = [w for w in self.workers if not full or w.clip in (None, self.head)]
-        for w in self.workers: w.heard = w.heard if w in there else time.monotonic()   # not read: not its fault
+        for w in self.workers:
+            w.heard = w.heard if w in there else time.monotonic()   # not read: not its fault
         sent = {id(c) for c in connection.wait([w.pipe for w in there], timeout=.5)}
         for w in there:
-            if id(w.pipe) in sent: self._receive(w)
-            elif w.clip is not None: self._look_after(w)
+            if id(w.pipe) in sent:
+                self._receive(w)
+            elif w.clip is not None:
+                self._look_after(w)
     def _look_after(self, w:Worker)->None:
         "Give up the clip of a worker that was silent for too long."
         clip = self.clips[w.clip]
         limit = patience(clip, w.length_s, self.patience_s)
-        if time.monotonic() - w.heard <= limit: return
+        if time.monotonic() - w.heard <= limit:
+            return
         self.inbox[w.clip].append(("error", _given_up(clip, limit)))
         self._replace(w)
     def _receive(self, w:Worker)->None:
-        try: kind, what = w.pipe.recv()
-        except (EOFError, OSError): return self._died(w)
+        try:
+            kind, what = w.pipe.recv()
+        except (EOFError, OSError):
+            return self._died(w)
         w.heard = time.monotonic()
-        if kind == "ready": w.ready = self.ever = True
-        elif kind == "alive": w.length_s = what
+        if kind == "ready":
+            w.ready = self.ever = True
+        elif kind == "alive":
+            w.length_s = what
         else:
             self.inbox[w.clip].append((kind, what))
-            if kind != "rows": w.clip = None
+            if kind != "rows":
+                w.clip = None
     def _died(self, w:Worker)->None:
         "A worker is gone: its clip is tried a second time, or is what it died of."
         if not w.ready and not self.ever:
@@ -344,7 +397,8 @@ class Pool:
             raise CamelsError("worker processes cannot start", "encode", hint)
         if (i := w.clip) is not None:
             self.crashes[i] += 1
-            if self.crashes[i] > 1: self.inbox[i].append(("error", _crashed(self.clips[i])))
+            if self.crashes[i] > 1:
+                self.inbox[i].append(("error", _crashed(self.clips[i])))
             else:
                 self.inbox[i].append(("again", None))
                 self.todo.appendleft(i)
@@ -353,7 +407,8 @@ class Pool:
         w.end()
         self.workers[self.workers.index(w)] = Worker(*self.args)
     def end(self)->None:
-        for w in self.workers: w.end()
+        for w in self.workers:
+            w.end()
 
 # %% ../../nbs/320_data.encode.ipynb #2db93818
 def _by_workers(clips, names, window, jobs, patience_s)->Iterator:
@@ -363,15 +418,18 @@ def _by_workers(clips, names, window, jobs, patience_s)->Iterator:
             pool.head, kind = i, ""
             while kind not in ("done", "error"):
                 pool.feed()
-                if not pool.inbox[i]: pool.listen()
+                if not pool.inbox[i]:
+                    pool.listen()
                 while pool.inbox[i] and kind not in ("done", "error"):
                     kind, what = pool.inbox[i].popleft()
                     yield c, kind, what
             pool.inbox.pop(i, None)
-    finally: pool.end()
+    finally:
+        pool.end()
 
 # %% ../../nbs/320_data.encode.ipynb #91f83ed1
-class _Stopped(BaseException): "Raised in a thread whose work nobody wants any more."
+class _Stopped(BaseException):
+    "Raised in a thread whose work nobody wants any more."
 
 class Hand:
     "A thread of this process that encodes one clip after the other, and says what there is to say of each."
@@ -436,9 +494,12 @@ def _here(clips, names, window, patience_s)->Iterator:
 
 def _results(clips, names, window, jobs, patience_s=PATIENCE_S)->Iterator:
     "(clip, kind, what) in order of `clips`: rows …, then done or error; again takes back what came of the clip."
-    if not clips: return
-    if jobs == 1: yield from _here(clips, names, window, patience_s)
-    else: yield from _by_workers(clips, names, window, jobs, patience_s)
+    if not clips:
+        return
+    if jobs == 1:
+        yield from _here(clips, names, window, patience_s)
+    else:
+        yield from _by_workers(clips, names, window, jobs, patience_s)
 
 # %% ../../nbs/320_data.encode.ipynb #8b07dd04
 @contextlib.contextmanager
@@ -450,13 +511,17 @@ def held_file(
         f = open(path, "ab+")
         fcntl.flock(f, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(f.fileno()), os.stat(path)): break   # it was not replaced while we waited
+            if os.path.samestat(os.fstat(f.fileno()), os.stat(path)):
+                break   # it was not replaced while we waited
         f.close()
-    with f: yield f
+    with f:
+        yield f
 
 def _table_of(line:bytes)->str:
-    try: row = json.loads(line)
-    except ValueError: return ""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return ""
     return row.get("table", "") if isinstance(row, dict) else ""
 
 def _as_line(out:Path, row:dict)->bytes:
@@ -469,12 +534,14 @@ def write_errors(
 )->None:
     "Put this table's errors in `errors.jsonl` beside it; other tables' lines stay."
     p = Path(out).parent/"errors.jsonl"
-    if not rows and not p.exists(): return
+    if not rows and not p.exists():
+        return
     with held_file(p) as f:
         f.seek(0)
         keep = [o + b"\n" for o in f.read().split(b"\n") if o.strip() and _table_of(o) not in ("", as_text(out.name))]
         data, tmp = b"".join(keep + [_as_line(Path(out), r) for r in rows]), p.with_name(f".{p.name}.{os.getpid()}.tmp")
-        if not data: return p.unlink()
+        if not data:
+            return p.unlink()
         tmp.write_bytes(data)
         os.replace(tmp, p)
 
@@ -501,12 +568,15 @@ def _row_of(clip:Clip, have:dict, places:dict):
     real, start, end = source_key(clip.path, clip.start_s, clip.end_s)
     for row in places.get((real, start), ()):
         known = row.get("clip_end_s")
-        if known == (-1. if end is None else end): return row
+        if known == (-1. if end is None else end):
+            return row
         alone = row["clip"] == clip.id or len(places[real, start]) == 1
-        if known is None and alone: return row   # made before ends were kept
+        if known is None and alone:
+            return row   # made before ends were kept
     for name in (clip.id, Path(clip.id).with_suffix("").as_posix()):   # moved since: the same name in another place
         row = have.get(name)
-        if row and row.get("start_s", 0.) == start and _moved(row, clip): return row
+        if row and row.get("start_s", 0.) == start and _moved(row, clip):
+            return row
     return None
 
 def _moved(row:dict, clip:Clip)->bool:
@@ -518,10 +588,14 @@ def changed(
     row:dict,   # what the table says of it
 )->bool:
     "Is the file's content another than the one that was encoded? False where the table does not say."
-    if not row.get("source_digest"): return False
-    try: now = mark_of(clip.path)
-    except CamelsError: return True   # encoding it says what is wrong
-    if now == (row["source_bytes"], row["source_mtime_ns"]): return False
+    if not row.get("source_digest"):
+        return False
+    try:
+        now = mark_of(clip.path)
+    except CamelsError:
+        return True   # encoding it says what is wrong
+    if now == (row["source_bytes"], row["source_mtime_ns"]):
+        return False
     return now[0] != row["source_bytes"] or content_digest(clip.path) != row["source_digest"]
 
 def differs(
@@ -533,9 +607,14 @@ def differs(
     said = {k: as_text(getattr(clip, k)) for k in ("speaker", "dialogue", "split", "transcript", "emotion")}
     diff = [k for k, v in said.items() if v and v != row[k]]
     if not same and not _moved(row, clip):
-        what, hint = f"another file is in the table under the name {clip.id!r}: {row['source']}", "give the clip another id"
-    elif diff: what, hint = f"{diff[0]} is {said[diff[0]]!r} now, but {row[diff[0]]!r} in the table", "encode into a new table"
-    else: return None
+        what, hint = (
+            f"another file is in the table under the name {clip.id!r}: {row['source']}",
+            "give the clip another id",
+        )
+    elif diff:
+        what, hint = f"{diff[0]} is {said[diff[0]]!r} now, but {row[diff[0]]!r} in the table", "encode into a new table"
+    else:
+        return None
     return error_row(clip, "table", CamelsError(what, hint=hint))
 
 def with_splits(
@@ -544,9 +623,11 @@ def with_splits(
     among:list=None,  # all clips of the call, where the table holds no others
 )->list: # clips with splits
     "New clips of a speaker who is in the table go to the speaker's split; the others where an undisturbed call puts them."
-    if not clips: return []
+    if not clips:
+        return []
     known = [Clip(r["clip"], r["source"], **{k: r[k] for k in ("speaker", "dialogue", "split")}) for r in have.values()]
-    if among is None: return assign_splits(known + clips)[len(known):]
+    if among is None:
+        return assign_splits(known + clips)[len(known):]
     split = {group_of(c): c.split for c in [*assign_splits(among), *known]}
     return [c if c.split else replace(c, split=split[group_of(c)]) for c in clips]
 
@@ -556,10 +637,12 @@ def plan(
 )->Plan:
     "What is new, what was replaced, what is there, and what cannot be."
     out, places, taken, others = Plan(), collections.defaultdict(list), {*have}, {*have}
-    for row in have.values(): places[source_key(as_path(row["source"]), row.get("start_s", 0.))[:2]].append(row)
+    for row in have.values():
+        places[source_key(as_path(row["source"]), row.get("start_s", 0.))[:2]].append(row)
     for c in clips:
         row = _row_of(c, have, places)
-        if row: others.discard(row["clip"])
+        if row:
+            others.discard(row["clip"])
         if row is None and c.id in taken:
             if not as_text(c.path).endswith(c.id) and c.id in have:   # a name that somebody gave
                 other = CamelsError(f"{c.id!r} is another stretch in the table", hint="give the clip another id")
@@ -572,8 +655,10 @@ def plan(
         elif changed(c, row):
             out.todo.append(replace(c, id=row["clip"], split=c.split or row["split"]))
             out.instead[row["clip"]] = row["clip"]
-        elif error := differs(replace(c, id=row["clip"]), row): out.errors.append(error)
-        else: out.skipped += 1
+        elif error := differs(replace(c, id=row["clip"]), row):
+            out.errors.append(error)
+        else:
+            out.skipped += 1
     out.todo = with_splits(out.todo, have, None if others else clips)
     return out
 
@@ -610,23 +695,29 @@ class Job:
             self.writer.add(what)
             self.rows += what.num_rows
             return
-        if kind == "done": self._whole(clip, what, instead)
+        if kind == "done":
+            self._whole(clip, what, instead)
         else:
             self.writer.drop()
-            if kind == "error": self.error(what)
+            if kind == "error":
+                self.error(what)
         self.rows = 0
-        if kind == "again": return
+        if kind == "again":
+            return
         self.done += 1
-        if time.perf_counter() - self.last > 2: self.commit()
+        if time.perf_counter() - self.last > 2:
+            self.commit()
         self.on_clip(self.done, total, self.report.windows, what if kind == "error" else None)
     def _whole(self, clip:Clip, notes:list, instead:dict)->None:
         self.writer.finish(instead.get(clip.id))
         self.report.windows += self.rows
-        for text in notes: self.note(clip.path, text)
+        for text in notes:
+            self.note(clip.path, text)
         if clip.id in instead:
             self.report.replaced += 1
             self.note(clip.path, "changed since it was encoded: its rows were made anew")
-        else: self.report.clips += 1
+        else:
+            self.report.clips += 1
     def commit(self)->FeatureTable:
         table, self.last = self.writer.commit(), time.perf_counter()
         return table
@@ -637,11 +728,15 @@ def only_writer(path):
     "Hold the folder `path` for one writing process; a second one gets a clear error."
     fd = os.open(path, os.O_RDONLY)
     try:
-        try: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CamelsError("another process is writing here", as_text(path), "wait for it, or write to another --out") from None
+            raise CamelsError(
+                "another process is writing here", as_text(path), "wait for it, or write to another --out"
+            ) from None
         yield
-    finally: os.close(fd)
+    finally:
+        os.close(fd)
 
 @contextlib.contextmanager
 def held_table(
@@ -651,12 +746,16 @@ def held_table(
     "The table, made or opened, for this process alone."
     lance_path(out)
     not_a_file(out)
-    with writing(out): out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
-        for f in leftovers(out.parent, 60.): f.unlink(missing_ok=True)   # of jobs that were killed
-        try: yield tidy(FeatureTable.create(out, schema))
+        for f in leftovers(out.parent, 60.):
+            f.unlink(missing_ok=True)   # of jobs that were killed
+        try:
+            yield tidy(FeatureTable.create(out, schema))
         finally:
-            with contextlib.suppress(OSError): out.rmdir()   # nothing was made
+            with contextlib.suppress(OSError):
+                out.rmdir()   # nothing was made
 
 # %% ../../nbs/320_data.encode.ipynb #a3adf2b0
 def encode(
@@ -674,7 +773,8 @@ def encode(
     t0, out, window, inputs = time.perf_counter(), Path(out), window or WindowConfig(), list(inputs)
     given = bool(inputs) and isinstance(inputs[0], Clip)
     clips, passed = (inputs, Passed()) if given else find_clips(inputs, corpus)
-    if not given: check_found(clips, passed, inputs)
+    if not given:
+        check_found(clips, passed, inputs)
     encs = load_encoders(names, window)
     schema = table_schema({m: e.card for m, e in encs.items()}, window)
     with held_table(out, schema) as table:
@@ -684,11 +784,15 @@ def encode(
         rep.jobs, rep.passed = max(1, min(jobs or n_cores(), len(p.todo))), [as_text(f) for f in passed.files]
         write_errors(out, rep.errors)
         job = Job(table, out, rep, on_clip, tell)
-        for line in [passed.line()]*bool(passed.files): job.tell(line)
-        for e in rep.errors: job.on_clip(0, len(p.todo), 0, e)
+        for line in [passed.line()]*bool(passed.files):
+            job.tell(line)
+        for e in rep.errors:
+            job.on_clip(0, len(p.todo), 0, e)
         with contextlib.closing(_results(p.todo, names, window, rep.jobs, patience_s)) as events:
-            for clip, kind, what in events: job.event(clip, kind, what, p.instead, len(p.todo))
+            for clip, kind, what in events:
+                job.event(clip, kind, what, p.instead, len(p.todo))
         table = job.commit()
-        if p.todo: compact(table)
+        if p.todo:
+            compact(table)
     rep.seconds = time.perf_counter() - t0
     return rep

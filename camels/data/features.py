@@ -30,16 +30,32 @@ class FeatureSet:
     labels: list = field(default_factory=list)   # phone symbols
     encoders: dict = field(default_factory=dict) # {modality: card}
     window: WindowConfig = field(default_factory=WindowConfig)
-    def __len__(self): return len(next(iter(self.mask.values())))
+    def __len__(self):
+        return len(next(iter(self.mask.values())))
     @property
-    def modalities(self)->list[str]: return list(self.mask)
+    def modalities(self)->list[str]:
+        return list(self.mask)
     @property
-    def widths(self)->dict: "{modality: feature width}"; return {m: self.phone_x.shape[1] if self.has_phones and m == "phoneme" else self.x[m].shape[1] for m in self.mask}
+    def widths(self)->dict:
+        "{modality: feature width}"
+        return {
+            m: self.phone_x.shape[1] if self.has_phones and m == "phoneme" else self.x[m].shape[1] for m in self.mask
+        }
     @property
-    def has_phones(self)->bool: return self.phone_x is not None
+    def has_phones(self)->bool:
+        return self.phone_x is not None
     @property
-    def fingerprint(self)->str: return fingerprint(self.encoders, self.ids["clip"].tolist(), self.ids["split"].tolist(), *(self.x[m] for m in sorted(self.x)), *([self.phone_x, self.phone_offset] if self.has_phones else []))
-    def where(self, split:str)->np.ndarray: "Row numbers of a split."; return np.flatnonzero(self.ids["split"] == split)
+    def fingerprint(self)->str:
+        return fingerprint(
+            self.encoders,
+            self.ids["clip"].tolist(),
+            self.ids["split"].tolist(),
+            *(self.x[m] for m in sorted(self.x)),
+            *([self.phone_x, self.phone_offset] if self.has_phones else []),
+        )
+    def where(self, split:str)->np.ndarray:
+        "Row numbers of a split."
+        return np.flatnonzero(self.ids["split"] == split)
 
 # %% ../../nbs/312_data.features.ipynb #1c05c531
 def load_features(
@@ -49,11 +65,14 @@ def load_features(
     t = FeatureTable.open(path)
     tab = t.ds.to_table().combine_chunks()
     hint = "see errors.jsonl beside it for what went wrong"
-    if not len(tab): raise CamelsError("the feature table is empty", as_text(path), hint)
-    with reading(path, "a readable feature table", BROKEN): return _in_memory(t, tab)
+    if not len(tab):
+        raise CamelsError("the feature table is empty", as_text(path), hint)
+    with reading(path, "a readable feature table", BROKEN):
+        return _in_memory(t, tab)
 
 def _in_memory(t:FeatureTable, tab)->FeatureSet:
-    def col(k): return tab[k].chunk(0) if tab[k].num_chunks else tab[k]
+    def col(k):
+        return tab[k].chunk(0) if tab[k].num_chunks else tab[k]
     names = [k for k in ("clip", "window", "start_s", "end_s", *TEXT_COLUMNS) if k in tab.column_names]
     ids = {k: tab[k].to_numpy(zero_copy_only=False) for k in names}
     ids["vad"] = np.array([v if v is not None else [np.nan]*3 for v in tab["vad"].to_pylist()], np.float32)
@@ -64,9 +83,15 @@ def _in_memory(t:FeatureTable, tab)->FeatureSet:
     return _load_phones(fs, col) if "phoneme" in t.cards else fs
 
 def _load_phones(fs, col):
-    c = col("phones"); off = c.offsets.to_numpy().astype(np.int64)
-    flat = lambda k: col(k).flatten().to_numpy(zero_copy_only=False)
-    fs.phone_x = np.asarray(c.flatten().flatten(), dtype=np.float16).reshape(off[-1]-off[0], -1) if off[-1] else np.zeros((0, fs.encoders["phoneme"]["d_out"]), np.float16)
+    c = col("phones")
+    off = c.offsets.to_numpy().astype(np.int64)
+    def flat(k):
+        return col(k).flatten().to_numpy(zero_copy_only=False)
+    fs.phone_x = (
+        np.asarray(c.flatten().flatten(), dtype=np.float16).reshape(off[-1]-off[0], -1)
+        if off[-1]
+        else np.zeros((0, fs.encoders["phoneme"]["d_out"]), np.float16)
+    )
     fs.phone_offset, fs.phone_score = off - off[0], flat("phone_scores").astype(np.float32)
     fs.phone_place = np.stack([flat("phone_start_s"), flat("phone_end_s")], 1).astype(np.float32)/fs.window.window_s
     names, fs.phone_label = np.unique(flat("phone_labels").astype(str), return_inverse=True)
@@ -80,13 +105,20 @@ def subset(
 )->FeatureSet: # the rows `idx`, in that order
     "Some rows of a feature set."
     idx = np.flatnonzero(idx) if np.asarray(idx).dtype == bool else np.asarray(idx, np.int64)
-    out = FeatureSet({k: v[idx] for k, v in fs.ids.items()}, {m: v[idx] for m, v in fs.x.items()}, {m: v[idx] for m, v in fs.mask.items()},
-                     labels=fs.labels, encoders=fs.encoders, window=fs.window)
+    out = FeatureSet(
+        {k: v[idx] for k, v in fs.ids.items()},
+        {m: v[idx] for m, v in fs.x.items()},
+        {m: v[idx] for m, v in fs.mask.items()},
+        labels=fs.labels,
+        encoders=fs.encoders,
+        window=fs.window,
+    )
     if fs.has_phones:
         n = np.diff(fs.phone_offset)[idx]
         out.phone_offset = np.r_[0, np.cumsum(n)]
         take = np.repeat(fs.phone_offset[idx] - out.phone_offset[:-1], n) + np.arange(n.sum())
-        for k in ("phone_x", "phone_place", "phone_label", "phone_score"): setattr(out, k, getattr(fs, k)[take])
+        for k in ("phone_x", "phone_place", "phone_label", "phone_score"):
+            setattr(out, k, getattr(fs, k)[take])
     return out
 
 # %% ../../nbs/312_data.features.ipynb #e37b7063
@@ -98,15 +130,26 @@ def batch(
     "The rows `idx` as padded tensors."
     import torch
     idx = np.asarray(idx, np.int64)
-    out = {m: torch.from_numpy(v[idx]) for m, v in fs.x.items()} | {f"{m}_mask": torch.from_numpy(v[idx]) for m, v in fs.mask.items()}
+    out = {m: torch.from_numpy(v[idx]) for m, v in fs.x.items()} | {
+        f"{m}_mask": torch.from_numpy(v[idx]) for m, v in fs.mask.items()
+    }
     if fs.has_phones:
         n = fs.phone_offset[idx+1] - fs.phone_offset[idx]
         at = np.arange(max(int(n.max(initial=0)), 1))
         real = at < n[:, None]
         take = np.where(real, fs.phone_offset[idx][:, None] + at, 0)
-        pad = lambda v, fill: np.where(real.reshape(*real.shape, *[1]*(v.ndim-1)), v[take], fill) if len(v) else np.full((*take.shape, *v.shape[1:]), fill, v.dtype)
-        out |= {"phones": torch.from_numpy(pad(fs.phone_x, np.float16(0)).astype(np.float32)), "phone_mask": torch.from_numpy(real),
-                "phone_place": torch.from_numpy(pad(fs.phone_place, np.float32(0))), "phone_label": torch.from_numpy(pad(fs.phone_label, -1).astype(np.int64))}
+        def pad(v, fill):
+            return (
+                np.where(real.reshape(*real.shape, *[1]*(v.ndim-1)), v[take], fill)
+                if len(v)
+                else np.full((*take.shape, *v.shape[1:]), fill, v.dtype)
+            )
+        out |= {
+            "phones": torch.from_numpy(pad(fs.phone_x, np.float16(0)).astype(np.float32)),
+            "phone_mask": torch.from_numpy(real),
+            "phone_place": torch.from_numpy(pad(fs.phone_place, np.float32(0))),
+            "phone_label": torch.from_numpy(pad(fs.phone_label, -1).astype(np.int64)),
+        }
     return {k: v.to(device, non_blocking=True) for k, v in out.items()} if str(device) != "cpu" else out
 
 # %% ../../nbs/312_data.features.ipynb #b7bb2edc
@@ -114,20 +157,41 @@ def as_features(
     features, # FeatureSet | path of a feature table, .npz or .parquet | dict of arrays
 )->FeatureSet:
     "Any accepted form of features as a `FeatureSet`; says what is wrong where something is."
-    if isinstance(features, FeatureSet): return _check_splits(features)
-    if isinstance(features, dict): return _check_splits(from_arrays(features))
+    if isinstance(features, FeatureSet):
+        return _check_splits(features)
+    if isinstance(features, dict):
+        return _check_splits(from_arrays(features))
     path = as_path(features)
-    if not path.exists(): raise CamelsError("no features here", as_text(path), "make them with: camels encode INPUT --out " + as_text(path))
-    if path.suffix == ".npz": return _check_splits(from_arrays(read_arrays(path), as_text(path)), as_text(path))
-    if path.suffix == ".parquet": return _check_splits(from_arrays(parquet_arrays(path), as_text(path)), as_text(path))
-    if path.is_file(): raise CamelsError(f"cannot read {path.suffix or 'this kind of'} files", as_text(path), "bring a feature table (a folder), .npz or .parquet")
+    if not path.exists():
+        raise CamelsError(
+            "no features here", as_text(path), "make them with: camels encode INPUT --out " + as_text(path)
+        )
+    if path.suffix == ".npz":
+        return _check_splits(from_arrays(read_arrays(path), as_text(path)), as_text(path))
+    if path.suffix == ".parquet":
+        return _check_splits(from_arrays(parquet_arrays(path), as_text(path)), as_text(path))
+    if path.is_file():
+        raise CamelsError(
+            f"cannot read {path.suffix or 'this kind of'} files",
+            as_text(path),
+            "bring a feature table (a folder), .npz or .parquet",
+        )
     return _check_splits(load_features(path), as_text(path))
 
 def _check_splits(fs:FeatureSet, where="features")->FeatureSet:
     have = set(map(str, fs.ids["split"]))
-    if bad := sorted(have - set(SPLITS)): raise CamelsError(f"unknown split {bad[0]!r}", where, nearest(bad[0], SPLITS))
-    if "train" not in have: raise CamelsError(f"no row has split 'train'; all are {', '.join(sorted(have)) or 'missing'}", where, "training needs some: write train into the column 'split'")
-    if len(fs.mask) < 2: raise CamelsError(f"only one modality: {', '.join(fs.mask)}", where, "bring at least two, to have something to bring together")
+    if bad := sorted(have - set(SPLITS)):
+        raise CamelsError(f"unknown split {bad[0]!r}", where, nearest(bad[0], SPLITS))
+    if "train" not in have:
+        raise CamelsError(
+            f"no row has split 'train'; all are {', '.join(sorted(have)) or 'missing'}",
+            where,
+            "training needs some: write train into the column 'split'",
+        )
+    if len(fs.mask) < 2:
+        raise CamelsError(
+            f"only one modality: {', '.join(fs.mask)}", where, "bring at least two, to have something to bring together"
+        )
     return fs
 
 # %% ../../nbs/312_data.features.ipynb #32523ff9
@@ -136,15 +200,20 @@ def parquet_arrays(
 )->dict: # {column: array [n], or [n d] where it holds lists of numbers}
     "The columns of a parquet file as arrays; a row without a vector is masked."
     table, out, gone = read_parquet(path), {}, {}
-    if twice := [name for name in table.column_names if table.column_names.count(name) > 1]: raise CamelsError(f"two columns are called {twice[0]!r}", as_text(path), "rename one")
+    if twice := [name for name in table.column_names if table.column_names.count(name) > 1]:
+        raise CamelsError(f"two columns are called {twice[0]!r}", as_text(path), "rename one")
     for name in map(str, table.column_names):
         where = f"{as_text(path)}, column {as_text(name)!r}"
-        with reading(where, "a column of numbers, text or vectors", "leave it out, or write it as one of these"): column = table[name].combine_chunks()
-        if _is_list(column.type): out[as_text(name)], gone[as_text(name)] = _vectors(column, where)
-        else: out[as_text(name)] = _flat(column, where)
+        with reading(where, "a column of numbers, text or vectors", "leave it out, or write it as one of these"):
+            column = table[name].combine_chunks()
+        if _is_list(column.type):
+            out[as_text(name)], gone[as_text(name)] = _vectors(column, where)
+        else:
+            out[as_text(name)] = _flat(column, where)
     for name, missing in gone.items():
         given = out.get(f"{name}_mask", np.ones(len(missing), bool))
-        if missing.any() and given.dtype.kind in "biu": out[f"{name}_mask"] = given.astype(bool) & ~missing
+        if missing.any() and given.dtype.kind in "biu":
+            out[f"{name}_mask"] = given.astype(bool) & ~missing
     return out
 
 def _is_list(kind)->bool:
@@ -157,18 +226,28 @@ def _vectors(
 )->tuple: # (float32 [n d], bool [n]: rows that hold none)
     "Lists of equally many numbers as a matrix."
     import pyarrow as pa
-    if not (pa.types.is_integer(t := column.type.value_type) or pa.types.is_floating(t) or pa.types.is_decimal(t) or pa.types.is_boolean(t)):
+    if not (
+        pa.types.is_integer(t := column.type.value_type)
+        or pa.types.is_floating(t)
+        or pa.types.is_decimal(t)
+        or pa.types.is_boolean(t)
+    ):
         raise CamelsError(f"holds lists of {t}", where, "a modality is lists of numbers: leave this column out")
     with reading(where, "a column of vectors"):
         missing = np.asarray(column.is_null())
         length = np.array([0 if n is None else n for n in _lengths(column)], np.int64)
     real = length[~missing]
-    if not len(real): return np.zeros((len(column), 1), np.float32), missing
+    if not len(real):
+        return np.zeros((len(column), 1), np.float32), missing
     width = np.bincount(real).argmax()
-    if (odd := np.flatnonzero(~missing & (length != width))).size: raise CamelsError(f"row {odd[0]} has {length[odd[0]]} numbers where others have {width}", where, "give every row as many")
+    if (odd := np.flatnonzero(~missing & (length != width))).size:
+        raise CamelsError(
+            f"row {odd[0]} has {length[odd[0]]} numbers where others have {width}", where, "give every row as many"
+        )
     with reading(where, "a column of vectors"), np.errstate(over="ignore"):
         flat = column.filter(pa.array(~missing)).flatten()
-        if pa.types.is_decimal(t) or pa.types.is_boolean(t): flat = flat.cast(pa.float64() if pa.types.is_decimal(t) else pa.int8())
+        if pa.types.is_decimal(t) or pa.types.is_boolean(t):
+            flat = flat.cast(pa.float64() if pa.types.is_decimal(t) else pa.int8())
         rows = np.asarray(flat.to_numpy(zero_copy_only=False), np.float32).reshape(-1, width)
     out = np.zeros((len(column), width), np.float32)
     out[~missing] = rows
@@ -176,21 +255,36 @@ def _vectors(
 
 def _lengths(column):
     import pyarrow as pa, pyarrow.compute as pc
-    return [column.type.list_size]*len(column) if pa.types.is_fixed_size_list(column.type) else pc.list_value_length(column).to_pylist()
+    return (
+        [column.type.list_size]*len(column)
+        if pa.types.is_fixed_size_list(column.type)
+        else pc.list_value_length(column).to_pylist()
+    )
 
 def _flat(column, where:str)->np.ndarray: # [n], numbers, bools or text
     "A plain column; numbers stay numbers, everything else is text, and nothing is empty text."
     import pyarrow as pa
     kind = column.type
-    if pa.types.is_nested(kind): raise CamelsError(f"holds {kind}", where, "leave this column out")
+    if pa.types.is_nested(kind):
+        raise CamelsError(f"holds {kind}", where, "leave this column out")
     with reading(where, "a column of numbers or text"):
-        if pa.types.is_boolean(kind): return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False), bool)
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind): return column.to_numpy(zero_copy_only=False)
-        if pa.types.is_decimal(kind): return np.asarray([np.nan if v is None else float(v) for v in column.to_pylist()])
-        return np.array(["" if v is None else as_text(v.decode("utf-8", "surrogateescape") if isinstance(v, bytes) else v) for v in column.to_pylist()], object)
+        if pa.types.is_boolean(kind):
+            return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False), bool)
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            return column.to_numpy(zero_copy_only=False)
+        if pa.types.is_decimal(kind):
+            return np.asarray([np.nan if v is None else float(v) for v in column.to_pylist()])
+        return np.array(
+            [
+                "" if v is None else as_text(v.decode("utf-8", "surrogateescape") if isinstance(v, bytes) else v)
+                for v in column.to_pylist()
+            ],
+            object,
+        )
 
 # %% ../../nbs/312_data.features.ipynb #3b698dfd
-RESERVED = ("group", "phones", "phone_mask", "phone_place", "phone_label", "__metadata__")  # names that a batch or a file uses for other things
+# names that a batch or a file uses for other things
+RESERVED = ("group", "phones", "phone_mask", "phone_place", "phone_label", "__metadata__")
 
 def from_arrays(
     d:dict,             # {name: array [n], or [n d] for a modality}
@@ -199,55 +293,92 @@ def from_arrays(
     "A `FeatureSet` from the user's arrays."
     d = {as_text(k): _array(v, k, where) for k, v in d.items()}
     for k in ("ids", "split"):
-        if k not in d: raise CamelsError(f"needs {k!r}", where, "keys: ids, split, and one [n d] array a modality")
-        if d[k].ndim != 1: raise CamelsError(f"{k!r} has shape {d[k].shape}, not [n]", where, "one text a row")
+        if k not in d:
+            raise CamelsError(f"needs {k!r}", where, "keys: ids, split, and one [n d] array a modality")
+        if d[k].ndim != 1:
+            raise CamelsError(f"{k!r} has shape {d[k].shape}, not [n]", where, "one text a row")
     n = len(d["ids"])
-    if bad := {k: v.shape for k, v in d.items() if v.ndim == 0 or len(v) != n}: raise CamelsError(f"{n} ids, but other lengths: {bad}", where)
+    if bad := {k: v.shape for k, v in d.items() if v.ndim == 0 or len(v) != n}:
+        raise CamelsError(f"{n} ids, but other lengths: {bad}", where)
     x = {k: v for k, v in d.items() if v.ndim == 2 and k != "vad" and v.dtype.kind in "fiub"}
-    if odd := [k for k in x if k in RESERVED]: raise CamelsError(f"a modality cannot be called {odd[0]!r}", where, "rename it")
-    if odd := [k for k, v in x.items() if not v.shape[1]]: raise CamelsError(f"{odd[0]!r} has no columns", where, "a modality is one [n d] array of numbers")
+    if odd := [k for k in x if k in RESERVED]:
+        raise CamelsError(f"a modality cannot be called {odd[0]!r}", where, "rename it")
+    if odd := [k for k, v in x.items() if not v.shape[1]]:
+        raise CamelsError(f"{odd[0]!r} has no columns", where, "a modality is one [n d] array of numbers")
     masks = {k: _mask(v, k, where) for k, v in d.items() if k.endswith("_mask") and v.ndim == 1}
     for k, v in d.items():
-        if k.endswith("_mask") and k[:-5] not in x: raise CamelsError(f"{k!r} is the mask of nothing", where, nearest(k[:-5], x))
-        if v.ndim > 2 or (v.ndim == 2 and k not in x and k != "vad"): raise CamelsError(f"{k!r} has shape {v.shape} and type {v.dtype}; a modality is one [n d] array of numbers", where)
-    mask = {m: masks.get(f"{m}_mask", np.ones(n, bool)) for m in sorted(x, key=lambda m: (MODALITIES.index(m) if m in MODALITIES else 9, m))}
+        if k.endswith("_mask") and k[:-5] not in x:
+            raise CamelsError(f"{k!r} is the mask of nothing", where, nearest(k[:-5], x))
+        if v.ndim > 2 or (v.ndim == 2 and k not in x and k != "vad"):
+            raise CamelsError(
+                f"{k!r} has shape {v.shape} and type {v.dtype}; a modality is one [n d] array of numbers", where
+            )
+    mask = {
+        m: masks.get(f"{m}_mask", np.ones(n, bool))
+        for m in sorted(x, key=lambda m: (MODALITIES.index(m) if m in MODALITIES else 9, m))
+    }
     x = {m: _real_rows(x[m], mask[m], m, d["ids"], where) for m in mask}
     cards = {m: dict(name="brought", version="0", modality=m, d_out=x[m].shape[1], fingerprint="") for m in mask}
     return FeatureSet(_columns(d, masks, where), x, mask, encoders=cards)
 
 def _array(v, name, where)->np.ndarray:
     "An array of numbers or text."
-    try: a = np.asarray(v)
-    except ValueError: raise CamelsError(f"{as_text(name)!r} has rows of different lengths", where, "give every row as many numbers") from None
-    if a.dtype.kind in "iufbU": return a
-    if a.dtype.kind == "S": return np.array([as_text(o.decode("utf-8", "surrogateescape")) for o in a.ravel()], object).reshape(a.shape)
-    if a.ndim == 1 and a.dtype.kind in "OMmVc": return np.array(["" if o is None else as_text(o) for o in a], object)
+    try:
+        a = np.asarray(v)
+    except ValueError:
+        raise CamelsError(
+            f"{as_text(name)!r} has rows of different lengths", where, "give every row as many numbers"
+        ) from None
+    if a.dtype.kind in "iufbU":
+        return a
+    if a.dtype.kind == "S":
+        return np.array([as_text(o.decode("utf-8", "surrogateescape")) for o in a.ravel()], object).reshape(a.shape)
+    if a.ndim == 1 and a.dtype.kind in "OMmVc":
+        return np.array(["" if o is None else as_text(o) for o in a], object)
     return a
 
 def _mask(v, name, where)->np.ndarray: # bool [n]
-    if v.dtype.kind not in "biuf" or not np.isin(v, (0, 1)).all(): raise CamelsError(f"{name!r} holds more than True and False", where, "True where a row is real")
+    if v.dtype.kind not in "biuf" or not np.isin(v, (0, 1)).all():
+        raise CamelsError(f"{name!r} holds more than True and False", where, "True where a row is real")
     return v.astype(bool)
 
 def _real_rows(x, mask, m, ids, where)->np.ndarray: # float32 [n d]
     "Features with zeros where masked; what is real has to be finite."
-    with np.errstate(over="ignore"): x = x.astype(np.float32)
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
     bad = mask & ~np.isfinite(x).all(1)
-    if bad.any(): raise CamelsError(f"{bad.sum()} rows of {m!r} hold NaN or infinity, the first is row {bad.argmax()} ({ids[bad.argmax()]})", where, f"drop them, or set {m}_mask False there")
+    if bad.any():
+        raise CamelsError(
+            f"{bad.sum()} rows of {m!r} hold NaN or infinity, the first is row {bad.argmax()} ({ids[bad.argmax()]})",
+            where,
+            f"drop them, or set {m}_mask False there",
+        )
     return np.where(mask[:, None], x, 0).astype(np.float32)
 
 def _columns(d:dict, masks:dict, where)->dict: # {column: array [n]}
     "What is known of the rows beside their features."
     n, texts = len(d["ids"]), {"speaker", "emotion", "transcript", "source", "split", "ids"}
-    ids = {k: v.astype(str).astype(object) if k in texts or v.dtype.kind not in "biuf" else v for k, v in d.items() if v.ndim == 1 and k not in masks}
+    ids = {
+        k: v.astype(str).astype(object) if k in texts or v.dtype.kind not in "biuf" else v
+        for k, v in d.items()
+        if v.ndim == 1 and k not in masks
+    }
     ids["clip"] = ids.pop("ids")
     for k in ("start_s", "end_s", "window"):
-        if k not in d: continue
-        try: ids[k] = d[k].astype(np.float64)
-        except (ValueError, TypeError): raise CamelsError(f"{k!r} is no column of numbers, such as {str(d[k][0])[:30]!r}", where, "times are in seconds") from None
-        if (bad := ~(np.abs(ids[k]) < 1e9)).any(): raise CamelsError(f"{k!r} is {ids[k][bad.argmax()]} in row {bad.argmax()}", where, "times are in seconds")
+        if k not in d:
+            continue
+        try:
+            ids[k] = d[k].astype(np.float64)
+        except (ValueError, TypeError):
+            raise CamelsError(
+                f"{k!r} is no column of numbers, such as {str(d[k][0])[:30]!r}", where, "times are in seconds"
+            ) from None
+        if (bad := ~(np.abs(ids[k]) < 1e9)).any():
+            raise CamelsError(f"{k!r} is {ids[k][bad.argmax()]} in row {bad.argmax()}", where, "times are in seconds")
     ids.setdefault("start_s", np.zeros(n))
     ids.setdefault("end_s", ids["start_s"] + WindowConfig().window_s)
-    for k in texts - {"split", "ids"}: ids.setdefault(k, np.array([""]*n, object))
+    for k in texts - {"split", "ids"}:
+        ids.setdefault(k, np.array([""]*n, object))
     return ids
 
 # %% ../../nbs/312_data.features.ipynb #e3f6b0da
@@ -259,19 +390,51 @@ def toy_features(
     per_clip:int=4, # windows a clip; splits are by clip
 )->FeatureSet:
     "Three views of the same hidden factors, with masks, phones, clips and splits."
-    g = np.random.default_rng(seed); k, labels = 6, list("abdefgiklmnoprstuvz")
-    clips = -(-n//per_clip); u = g.normal(size=(clips, per_clip + 1, k))
+    g = np.random.default_rng(seed)
+    k, labels = 6, list("abdefgiklmnoprstuvz")
+    clips = -(-n//per_clip)
+    u = g.normal(size=(clips, per_clip + 1, k))
     u = np.concatenate([u[:, :-1], u[:, 1:]], -1).reshape(-1, 2*k)[:n]         # a window sees two half-windows
-    view = lambda w, s: (np.tanh(u @ g.normal(size=(2*k, w))/np.sqrt(k)) + s*g.normal(size=(n, w))).astype(np.float32)
+    def view(w, s):
+        return (np.tanh(u @ g.normal(size=(2*k, w))/np.sqrt(k)) + s*g.normal(size=(n, w))).astype(np.float32)
     x = dict(video=view(d, noise), prosody=view(22, 2*noise)*np.linspace(1, 50, 22, dtype=np.float32))
-    p = g.integers(6, 12, n); off = np.r_[0, np.cumsum(p)]; row = np.repeat(np.arange(n), p)
-    at = np.concatenate([np.linspace(0, 1, c + 1)[:-1] for c in p]); now = np.where(at[:, None] < .5, u[row, :k], u[row, k:])
+    p = g.integers(6, 12, n)
+    off = np.r_[0, np.cumsum(p)]
+    row = np.repeat(np.arange(n), p)
+    at = np.concatenate([np.linspace(0, 1, c + 1)[:-1] for c in p])
+    now = np.where(at[:, None] < .5, u[row, :k], u[row, k:])
     lab = (now @ g.normal(size=(k, len(labels))) + noise*g.normal(size=(len(row), len(labels)))).argmax(1)
-    clip = np.arange(n)//per_clip; part = np.array(["train", "train", "train", "valid", "test"], object)[clip % 5]
-    who = np.array([f"toy{c % 5}{c//5 % 2}" for c in clip], object); win = np.arange(n) % per_clip
-    ids = dict(clip=np.array([f"toy-{c:04d}" for c in clip], object), window=win, start_s=win*1., end_s=win + 2., speaker=who, dialogue=who, split=part,
-               source=who, transcript=np.array([""]*n, object), emotion=np.array(["neutral", "joy", "anger"], object)[(u[:, 0] > 0).astype(int) + (u[:, 1] > 1)])
-    cards = {m: dict(name=f"toy_{m}", version="1", modality=m, d_out=w, fingerprint="toy") for m, w in dict(video=d, phoneme=24, prosody=22).items()}
+    clip = np.arange(n)//per_clip
+    part = np.array(["train", "train", "train", "valid", "test"], object)[clip % 5]
+    who = np.array([f"toy{c % 5}{c//5 % 2}" for c in clip], object)
+    win = np.arange(n) % per_clip
+    ids = dict(
+        clip=np.array([f"toy-{c:04d}" for c in clip], object),
+        window=win,
+        start_s=win*1.,
+        end_s=win + 2.,
+        speaker=who,
+        dialogue=who,
+        split=part,
+        source=who,
+        transcript=np.array([""]*n, object),
+        emotion=np.array(["neutral", "joy", "anger"], object)[(u[:, 0] > 0).astype(int) + (u[:, 1] > 1)],
+    )
+    cards = {
+        m: dict(name=f"toy_{m}", version="1", modality=m, d_out=w, fingerprint="toy")
+        for m, w in dict(video=d, phoneme=24, prosody=22).items()
+    }
     emb = (g.normal(size=(len(labels), 24))[lab] + noise*g.normal(size=(len(row), 24))).astype(np.float16)
     mask = dict(video=g.random(n) > .03, phoneme=np.ones(n, bool), prosody=g.random(n) > .03)
-    return FeatureSet(ids, x, mask, emb, off, np.stack([at, at + 1/p[row]], 1).astype(np.float32), lab.astype(np.int64), np.ones(len(row), np.float32), labels, cards)
+    return FeatureSet(
+        ids,
+        x,
+        mask,
+        emb,
+        off,
+        np.stack([at, at + 1/p[row]], 1).astype(np.float32),
+        lab.astype(np.int64),
+        np.ones(len(row), np.float32),
+        labels,
+        cards,
+    )

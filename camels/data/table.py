@@ -33,12 +33,21 @@ def table_schema(
     import pyarrow as pa
     f16, f32 = pa.float16(), pa.float32()
     d = {m: c["d_out"] for m, c in cards.items()}
-    cols = [("clip", pa.string()), ("window", pa.int32()), ("start_s", pa.float64()), ("end_s", pa.float64()), *((c, pa.string()) for c in TEXT_COLUMNS),
-            ("vad", pa.list_(f32, 3))]
-    if "video" in d: cols += [("video", pa.list_(f16, d["video"]))]
-    if "phoneme" in d: cols += [("phones", pa.list_(pa.list_(f16, d["phoneme"]))), ("phone_labels", pa.list_(pa.string())),
-                                *((f"phone_{c}", pa.list_(f32)) for c in ("start_s", "end_s", "scores"))]
-    if "prosody" in d: cols += [("prosody", pa.list_(f32, d["prosody"]))]
+    cols = [
+        ("clip", pa.string()),
+        ("window", pa.int32()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        *((c, pa.string()) for c in TEXT_COLUMNS),
+        ("vad", pa.list_(f32, 3)),
+    ]
+    if "video" in d:
+        cols += [("video", pa.list_(f16, d["video"]))]
+    if "phoneme" in d:
+        cols += [("phones", pa.list_(pa.list_(f16, d["phoneme"]))), ("phone_labels", pa.list_(pa.string())),
+                 *((f"phone_{c}", pa.list_(f32)) for c in ("start_s", "end_s", "scores"))]
+    if "prosody" in d:
+        cols += [("prosody", pa.list_(f32, d["prosody"]))]
     cols += [(f"{m}_mask", pa.bool_()) for m in MODALITIES if m in d]
     cols += list(zip(MARK_COLUMNS, (pa.float64(), pa.int64(), pa.int64(), pa.string())))
     meta = dict(encoders=cards, window=asdict(window), format=1)
@@ -56,7 +65,8 @@ def clip_rows(
     "The rows of one clip, or of a stretch of it."
     import pyarrow as pa
     n, win = len(starts_s), json.loads(schema.metadata[b"camels"])["window"]["window_s"]
-    if bad := {m: len(f) for m, f in feats.items() if len(f) != n}: raise CamelsError(f"{n} windows, but rows are {bad}", clip.id)
+    if bad := {m: len(f) for m, f in feats.items() if len(f) != n}:
+        raise CamelsError(f"{n} windows, but rows are {bad}", clip.id)
     at = np.asarray(starts_s, float) + clip.start_s
     window = np.arange(first, first + n, dtype=np.int32)
     vad = [None if clip.vad is None else list(map(float, clip.vad))]*n
@@ -66,9 +76,13 @@ def clip_rows(
     cols |= {k: [v]*n for k, v in zip(MARK_COLUMNS, marks)}
     cols |= {f"{m}_mask": f.mask for m, f in feats.items()}
     for m in ("video", "prosody"):
-        if m in feats: cols[m] = _matrix(feats[m].x, schema.field(m).type)
-    if "phoneme" in feats: cols |= _phone_columns(feats["phoneme"].rows, schema.field("phones").type)
-    return pa.Table.from_arrays([c if isinstance(c := cols[f.name], pa.Array) else pa.array(c, f.type) for f in schema], schema=schema)
+        if m in feats:
+            cols[m] = _matrix(feats[m].x, schema.field(m).type)
+    if "phoneme" in feats:
+        cols |= _phone_columns(feats["phoneme"].rows, schema.field("phones").type)
+    return pa.Table.from_arrays(
+        [c if isinstance(c := cols[f.name], pa.Array) else pa.array(c, f.type) for f in schema], schema=schema
+    )
 
 def _texts(clip:Clip)->dict:
     "What is known of a clip, by column."
@@ -77,18 +91,30 @@ def _texts(clip:Clip)->dict:
 
 def _matrix(x, typ):
     import pyarrow as pa
-    if not np.isfinite(x).all(): raise CamelsError("features are not finite", None, "report this recording")
+    if not np.isfinite(x).all():
+        raise CamelsError("features are not finite", None, "report this recording")
     half = typ.value_type == pa.float16()
-    return pa.FixedSizeListArray.from_arrays(pa.array((np.clip(x, -65000, 65000) if half else x).astype(np.float16 if half else np.float32).ravel()), type=typ)
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array((np.clip(x, -65000, 65000) if half else x).astype(np.float16 if half else np.float32).ravel()),
+        type=typ,
+    )
 
 def _phone_columns(rows:Sequence[Phones], typ):
     import pyarrow as pa
     off = pa.array(np.r_[0, np.cumsum([len(r) for r in rows])].astype(np.int32))
     d = typ.value_type.list_size
-    cat = lambda k, dt, shape=(0,): np.concatenate([np.zeros(shape, dt), *[np.asarray(getattr(r, k), dt).reshape(-1, *shape[1:]) for r in rows]])
-    lists = lambda v: pa.ListArray.from_arrays(off, v)
-    return dict(phones=lists(_matrix(cat("x", np.float16, (0, d)), typ.value_type)), phone_labels=lists(pa.array([l for r in rows for l in r.labels], pa.string())),
-                **{f"phone_{k}": lists(pa.array(cat(k, np.float32))) for k in ("start_s", "end_s", "scores")})
+    def cat(k, dt, shape=(0,)):
+        return np.concatenate([
+            np.zeros(shape, dt),
+            *[np.asarray(getattr(r, k), dt).reshape(-1, *shape[1:]) for r in rows],
+        ])
+    def lists(v):
+        return pa.ListArray.from_arrays(off, v)
+    return dict(
+        phones=lists(_matrix(cat("x", np.float16, (0, d)), typ.value_type)),
+        phone_labels=lists(pa.array([l for r in rows for l in r.labels], pa.string())),
+        **{f"phone_{k}": lists(pa.array(cat(k, np.float32))) for k in ("start_s", "end_s", "scores")},
+    )
 
 # %% ../../nbs/310_data.table.ipynb #c52ca293
 DIGESTS = "_digests.txt"           # in the table's folder
@@ -99,20 +125,26 @@ def content_digest(
     path, # a plain file
 )->str: # 32 hexadecimal digits
     "BLAKE2b of a file's content."
-    def blake(): return hashlib.blake2b(digest_size=16)
-    with open_plain(path) as f, reading(path): return hashlib.file_digest(f, blake).hexdigest()
+    def blake():
+        return hashlib.blake2b(digest_size=16)
+    with open_plain(path) as f, reading(path):
+        return hashlib.file_digest(f, blake).hexdigest()
 
-def _what(f)->tuple: return os.path.getsize(f), content_digest(f) # size in bytes, digest
+def _what(f)->tuple: # size in bytes, digest
+    return os.path.getsize(f), content_digest(f)
 
-def _seal(text:str)->str: return f"{zlib.crc32(text.encode()):08x}"
+def _seal(text:str)->str:
+    return f"{zlib.crc32(text.encode()):08x}"
 
 def read_digests(
     table, # folder of a table
 )->dict: # {file, seen from the table: (size in bytes, digest)}
     "What the files of a table were when they were written; a line that is damaged itself is left out."
     out = {}
-    try: lines = (Path(table)/DIGESTS).read_bytes().decode("utf-8", "replace").split("\n")
-    except OSError: return out
+    try:
+        lines = (Path(table)/DIGESTS).read_bytes().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return out
     for line in lines:
         body, _, seal = line.rpartition(" ")
         if body.count(" ") == 2 and _seal(body) == seal:
@@ -139,7 +171,8 @@ def _remember(table, names:list)->None:
     root = os.path.realpath(table)
     fresh = {os.path.join(root, n): [*_now(os.path.join(root, n)), time.time()] for n in names}
     _checked.update(fresh)
-    if not fresh: return
+    if not fresh:
+        return
     with contextlib.suppress(OSError, CamelsError):   # no place to remember: the next look costs what this one did
         kept = {k: v for k, v in _recall(table).items() if os.path.exists(k)}
         write_json(_memory(table), kept | fresh)
@@ -149,8 +182,10 @@ def _still(f, then)->bool:
     return bool(then) and then[:5] == _now(f) and then[5] > time.time() - CHECKED_S
 
 def _recall(table)->dict:
-    try: found = read_json(_memory(table))
-    except CamelsError: return {}
+    try:
+        found = read_json(_memory(table))
+    except CamelsError:
+        return {}
     return found if isinstance(found, dict) else {}
 
 def note_digests(
@@ -161,9 +196,11 @@ def note_digests(
     new = {n: _what(Path(table)/n) for n in there if n not in known}
     lines = [f"{digest} {size} {name}" for name, (size, digest) in new.items()]
     text = "".join(f"{line} {_seal(line)}\n" for line in lines).encode()
-    with writing(table), open(Path(table)/DIGESTS, "ab") as f: f.write(text)
+    with writing(table), open(Path(table)/DIGESTS, "ab") as f:
+        f.write(text)
     _remember(table, list(new))
-    if len(known) > 2*len(there) + 20: _shorten(table, {n: v for n, v in {**known, **new}.items() if n in set(there)})
+    if len(known) > 2*len(there) + 20:
+        _shorten(table, {n: v for n, v in {**known, **new}.items() if n in set(there)})
 
 def _shorten(table, digests:dict)->None:
     from camels.core import write_text
@@ -180,8 +217,10 @@ def damaged_parts(
     old = _recall(table) if any(os.path.join(root, n) not in _checked for n in names) else {}
     for n in names:
         f = os.path.join(root, n)
-        if not os.path.isfile(f): out.append(f"{n} is missing")
-        elif n in known and not any(map(_still, (f, f), (_checked.get(f), old.get(f)))): todo.append(n)
+        if not os.path.isfile(f):
+            out.append(f"{n} is missing")
+        elif n in known and not any(map(_still, (f, f), (_checked.get(f), old.get(f)))):
+            todo.append(n)
     sound = [n for n in todo if _what(os.path.join(root, n)) == known[n]]
     _remember(table, sound)
     return out + [f"{n} is not as it was written" for n in todo if n not in sound]
@@ -201,7 +240,8 @@ def lance_path(
 
 def not_a_file(path)->None:
     "Raise where a table is to be made in place of a file."
-    if Path(path).exists() and not Path(path).is_dir(): raise CamelsError("is a file, not a table", as_text(path), "choose another --out")
+    if Path(path).exists() and not Path(path).is_dir():
+        raise CamelsError("is a file, not a table", as_text(path), "choose another --out")
 
 @contextlib.contextmanager
 def reading_table(
@@ -209,29 +249,37 @@ def reading_table(
 ):
     "Whatever is thrown while a table is read becomes one line."
     try:
-        with reading(path, "a readable table", BROKEN): yield
+        with reading(path, "a readable table", BROKEN):
+            yield
     except CamelsError as e:
-        if "not found" not in e.what.lower() and "no such file" not in e.what.lower(): raise
+        if "not found" not in e.what.lower() and "no such file" not in e.what.lower():
+            raise
         what = "has changed since it was opened, or a part of it is missing"
         raise CamelsError(what, as_text(path), "open it again; if that fails too, " + BROKEN) from None
 
 # %% ../../nbs/310_data.table.ipynb #0d49cbe5
 class OpenTable:
     "A Lance dataset, call for call; what it throws is one line that names the table."
-    def __init__(self, path, dataset): self._path, self._dataset = path, dataset
+    def __init__(self, path, dataset):
+        self._path, self._dataset = path, dataset
     def __getattr__(self, name):
-        with reading_table(self._path): value = getattr(self._dataset, name)
+        with reading_table(self._path):
+            value = getattr(self._dataset, name)
         return self._guarded(value) if callable(value) else value
     def _guarded(self, call):
         def run(*args, **kw):
-            with reading_table(self._path): out = call(*args, **kw)
-            if type(out) is type(self._dataset): return OpenTable(self._path, out)
+            with reading_table(self._path):
+                out = call(*args, **kw)
+            if type(out) is type(self._dataset):
+                return OpenTable(self._path, out)
             return self._each(out) if hasattr(out, "__next__") else out
         return run
     def _each(self, items)->Iterator:
         while True:
-            with reading_table(self._path): item = next(items, None)
-            if item is None: return
+            with reading_table(self._path):
+                item = next(items, None)
+            if item is None:
+                return
             yield item
 
 # %% ../../nbs/310_data.table.ipynb #00980535
@@ -240,7 +288,8 @@ def _versions(table)->list[tuple]: # (version, name of its manifest), the newest
     folder, out = Path(table)/"_versions", []
     for f in os.listdir(folder) if folder.is_dir() else ():
         stem = f.removesuffix(".manifest")
-        if not (f.endswith(".manifest") and stem.isdigit()): continue
+        if not (f.endswith(".manifest") and stem.isdigit()):
+            continue
         version = 2**64 - 1 - int(stem) if len(stem) == 20 else int(stem)
         out.append((version, f"_versions/{f}"))
     return sorted(out, reverse=True)
@@ -248,7 +297,8 @@ def _versions(table)->list[tuple]: # (version, name of its manifest), the newest
 def _open_version(table, version:int, manifest:str): # a Lance dataset
     "One version of a table, all of whose parts are there as they were written."
     import lance
-    if bad := damaged_parts(table, [manifest]): raise CamelsError(f"damaged: {bad[0]}", as_text(table), BROKEN)
+    if bad := damaged_parts(table, [manifest]):
+        raise CamelsError(f"damaged: {bad[0]}", as_text(table), BROKEN)
     with reading(table, "a readable table", BROKEN):
         ds = lance.dataset(lance_path(table), version=version)
         parts = [(f"data/{d.path}", d.file_size_bytes) for f in ds.get_fragments() for d in f.metadata.files]
@@ -265,29 +315,39 @@ def open_lance(
 )->OpenTable:
     "The newest version of a table that is sound; a line says where that is not the newest one."
     versions, why = _versions(path), None
-    if not versions: raise CamelsError("not a Lance table", as_text(path), "name the folder that camels encode made")
+    if not versions:
+        raise CamelsError("not a Lance table", as_text(path), "name the folder that camels encode made")
     for version, manifest in versions:
-        try: found = _open_version(path, version, manifest)
-        except CamelsError as e: why = why or e
+        try:
+            found = _open_version(path, version, manifest)
+        except CamelsError as e:
+            why = why or e
         else:
-            if not why: return OpenTable(Path(path), found)
-            with reading_table(path): n = found.count_rows()
-            if n: break   # an empty table is no stand-in
-    else: raise why
+            if not why:
+                return OpenTable(Path(path), found)
+            with reading_table(path):
+                n = found.count_rows()
+            if n:
+                break   # an empty table is no stand-in
+    else:
+        raise why
     line = f"camels: {printable(path)}: {why.what}; an older version that is sound is read, of {n:,} rows"
     logging.getLogger("camels").warning(line)
     return OpenTable(Path(path), found)
 
 # %% ../../nbs/310_data.table.ipynb #80d68d92
-DAMAGED = "_damaged"                                                                              # folder of versions set aside
-LANCE_OWN = frozenset(("_transactions", "_versions", "_deletions", "_indices", "data", DIGESTS))  # what a table's folder may hold
+# folder of versions set aside
+DAMAGED = "_damaged"
+# what a table's folder may hold
+LANCE_OWN = frozenset(("_transactions", "_versions", "_deletions", "_indices", "data", DIGESTS))
 
 def never_made(
     path, # where a table is to be
 )->bool:
     "Is nothing there but, at most, the leavings of a table that never had a version?"
     path = Path(path)
-    if not path.exists(): return True
+    if not path.exists():
+        return True
     named = [*read_digests(path), *_parts(path)]
     had = _versions(path) or any(n.startswith(("_versions/", "data/")) for n in named)
     return not had and {f.name for f in path.iterdir()} <= LANCE_OWN
@@ -296,46 +356,61 @@ def _made(path:Path, schema)->OpenTable:
     "An empty table; what an earlier try left is cleared first."
     import lance
     for name in LANCE_OWN & {f.name for f in path.iterdir()} if path.exists() else ():
-        if (path/name).is_dir(): shutil.rmtree(path/name)
-        else: (path/name).unlink()
+        if (path/name).is_dir():
+            shutil.rmtree(path/name)
+        else:
+            (path/name).unlink()
     path.mkdir(parents=True, exist_ok=True)
-    with writing(path): lance.write_dataset(schema.empty_table(), lance_path(path), mode="create")
+    with writing(path):
+        lance.write_dataset(schema.empty_table(), lance_path(path), mode="create")
     note_digests(path)
     return open_lance(path)
 
 # %% ../../nbs/310_data.table.ipynb #be4cee00
 class FeatureTable:
     "A Lance feature table: one row a window."
-    def __init__(self, path, dataset): self.path, self.ds = Path(path), dataset
+    def __init__(self, path, dataset):
+        self.path, self.ds = Path(path), dataset
     @classmethod
     def open(cls, path):
         path = Path(path)
         make, name = "make it with: camels encode INPUT --out ", as_text(path)
-        if not path.exists(): raise CamelsError("no feature table here", name, make + name)
-        try: ds = open_lance(path)
+        if not path.exists():
+            raise CamelsError("no feature table here", name, make + name)
+        try:
+            ds = open_lance(path)
         except CamelsError as e:
-            if e.what.startswith("damaged"): raise
+            if e.what.startswith("damaged"):
+                raise
             raise CamelsError("not a feature table", name, e.what) from None
-        if b"camels" not in (ds.schema.metadata or {}): raise CamelsError("a Lance table, but not of features", name, make + "F.lance")
+        if b"camels" not in (ds.schema.metadata or {}):
+            raise CamelsError("a Lance table, but not of features", name, make + "F.lance")
         return cls(path, ds)
     @classmethod
     def create(cls, path, schema): # made empty where there is none; refuses a table of other encoders or windows
         path = Path(path)
         not_a_file(path)
-        if never_made(path): return cls(path, _made(path, schema))
+        if never_made(path):
+            return cls(path, _made(path, schema))
         t = cls.open(path)
         check_same(t, json.loads(schema.metadata[b"camels"]))
         _set_aside(t)
         return _with_columns(t, schema)
     @property
     def meta(self)->dict:
-        with reading(self.path, "a readable table", BROKEN): return json.loads(self.ds.schema.metadata[b"camels"])
+        with reading(self.path, "a readable table", BROKEN):
+            return json.loads(self.ds.schema.metadata[b"camels"])
     @property
-    def cards(self)->dict: return self.meta["encoders"]
+    def cards(self)->dict:
+        return self.meta["encoders"]
     @property
-    def window(self)->WindowConfig: return configure(WindowConfig(), self.meta["window"])
-    def __len__(self): return self.ds.count_rows()
-    def clips(self)->set: "Ids of the clips that are in."; return set(self.ds.to_table(columns=["clip"])["clip"].to_pylist())
+    def window(self)->WindowConfig:
+        return configure(WindowConfig(), self.meta["window"])
+    def __len__(self):
+        return self.ds.count_rows()
+    def clips(self)->set:
+        "Ids of the clips that are in."
+        return set(self.ds.to_table(columns=["clip"])["clip"].to_pylist())
     def about(self)->dict:
         "What is written of each clip that is in, by its id."
         names = [c for c in ("clip", "start_s", *TEXT_COLUMNS, *MARK_COLUMNS) if c in self.ds.schema.names]
@@ -349,18 +424,25 @@ def check_same(
     "Raise where rows of other encoders, or cut in another way, are to be added."
     for m in {*table.cards, *other["encoders"]}:
         a, b = table.cards.get(m, {}), other["encoders"].get(m, {})
-        if a.get("fingerprint") == b.get("fingerprint"): continue
-        what, hint = f"{m} features here are by {_who(a)}, not by {_who(b)}", "write to another --out, or use the same encoder"
+        if a.get("fingerprint") == b.get("fingerprint"):
+            continue
+        what, hint = (
+            f"{m} features here are by {_who(a)}, not by {_who(b)}",
+            "write to another --out, or use the same encoder",
+        )
         raise CamelsError(what, as_text(table.path), hint)
     mine, theirs = table.meta["window"], other["window"]
-    if mine != theirs: raise CamelsError(f"cut with {mine}, not {theirs}", as_text(table.path), "write to another --out")
+    if mine != theirs:
+        raise CamelsError(f"cut with {mine}, not {theirs}", as_text(table.path), "write to another --out")
 
-def _who(card): return f"{card['name']} {card['version']} ({card['fingerprint']})" if card else "no encoder"
+def _who(card):
+    return f"{card['name']} {card['version']} ({card['fingerprint']})" if card else "no encoder"
 
 def _set_aside(table:FeatureTable)->None:
     "Versions newer than the sound one go to a folder of their own, so that writing goes on from the sound one."
     for version, manifest in _versions(table.path):
-        if version <= table.ds.version: return
+        if version <= table.ds.version:
+            return
         (table.path/DAMAGED).mkdir(exist_ok=True)
         (table.path/manifest).replace(table.path/DAMAGED/Path(manifest).name)
         (table.path/"_versions"/"latest_version_hint.json").unlink(missing_ok=True)
@@ -369,8 +451,10 @@ def _with_columns(table:FeatureTable, schema)->FeatureTable:
     "The table with the columns of today; one made before they were has nothing in them."
     import pyarrow as pa
     new = [schema.field(c) for c in MARK_COLUMNS if c in schema.names and c not in table.ds.schema.names]
-    if not new: return table
-    with writing(table.path): table.ds.add_columns(pa.schema(new))
+    if not new:
+        return table
+    with writing(table.path):
+        table.ds.add_columns(pa.schema(new))
     note_digests(table.path)
     return FeatureTable.open(table.path)
 
@@ -388,15 +472,18 @@ def _on_disk(
             rows.append(p)
             continue
         if rows:
-            with writing(table.path): out += write_fragments(pa.concat_tables(rows), ds, schema=ds.schema, mode="append")
+            with writing(table.path):
+                out += write_fragments(pa.concat_tables(rows), ds, schema=ds.schema, mode="append")
         rows = []
-        if p is not None: out.append(p)
+        if p is not None:
+            out.append(p)
     return out
 
 def _erase(table:FeatureTable, parts:list)->None:
     "Remove fragments that no version knows."
     files = [f.path for p in parts for f in getattr(p, "files", ())]
-    for f in files: (table.path/"data"/f).unlink(missing_ok=True)
+    for f in files:
+        (table.path/"data"/f).unlink(missing_ok=True)
 
 def _in_place_of(
     ds,         # Lance dataset
@@ -408,10 +495,13 @@ def _in_place_of(
     names = ", ".join("'" + o.replace("'", "''") + "'" for o in ids)
     removed, changed = [], []
     for f in ds.get_fragments():
-        if not f.count_rows(f"clip in ({names})"): continue
+        if not f.count_rows(f"clip in ({names})"):
+            continue
         left = f.delete(f"clip in ({names})")
-        if left is None: removed.append(f.fragment_id)
-        else: changed.append(left)
+        if left is None:
+            removed.append(f.fragment_id)
+        else:
+            changed.append(left)
     return lance.LanceOperation.Update(removed_fragment_ids=removed, updated_fragments=changed, new_fragments=new)
 
 # %% ../../nbs/310_data.table.ipynb #d1c5fe2e
@@ -428,13 +518,15 @@ class TableWriter:
         "Rows of the clip in hand, after those that came before."
         self.clip.append(rows.select(self.table.ds.schema.names))
         self.size += rows.nbytes
-        if self.size <= SPILL: return
+        if self.size <= SPILL:
+            return
         self.whole, self.clip, self.size = _on_disk(self.table, self.whole), _on_disk(self.table, self.clip), 0
     def finish(self, instead_of:str=None)->None:
         "The clip in hand is whole; the rows of clip `instead_of` go when it comes."
         self.whole += self.clip
         self.clip = []
-        if instead_of is not None: self.gone.append(instead_of)
+        if instead_of is not None:
+            self.gone.append(instead_of)
     def drop(self)->None:
         "Forget the clip in hand."
         _erase(self.table, self.clip)
@@ -442,11 +534,13 @@ class TableWriter:
     def commit(self)->FeatureTable:
         "All whole clips become part of the table, in one step."
         import lance
-        if not (self.whole or self.gone): return self.table
+        if not (self.whole or self.gone):
+            return self.table
         ds, new = self.table.ds._dataset, _on_disk(self.table, self.whole)
         step = _in_place_of(ds, self.gone, new) if self.gone else lance.LanceOperation.Append(new)
         try:
-            with writing(self.table.path): ds = lance.LanceDataset.commit(ds, step, read_version=ds.version)
+            with writing(self.table.path):
+                ds = lance.LanceDataset.commit(ds, step, read_version=ds.version)
         except BaseException:
             _erase(self.table, new)
             raise
@@ -461,7 +555,8 @@ def add_rows(
 )->FeatureTable: # the table as it is now
     "Append the rows of whole clips in one atomic step."
     w = TableWriter(table)
-    for rows in tables: w.add(rows)
+    for rows in tables:
+        w.add(rows)
     w.finish()
     return w.commit()
 
@@ -469,7 +564,8 @@ def add_rows(
 KEEP_S = 3600.  # how long a version stays after the next one came, seconds
 KEEP_TIMES = 3  # at most so many times the size of the newest version on the disk, old versions included
 
-def _size(table)->int: return sum(os.path.getsize(Path(table)/n) for n in _parts(table) if n.startswith("data/"))
+def _size(table)->int:
+    return sum(os.path.getsize(Path(table)/n) for n in _parts(table) if n.startswith("data/"))
 
 def tidy(
     table:FeatureTable, # held by this process
@@ -480,7 +576,8 @@ def tidy(
     since = {v: (table.path/newer).stat().st_mtime for (_, newer), (v, _) in zip(versions, versions[1:])}
     ds, old = table.ds._dataset, [v for v in since if time.time() - since[v] > KEEP_S]
     with writing(table.path):
-        if old: ds.cleanup_old_versions(versions=old, delete_unverified=True)
+        if old:
+            ds.cleanup_old_versions(versions=old, delete_unverified=True)
         ds.cleanup_old_versions(older_than=timedelta(days=36500), delete_unverified=True)
         need = sum(d.file_size_bytes or 0 for f in ds.get_fragments() for d in f.metadata.files)
         left = sorted(set(since) - set(old))
@@ -497,7 +594,8 @@ def compact(
     pieces = ds.get_fragments()
     if len(pieces) > 1 or any(f.deletion_file() for f in pieces):
         how = dict(target_rows_per_fragment=1 << 20, materialize_deletions=True, materialize_deletions_threshold=0.)
-        with writing(table.path): ds.optimize.compact_files(**how)
+        with writing(table.path):
+            ds.optimize.compact_files(**how)
         note_digests(table.path)
     tidy(table)
     return FeatureTable.open(table.path)

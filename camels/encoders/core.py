@@ -20,7 +20,8 @@ class Features:
     "Rows of a fixed-width modality: one per window."
     x: np.ndarray     # float32 [n d], zero where not real
     mask: np.ndarray  # bool [n], `True` where the row is real
-    def __len__(self): return len(self.x)
+    def __len__(self):
+        return len(self.x)
 
 @dataclass
 class Phones:
@@ -30,14 +31,16 @@ class Phones:
     start_s: np.ndarray    # float32 [p], seconds from the start of the window; a phone cut by the window's edge starts at 0
     end_s: np.ndarray      # float32 [p], seconds from the start of the window, at most its length
     scores: np.ndarray     # float32 [p], mean posterior of the label in [0, 1]
-    def __len__(self): return len(self.labels)
+    def __len__(self):
+        return len(self.labels)
 
 @dataclass
 class PhoneFeatures:
     "One `Phones` per window; the mask is `True` where a window holds at least one phone."
     rows: list             # [n] of `Phones`
     mask: np.ndarray       # bool [n]
-    def __len__(self): return len(self.rows)
+    def __len__(self):
+        return len(self.rows)
 
 # %% ../../nbs/200_encoders.core.ipynb #5f8a0338
 encoders = Registry("encoder", {
@@ -48,25 +51,41 @@ encoders = Registry("encoder", {
     "prosody_contour": "camels.encoders.prosody:ProsodyContour",
 })
 register_encoder = encoders.register
-def list_encoders(pattern:str="*")->list[str]: "Names of the known encoders."; return encoders.list(pattern)
-def create_encoder(name:str, **kw): "A ready encoder by name; `kw` goes to its constructor."; return encoders[name](**kw)
+def list_encoders(pattern:str="*")->list[str]:
+    "Names of the known encoders."
+    return encoders.list(pattern)
+def create_encoder(name:str, **kw):
+    "A ready encoder by name; `kw` goes to its constructor."
+    return encoders[name](**kw)
 
 # %% ../../nbs/200_encoders.core.ipynb #9aded6b5
 class Encoder:
     "Base of all encoders: who it is, and a fingerprint of what it is."
-    name:str = ""; version:str = "1"; modality:str = ""; d_out:int = 0
-    def __init__(self, window:WindowConfig=None): self.window = window or WindowConfig()
-    def state(self)->list: "Weights and parameters that decide the output."; return []
+    name:str = ""
+    version:str = "1"
+    modality:str = ""
+    d_out:int = 0
+    def __init__(self, window:WindowConfig=None):
+        self.window = window or WindowConfig()
+    def state(self)->list:
+        "Weights and parameters that decide the output."
+        return []
     @property
     def fingerprint(self)->str:
-        if not hasattr(self, "_fp"): self._fp = fingerprint(self.name, self.version, self.window, self.state())
+        if not hasattr(self, "_fp"):
+            self._fp = fingerprint(self.name, self.version, self.window, self.state())
         return self._fp
     @property
-    def card(self)->dict: "What a feature table keeps."; return dict(name=self.name, version=self.version, modality=self.modality, d_out=self.d_out, fingerprint=self.fingerprint)
+    def card(self)->dict:
+        "What a feature table keeps."
+        return dict(
+            name=self.name, version=self.version, modality=self.modality, d_out=self.d_out, fingerprint=self.fingerprint
+        )
 
 class AudioEncoder(Encoder):
     "Takes mono audio at `window.sr` and the window starts."
-    def encode(self,
+    def encode(
+        self,
         audio:Float[np.ndarray, " n"], # samples in [-1, 1] at `window.sr`
         starts_s:Sequence[float],      # start of each window in seconds; a window that runs past the end is padded with silence
     ): # `Features` or `PhoneFeatures`, one row per start

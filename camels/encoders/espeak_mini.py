@@ -45,11 +45,15 @@ class MiniConfig:
     ahead: int = 4            # how many of them, from the first on, see one 40 ms frame of the future
     expand: int = 3           # width of a block's hidden layer over its width
     @property
-    def frame(self)->int: return 2*self.hop # samples a frame
+    def frame(self)->int: # samples a frame
+        return 2*self.hop
     @property
-    def grid(self)->int: return 2*self.frame # samples of a deep frame: pieces of a recording begin on this grid
+    def grid(self)->int: # samples of a deep frame: pieces of a recording begin on this grid
+        return 2*self.frame
     @property
-    def ahead_s(self)->float: # what a frame's start waits for: the two edge blocks, the deep pair, the stem, half an analysis window
+    def ahead_s(
+        self,
+    )->float: # what a frame's start waits for: the two edge blocks, the deep pair, the stem, half an analysis window
         frames = self.edge_ahead + 1 + 2*self.ahead + self.edge_ahead
         return (frames*self.frame + 2*self.hop + (self.hop + self.win + 1)//2)/self.sr
     @property
@@ -64,18 +68,33 @@ class LogMel(nn.Module):
         super().__init__()
         self.c, self.n_fft = c, 512
         self.register_buffer("window", torch.hann_window(c.win, periodic=False), persistent=False)
-        self.register_buffer("mel", torch.from_numpy(mel_filters(c.n_mels, self.n_fft, c.sr, c.f_min, c.f_max)), persistent=False)
-    def bands(self, x:Float[Tensor, "b n"])->Float[Tensor, "b t m"]: # mean power in each band of every whole analysis window
-        c = self.c; p = torch.fft.rfft(x.unfold(1, c.win, c.hop)*self.window, self.n_fft)
+        self.register_buffer(
+            "mel", torch.from_numpy(mel_filters(c.n_mels, self.n_fft, c.sr, c.f_min, c.f_max)), persistent=False
+        )
+    def bands(
+        self,
+        x:Float[Tensor, "b n"],
+    )->Float[Tensor, "b t m"]: # mean power in each band of every whole analysis window
+        c = self.c
+        p = torch.fft.rfft(x.unfold(1, c.win, c.hop)*self.window, self.n_fft)
         return (p.real.square() + p.imag.square())@self.mel/self.window.square().sum()
     def power(self, x:Float[Tensor, "b n"])->Float[Tensor, "b t m"]: # of the recording, an even number of frames
-        c = self.c; n = 2*-(-x.shape[1]//c.frame); side = (c.win-c.hop)//2
+        c = self.c
+        n = 2*-(-x.shape[1]//c.frame)
+        side = (c.win-c.hop)//2
         return self.bands(F.pad(x, (side, n*c.hop - x.shape[1] + side)))
-    def scale(self, power:Float[Tensor, "b t m"], past=None)->Float[Tensor, "b t m1"]: # what the network sees; `past` [b level_past], levels before
-        n = self.c.level_past; level = power.mean(2); level = F.pad(level, (n, 0)) if past is None else torch.cat([past, level], 1)
+    def scale(
+        self,
+        power:Float[Tensor, "b t m"],
+        past=None,
+    )->Float[Tensor, "b t m1"]: # what the network sees; `past` [b level_past], levels before
+        n = self.c.level_past
+        level = power.mean(2)
+        level = F.pad(level, (n, 0)) if past is None else torch.cat([past, level], 1)
         level = level.unfold(1, n+1, 1).mean(2) + self.c.floor
         return torch.cat([(power/level[..., None] + 1e-5).log()/3 + 1.5, level.log()[..., None]/4 + 2], 2)
-    def forward(self, x:Float[Tensor, "b n"])->Float[Tensor, "b t m1"]: return self.scale(self.power(x))
+    def forward(self, x:Float[Tensor, "b n"])->Float[Tensor, "b t m1"]:
+        return self.scale(self.power(x))
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #31b6a459
 class Block(nn.Module):
@@ -86,12 +105,15 @@ class Block(nn.Module):
         self.conv = nn.Conv1d(d, d, kernel, groups=d)
         self.norm, self.up, self.down = nn.LayerNorm(d), nn.Linear(d, d*expand), nn.Linear(d*expand, d)
     def inside(self, x:Float[Tensor, "b t d"])->Float[Tensor, "b t2 d"]: # the frames that see a whole kernel of `x`
-        h = x.transpose(1, 2)[:, :, None].to(memory_format=torch.channels_last) # as an image: faster than conv1d on a processor
+        # as an image: faster than conv1d on a processor
+        h = x.transpose(1, 2)[:, :, None].to(memory_format=torch.channels_last)
         h = F.conv2d(h, self.conv.weight[:, :, None], self.conv.bias, groups=x.shape[2])[:, :, 0].transpose(1, 2)
         h = self.down(F.gelu(self.up(self.norm(h))))
-        if self.training and self.drop: h = h*F.dropout(torch.ones_like(h[:, :1]), self.drop) # a channel is dropped for a whole item
+        if self.training and self.drop:
+            h = h*F.dropout(torch.ones_like(h[:, :1]), self.drop) # a channel is dropped for a whole item
         return x[:, self.pad[0]:x.shape[1]-self.pad[1]] + h
-    def forward(self, x:Float[Tensor, "b t d"])->Float[Tensor, "b t d"]: return self.inside(F.pad(x, (0, 0, *self.pad)))
+    def forward(self, x:Float[Tensor, "b t d"])->Float[Tensor, "b t d"]:
+        return self.inside(F.pad(x, (0, 0, *self.pad)))
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #5ebe509b
 class MiniNet(nn.Module):
@@ -105,12 +127,16 @@ class MiniNet(nn.Module):
         self.pair, self.pair_norm, self.split = nn.Linear(2*c.d, c.deep), nn.LayerNorm(c.deep), nn.Linear(c.deep, 2*c.d)
         self.blocks = nn.ModuleList(Block(c.deep, c.kernel, int(i < c.ahead), c.expand, drop) for i in range(c.layers))
         self.norm, self.head = nn.LayerNorm(c.d), nn.Linear(c.d, n_labels)
-        self.register_buffer("trigram", torch.zeros(n_labels, n_labels, n_labels)) # log P(phone | the two before); for `beam`
+        # log P(phone | the two before); for `beam`
+        self.register_buffer("trigram", torch.zeros(n_labels, n_labels, n_labels))
     def embed(self, mel:Float[Tensor, "b t m"])->Float[Tensor, "b t2 d"]:
-        n = -(-mel.shape[1]//2); mel = F.pad(mel, (0, 0, 0, -mel.shape[1] % 4))
-        h = self.first(self.stem_norm(self.stem(mel.transpose(1, 2)).transpose(1, 2))); b, t, d = h.shape
+        n = -(-mel.shape[1]//2)
+        mel = F.pad(mel, (0, 0, 0, -mel.shape[1] % 4))
+        h = self.first(self.stem_norm(self.stem(mel.transpose(1, 2)).transpose(1, 2)))
+        b, t, d = h.shape
         g = self.pair_norm(self.pair(h.reshape(b, t//2, 2*d)))
-        for block in self.blocks: g = block(g)
+        for block in self.blocks:
+            g = block(g)
         return self.norm(self.last(h + self.split(g).reshape(b, t, d)))[:, :n]
     def forward(self, audio:Float[Tensor, "b n"]):
         "Embeddings [b t d] and logits [b t v], one frame every 20 ms; frame i covers 20 i to 20 i + 20 ms."
@@ -126,7 +152,8 @@ def save_mini(
     **card,        # anything else that `config.json` should say
 )->None:
     "Write a recogniser: half-precision weights and a config that says how to build the net."
-    with atomic_path(Path(folder)/"model.safetensors") as p: save_file({k: v.half().contiguous() for k, v in weights.items()}, p)
+    with atomic_path(Path(folder)/"model.safetensors") as p:
+        save_file({k: v.half().contiguous() for k, v in weights.items()}, p)
     write_json(Path(folder)/"config.json", dict(name="espeak_mini", labels=list(labels), network=asdict(c), **card))
 
 def load_mini(
@@ -135,7 +162,8 @@ def load_mini(
     "Read a recogniser back."
     folder = Path(folder)
     for f in ("config.json", "model.safetensors"):
-        if not (folder/f).exists(): raise CamelsError(f"no {f}", folder, "train one: camels train phones --out RUN")
+        if not (folder/f).exists():
+            raise CamelsError(f"no {f}", folder, "train one: camels train phones --out RUN")
     cfg = json.loads((folder/"config.json").read_text(encoding="utf-8"))
     net = MiniNet(len(cfg["labels"]), MiniConfig(**cfg["network"]))
     net.load_state_dict({k: v.float() for k, v in load_file(folder/"model.safetensors").items()})
@@ -258,22 +286,41 @@ class EspeakMini(PhoneEncoder):
     ):
         super().__init__(window)
         self.net, self.config = load_mini(folder or asset("espeak_mini"))
-        c = self.net.c; self.labels, self.d_out, self.version = tuple(self.config["labels"]), c.d, str(self.config.get("version", "0"))
-        if self.window.sr != c.sr: raise CamelsError(f"window.sr={self.window.sr} Hz", "espeak_mini", f"it hears {c.sr} Hz")
-        if decode not in ("beam", "greedy"): raise CamelsError(f"decode={decode!r}", "espeak_mini", nearest(decode, ("beam", "greedy")))
+        c = self.net.c
+        self.labels, self.d_out, self.version = tuple(self.config["labels"]), c.d, str(self.config.get("version", "0"))
+        if self.window.sr != c.sr:
+            raise CamelsError(f"window.sr={self.window.sr} Hz", "espeak_mini", f"it hears {c.sr} Hz")
+        if decode not in ("beam", "greedy"):
+            raise CamelsError(f"decode={decode!r}", "espeak_mini", nearest(decode, ("beam", "greedy")))
         self.decode, self.grid_s = decode, c.grid/c.sr
-        self.context_s = max(self.context_s, math.ceil((max(c.behind_s, c.ahead_s) + self.grid_s)/self.grid_s)*self.grid_s)
-    def state(self): return ["offset taken away", self.config["labels"], self.config["network"], self.config.get("decoder", {}), self.decode, self.net.state_dict()]
-    def decoder(self): return Decoder(self.net.trigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
+        self.context_s = max(
+            self.context_s, math.ceil((max(c.behind_s, c.ahead_s) + self.grid_s)/self.grid_s)*self.grid_s
+        )
+    def state(self):
+        return [
+            "offset taken away",
+            self.config["labels"],
+            self.config["network"],
+            self.config.get("decoder", {}),
+            self.decode,
+            self.net.state_dict(),
+        ]
+    def decoder(self):
+        return Decoder(self.net.trigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
     def frames(self, audio):
-        with torch.inference_mode(): h, logits = self.net(torch.from_numpy(np.ascontiguousarray(audio))[None])
+        with torch.inference_mode():
+            h, logits = self.net(torch.from_numpy(np.ascontiguousarray(audio))[None])
         return logits[0].softmax(1).numpy(), h[0].numpy()
     def stretch(self, audio, lo_s, hi_s):
         "Run over a stretch with its context, on the 40 ms grid of the whole recording."
         sr, grid = self.window.sr, self.net.c.grid
         a = max(0, math.floor((lo_s-self.context_s)*sr/grid + 1e-6))*grid
         b = min(len(audio), math.ceil((hi_s+self.context_s)*sr/grid - 1e-6)*grid)
-        p, h = self.frames(OffsetFilter(sr)(audio[a:b])) if b > a else (np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32))
+        p, h = (
+            self.frames(OffsetFilter(sr)(audio[a:b]))
+            if b > a
+            else (np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32))
+        )
         return spans(p, self.decoder().push(p, last=True), self.frame_s), p, h, a/sr
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #54a6ddf5
@@ -281,21 +328,36 @@ class MiniStream:
     "A `MiniNet` fed a piece at a time."
     def __init__(self, net:MiniNet):
         self.steady = OffsetFilter(net.c.sr)
-        c = net.c; self.net, self.heard, self.given = net, 0, 0; z = lambda n, d: torch.zeros(1, n, d)
-        self.audio, self.past, self.mel = torch.zeros(1, (c.win-c.hop)//2), torch.zeros(1, c.level_past), z(1, c.n_mels+1)
+        c = net.c
+        self.net, self.heard, self.given = net, 0, 0
+        def z(n, d):
+            return torch.zeros(1, n, d)
+        self.audio, self.past, self.mel = (
+            torch.zeros(1, (c.win-c.hop)//2),
+            torch.zeros(1, c.level_past),
+            z(1, c.n_mels+1),
+        )
         self.mels, self.edge, self.skip = 0, z(0, c.d), z(0, c.d)
-        self.layers = [net.first, *net.blocks, net.last]; self.kept = [z(b.pad[0], b.conv.weight.shape[0]) for b in self.layers]
+        self.layers = [net.first, *net.blocks, net.last]
+        self.kept = [z(b.pad[0], b.conv.weight.shape[0]) for b in self.layers]
     def layer(self, i:int, x:Float[Tensor, "1 t d"], last:bool)->Float[Tensor, "1 n d"]:
-        b = self.layers[i]; x = torch.cat([self.kept[i], x] + [x.new_zeros(1, b.pad[1], x.shape[2])]*last, 1); n = x.shape[1] - sum(b.pad)
+        b = self.layers[i]
+        x = torch.cat([self.kept[i], x] + [x.new_zeros(1, b.pad[1], x.shape[2])]*last, 1)
+        n = x.shape[1] - sum(b.pad)
         self.kept[i] = x[:, max(0, n):]
         return b.inside(x) if n > 0 else x[:, :0]
     def features(self, x:Float[Tensor, "1 n"], last:bool)->Float[Tensor, "1 t m"]:
-        c, side = self.net.c, (self.net.c.win-self.net.c.hop)//2; self.heard += x.shape[1]
+        c, side = self.net.c, (self.net.c.win-self.net.c.hop)//2
+        self.heard += x.shape[1]
         x = torch.from_numpy(self.steady(x[0].numpy()))[None]
-        x = torch.cat([self.audio, x], 1); x = F.pad(x, (0, -self.heard % c.frame + side)) if last else x
-        n = max(0, (x.shape[1]-c.win)//c.hop + 1); self.audio, self.mels = x[:, n*c.hop:], self.mels + n
-        if not n: return torch.zeros(1, 0, c.n_mels+1)
-        power = self.net.front.bands(x); mel = self.net.front.scale(power, self.past)
+        x = torch.cat([self.audio, x], 1)
+        x = F.pad(x, (0, -self.heard % c.frame + side)) if last else x
+        n = max(0, (x.shape[1]-c.win)//c.hop + 1)
+        self.audio, self.mels = x[:, n*c.hop:], self.mels + n
+        if not n:
+            return torch.zeros(1, 0, c.n_mels+1)
+        power = self.net.front.bands(x)
+        mel = self.net.front.scale(power, self.past)
         self.past = torch.cat([self.past, power.mean(2)], 1)[:, -c.level_past:]
         return mel
     @torch.inference_mode()
@@ -305,14 +367,26 @@ class MiniStream:
     ): # embeddings [1 t d] and logits [1 t v] of the frames that are final by now and were not before
         net, mel = self.net, self.features(x, last)
         mel = torch.cat([self.mel, mel] + [torch.zeros(1, -self.mels % 4 + 1, self.mel.shape[2])]*last, 1)
-        n = max(0, (mel.shape[1]-4)//2 + 1); self.mel = mel[:, 2*n:]
-        h = net.stem_norm(F.conv1d(mel.transpose(1, 2), net.stem.weight, net.stem.bias, 2).transpose(1, 2)) if n else self.edge[:, :0]
-        h = torch.cat([self.edge, self.layer(0, h, last)], 1); pairs = h.shape[1]//2; self.edge = h[:, 2*pairs:]; h = h[:, :2*pairs]
-        g = net.pair_norm(net.pair(h.reshape(1, pairs, 2*h.shape[2]))); self.skip = torch.cat([self.skip, h], 1)
-        for i in range(1, len(self.layers)-1): g = self.layer(i, g, last)
-        k = 2*g.shape[1]; h, self.skip = self.skip[:, :k] + net.split(g).reshape(1, k, h.shape[2]), self.skip[:, k:]
+        n = max(0, (mel.shape[1]-4)//2 + 1)
+        self.mel = mel[:, 2*n:]
+        h = (
+            net.stem_norm(F.conv1d(mel.transpose(1, 2), net.stem.weight, net.stem.bias, 2).transpose(1, 2))
+            if n
+            else self.edge[:, :0]
+        )
+        h = torch.cat([self.edge, self.layer(0, h, last)], 1)
+        pairs = h.shape[1]//2
+        self.edge = h[:, 2*pairs:]
+        h = h[:, :2*pairs]
+        g = net.pair_norm(net.pair(h.reshape(1, pairs, 2*h.shape[2])))
+        self.skip = torch.cat([self.skip, h], 1)
+        for i in range(1, len(self.layers)-1):
+            g = self.layer(i, g, last)
+        k = 2*g.shape[1]
+        h, self.skip = self.skip[:, :k] + net.split(g).reshape(1, k, h.shape[2]), self.skip[:, k:]
         h = net.norm(self.layer(len(self.layers)-1, h, last))
-        if last: h = h[:, :max(0, -(-self.mels//2) - self.given)]
+        if last:
+            h = h[:, :max(0, -(-self.mels//2) - self.given)]
         self.given += h.shape[1]
         return h, net.head(h)
 
@@ -320,20 +394,30 @@ class MiniStream:
 class PhoneStream:
     "Phones of sound that arrives in pieces: those of the whole recording, each as soon as its end is known."
     def __init__(self, enc:EspeakMini):
-        self.enc, self.net, self.decoder, self.at = enc, MiniStream(enc.net), enc.decoder(), 0 # `at`: the frame that row 0 of what is kept stands for
+        # `at`: the frame that row 0 of what is kept stands for
+        self.enc, self.net, self.decoder, self.at = enc, MiniStream(enc.net), enc.decoder(), 0
         self.old = 0 # rows at the head that belong to a phone given out before
-        self.p, self.h, self.ids = np.zeros((0, len(enc.labels)), np.float32), np.zeros((0, enc.d_out), np.float32), np.zeros(0, np.int64)
+        self.p, self.h, self.ids = (
+            np.zeros((0, len(enc.labels)), np.float32),
+            np.zeros((0, enc.d_out), np.float32),
+            np.zeros(0, np.int64),
+        )
     def push(self,
         audio:Float[np.ndarray, " n"], # the next samples in [-1, 1] at `enc.window.sr`
         last:bool=False,               # nothing follows
     )->Phones: # the phones that ended, times in seconds from the start of the stream
-        h, logits = self.net.push(torch.from_numpy(np.ascontiguousarray(check_audio(audio)))[None], last); p = logits[0].softmax(1).numpy()
+        h, logits = self.net.push(torch.from_numpy(np.ascontiguousarray(check_audio(audio)))[None], last)
+        p = logits[0].softmax(1).numpy()
         self.p, self.h = np.concatenate([self.p, p]), np.concatenate([self.h, h[0].numpy()])
-        self.ids = np.concatenate([self.ids, self.decoder.push(p, last)]); f = self.enc.frame_s
+        self.ids = np.concatenate([self.ids, self.decoder.push(p, last)])
+        f = self.enc.frame_s
         seg = spans(self.p[:len(self.ids)], self.ids, f)
         done = len(self.ids) if last or not len(self.ids) else int(runs(self.ids)[0][-1])  # the last run may go on
-        seg = seg[(seg.hi <= done) & (seg.lo >= self.old) & (self.net.heard >= HEARD_S*self.enc.window.sr)]; end = self.net.heard/self.enc.window.sr - self.at*f
+        seg = seg[(seg.hi <= done) & (seg.lo >= self.old) & (self.net.heard >= HEARD_S*self.enc.window.sr)]
+        end = self.net.heard/self.enc.window.sr - self.at*f
         out = window_phones(seg, self.p, self.h, self.enc.labels, 0., end if last else done*f + 1., 1 << 30, f)
         out.start_s, out.end_s = out.start_s + np.float32(self.at*f), out.end_s + np.float32(self.at*f)
-        keep = max(0, done-1); self.old = int(done > 0 or self.old); self.p, self.h, self.ids, self.at = self.p[keep:], self.h[keep:], self.ids[keep:], self.at + keep
+        keep = max(0, done-1)
+        self.old = int(done > 0 or self.old)
+        self.p, self.h, self.ids, self.at = self.p[keep:], self.h[keep:], self.ids[keep:], self.at + keep
         return out

@@ -33,11 +33,16 @@ class Channel:
     terms: tuple = () # ((point, axis, weight), …) in the canonical frame
     speed: bool = False # its speed is a feature too
 
-def _mean(axis, *points): return tuple((p, axis, 100/len(points)) for p in points)
-def _minus(a, b): return a + tuple((p, axis, -w) for p, axis, w in b)
-def _y(*points): return _mean(1, *points)
-def _wide(right, left): return _minus(_mean(0, left), _mean(0, right))
-def _odd(right, left): return _minus(_y(*left), _y(*right))
+def _mean(axis, *points):
+    return tuple((p, axis, 100/len(points)) for p in points)
+def _minus(a, b):
+    return a + tuple((p, axis, -w) for p, axis, w in b)
+def _y(*points):
+    return _mean(1, *points)
+def _wide(right, left):
+    return _minus(_mean(0, left), _mean(0, right))
+def _odd(right, left):
+    return _minus(_y(*left), _y(*right))
 
 # %% ../../nbs/222_encoders.face.ipynb #1aa13f85
 MOUTH = (
@@ -63,10 +68,30 @@ MOUTH = (
 
 # %% ../../nbs/222_encoders.face.ipynb #306627eb
 UPPER = (
-    Channel("eye_open", 12, "%", "lid gap, both eyes", _minus(_y(158, 159, 160, 385, 386, 387), _y(144, 145, 153, 373, 374, 380)), True),
-    Channel("eye_odd", 4, "%", "left lid gap greater than the right", _minus(_minus(_y(386), _y(374)), _minus(_y(159), _y(145)))),
+    Channel(
+        "eye_open",
+        12,
+        "%",
+        "lid gap, both eyes",
+        _minus(_y(158, 159, 160, 385, 386, 387), _y(144, 145, 153, 373, 374, 380)),
+        True,
+    ),
+    Channel(
+        "eye_odd",
+        4,
+        "%",
+        "left lid gap greater than the right",
+        _minus(_minus(_y(386), _y(374)), _minus(_y(159), _y(145))),
+    ),
     Channel("lower_lid_y", 8, "%", "lower lids; up", _y(145, 374)),
-    Channel("gaze_x", 8, "%", "irises between the eye corners; to the person's left", _minus(_mean(0, 468, 473), _mean(0, 33, 133, 263, 362)), True),
+    Channel(
+        "gaze_x",
+        8,
+        "%",
+        "irises between the eye corners; to the person's left",
+        _minus(_mean(0, 468, 473), _mean(0, 33, 133, 263, 362)),
+        True,
+    ),
     Channel("gaze_y", 8, "%", "irises over the eye corners; up", _minus(_y(468, 473), _y(33, 133, 263, 362)), True),
     Channel("brow_inner_y", 8, "%", "inner brows; up", _y(107, 336, 55, 285), True),
     Channel("brow_middle_y", 8, "%", "middle of the brows; up", _y(105, 334, 52, 282)),
@@ -76,7 +101,8 @@ UPPER = (
     Channel("brow_outer_odd", 4, "%", "left outer brow higher", _odd((70, 46), (300, 276))),
     Channel("cheek_y", 16, "%", "cheeks; up", _y(50, 280)),
     Channel("cheek_width", 16, "%", "between the cheeks beside the mouth", _wide(205, 425)),
-    Channel("nostril_y", 16, "%", "wings of the nose; up", _y(129, 358)))
+    Channel("nostril_y", 16, "%", "wings of the nose; up", _y(129, 358)),
+)
 HEAD = (
     Channel("yaw", 8, "°", "head turned to the person's left", speed=True),
     Channel("pitch", 16, "°", "head up", speed=True),
@@ -90,17 +116,21 @@ CHANNELS = MOUTH + UPPER + HEAD
 _USED = sorted({p for c in CHANNELS for p, _, _ in c.terms})
 _WEIGHTS = np.zeros((len(_USED), 3, len(CHANNELS)-len(HEAD)))
 for _j, _c in enumerate(MOUTH + UPPER):
-    for _p, _a, _w in _c.terms: _WEIGHTS[_USED.index(_p), _a, _j] += _w
+    for _p, _a, _w in _c.terms:
+        _WEIGHTS[_USED.index(_p), _a, _j] += _w
 
 def face_channels(
     x:Float[np.ndarray, "t 478 3"],   # FaceMesh points in pixels: x right, y down, z away from the camera
     sizes:Float[np.ndarray, "t 2"],   # width and height of each image in pixels
 )->Float[np.ndarray, "t c"]: # `CHANNELS`, float32
     "What is kept of each frame."
-    x = x*np.float32((1, -1, -1)); pose = head_pose(x)
+    x = x*np.float32((1, -1, -1))
+    pose = head_pose(x)
     face = np.einsum("tva,vac->tc", upright(x[:, _USED], pose), _WEIGHTS, optimize=True)
     place = 100*(pose.centre[:, :2] - sizes*(.5, -.5))/pose.size[:, None]
-    return np.concatenate([face, head_angles(pose.rotation), place, 100*np.log(pose.size/sizes[:, 1])[:, None]], 1).astype(np.float32)
+    return np.concatenate(
+        [face, head_angles(pose.rotation), place, 100*np.log(pose.size/sizes[:, 1])[:, None]], 1
+    ).astype(np.float32)
 
 def channel(name:str)->int:
     "Column of a channel by name."
@@ -117,7 +147,9 @@ def resting(
 K_MAX = max(c.k for c in CHANNELS)
 _KEPT = np.arange(K_MAX) < np.array([[c.k] for c in CHANNELS])
 _SPEED = np.array([c.speed for c in CHANNELS])
-VIDEO_NAMES = tuple(f"{c.name}_{k}" for c in CHANNELS for k in range(c.k)) + tuple(f"{c.name}_speed" for c in CHANNELS if c.speed)
+VIDEO_NAMES = tuple(f"{c.name}_{k}" for c in CHANNELS for k in range(c.k)) + tuple(
+    f"{c.name}_speed" for c in CHANNELS if c.speed
+)
 
 def cosines(
     n:int, # frames
@@ -140,7 +172,8 @@ def decode_video(
     frames:int=60,              # frames of a window
 )->Float[np.ndarray, "n t c"]: # `CHANNELS` over time, relative to the speaker's neutral, up to each channel's last coefficient
     "Movement back from features."
-    f = np.zeros((len(x), len(CHANNELS), K_MAX), np.float32); f[:, _KEPT] = x[:, :_KEPT.sum()]
+    f = np.zeros((len(x), len(CHANNELS), K_MAX), np.float32)
+    f[:, _KEPT] = x[:, :_KEPT.sum()]
     return np.einsum("nck,kt->ntc", f, cosines(frames), optimize=True).astype(np.float32)
 
 # %% ../../nbs/222_encoders.face.ipynb #de1741d8
@@ -156,39 +189,58 @@ def windows_of(
 )->Features:
     "Features of all windows, a few at a time."
     out = Features(np.zeros((n, len(VIDEO_NAMES)), np.float32), np.zeros(n, bool))
-    if not seen.any(): return out
+    if not seen.any():
+        return out
     mid, real_s = (t_s[1:] + t_s[:-1])/2, t_s[seen]
     for i in range(0, n, 256):
         t = np.arange(i, min(i+256, n))[:, None]*window.hop_s + np.arange(window.n_frames)/window.fps
         near = np.searchsorted(mid, t)
         mask = ((np.abs(t_s[near] - t) <= NEAR_S) & seen[near]).mean(1) >= min_face
-        b = np.clip(np.searchsorted(real_s, t[mask]), 1, None); a, b = b - 1, np.minimum(b, len(real_s) - 1)
+        b = np.clip(np.searchsorted(real_s, t[mask]), 1, None)
+        a, b = b - 1, np.minimum(b, len(real_s) - 1)
         share = np.clip((t[mask] - real_s[a])/np.maximum(real_s[b] - real_s[a], 1e-9), 0, 1)[..., None]
         out.x[i:i+len(t)][mask] = window_features(x[a]*(1 - share) + x[b]*share, window.window_s)
         out.mask[i:i+len(t)] = mask
     return out
 
 # %% ../../nbs/222_encoders.face.ipynb #d3ede0f2
-Track = namedtuple("Track", "t_s seen channels") # float [s], bool [s], float32 [r c]: `channels` has a row for each `True` of `seen`
+# float [s], bool [s], float32 [r c]: `channels` has a row for each `True` of `seen`
+Track = namedtuple("Track", "t_s seen channels")
 
 @register_encoder("facemesh_landmarks")
 class FaceMeshEncoder(VideoEncoder):
     "MediaPipe FaceMesh of one person → pose-normalised, neutral-free movement of lips, jaw, eyes, brows, cheeks and head."
-    name, version, modality, d_out = "facemesh_landmarks", "2", "video", len(VIDEO_NAMES) # 2: upside-down faces are righted
+    # 2: upside-down faces are righted
+    name, version, modality, d_out = "facemesh_landmarks", "2", "video", len(VIDEO_NAMES)
     def __init__(self,
         window:WindowConfig=None,
         min_face:float=0.5,  # share of a window's frames that must show the face, in [0, 1]
         patience_s:float=1., # see `FaceTracker`
-    ): super().__init__(window); self.min_face, self.patience_s, self.tracker = min_face, patience_s, None
+    ):
+        super().__init__(window)
+        self.min_face, self.patience_s, self.tracker = min_face, patience_s, None
 
     def state(self)->list:
-        return [importlib.metadata.version("mediapipe"), *(mediapipe_folder()/m for m in MODELS), asset("face", "canonical.json"), STABLE, CHANNELS,
-                self.min_face, self.patience_s, NEAR_S, MIN_SIDE,
-                DOUBT, LEAST, AGAIN_S, SUDDEN]
+        return [
+            importlib.metadata.version("mediapipe"),
+            *(mediapipe_folder()/m for m in MODELS),
+            asset("face", "canonical.json"),
+            STABLE,
+            CHANNELS,
+            self.min_face,
+            self.patience_s,
+            NEAR_S,
+            MIN_SIDE,
+            DOUBT,
+            LEAST,
+            AGAIN_S,
+            SUDDEN,
+        ]
 
     def track(self, frames:Iterable)->Track:
         "Follow one person through `frames`: (time in seconds, uint8 [h w 3] RGB)."
-        self.tracker = self.tracker or FaceTracker(self.patience_s); self.tracker.forget()
+        self.tracker = self.tracker or FaceTracker(self.patience_s)
+        self.tracker.forget()
         t_s, seen, held, sizes, turned, parts = [], [], [], [], [], []
         for t, image in itertools.chain(frames, [(None, None)]):
             if held and (t is None or len(held) == 256):
@@ -197,14 +249,20 @@ class FaceMeshEncoder(VideoEncoder):
                 x[:, channel("roll")] += 180*np.array(turned)
                 parts.append(x)
                 held, sizes, turned = [], [], []
-            if t is None: break
+            if t is None:
+                break
             face = self.tracker(t, image)
-            t_s.append(t); seen.append(face is not None)
+            t_s.append(t)
+            seen.append(face is not None)
             if face is not None:
                 held.append(face)
                 sizes.append(image.shape[1::-1])
                 turned.append(self.tracker.turned)
-        return Track(np.array(t_s, float), np.array(seen, bool), np.concatenate([np.zeros((0, len(CHANNELS)), np.float32), *parts]))
+        return Track(
+            np.array(t_s, float),
+            np.array(seen, bool),
+            np.concatenate([np.zeros((0, len(CHANNELS)), np.float32), *parts]),
+        )
 
     def encode(self,
         frames:Iterable,  # (time in seconds from the first window's start, uint8 [h w 3] RGB), in order of time
@@ -222,11 +280,20 @@ def lip_rings(
     x:Float[np.ndarray, "t c"], # channels relative to neutral, as from `decode_video`
 )->tuple: # outer float [t 8 2], inner float [t 8 2]: x to the viewer's right, y up, in eye distances, on the canonical mouth
     "The lips that the channels describe."
-    g = lambda name: x[..., channel(name)]/100
+    def g(name):
+        return x[..., channel(name)]/100
     mx, odd, corner, zero = g("mouth_x"), g("corner_odd")/2, g("corner_y"), 0*g("mouth_x")
     wide, side, low, inner = g("mouth_width")/2, g("upper_side_width")/2, g("lower_side_width")/2, g("inner_width")/2
-    dx = ((-wide, -side, zero, side, wide, low, zero, -low), (-inner, -inner/2, zero, inner/2, inner, inner/2, zero, -inner/2))
+    dx = (
+        (-wide, -side, zero, side, wide, low, zero, -low),
+        (-inner, -inner/2, zero, inner/2, inner, inner/2, zero, -inner/2),
+    )
     up, down, iup, idown = g("upper_side_y"), g("lower_side_y"), g("upper_inner_side_y"), g("lower_inner_side_y")
-    dy = ((corner - odd, up, g("upper_lip_y"), up, corner + odd, down, g("lower_lip_y"), down),
-          (corner - odd, iup, g("upper_inner_y"), iup, corner + odd, idown, g("upper_inner_y") - g("mouth_open"), idown))
-    return tuple(canonical()[list(r), :2] + np.stack([np.stack(a, -1) + mx[..., None], np.stack(b, -1)], -1) for r, a, b in zip((OUTER, INNER), dx, dy))
+    dy = (
+        (corner - odd, up, g("upper_lip_y"), up, corner + odd, down, g("lower_lip_y"), down),
+        (corner - odd, iup, g("upper_inner_y"), iup, corner + odd, idown, g("upper_inner_y") - g("mouth_open"), idown),
+    )
+    return tuple(
+        canonical()[list(r), :2] + np.stack([np.stack(a, -1) + mx[..., None], np.stack(b, -1)], -1)
+        for r, a, b in zip((OUTER, INNER), dx, dy)
+    )

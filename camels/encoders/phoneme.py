@@ -25,7 +25,8 @@ def runs(
     ids:Int[np.ndarray, " t"], # label of each frame
 )->tuple: # first frame of each run int64 [n], frame after its last int64 [n]
     "Stretches of equal values."
-    if not len(ids): return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if not len(ids):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     cut = np.flatnonzero(np.diff(ids)) + 1
     return np.r_[0, cut], np.r_[cut, len(ids)]
 
@@ -38,8 +39,10 @@ class Segments:
     hi: np.ndarray       # int64 [n], frame after the last
     start_s: np.ndarray  # float64 [n], seconds from frame 0's left edge
     end_s: np.ndarray    # float64 [n]
-    def __len__(self): return len(self.ids)
-    def __getitem__(self, i): return Segments(self.ids[i], self.lo[i], self.hi[i], self.start_s[i], self.end_s[i])
+    def __len__(self):
+        return len(self.ids)
+    def __getitem__(self, i):
+        return Segments(self.ids[i], self.lo[i], self.hi[i], self.start_s[i], self.end_s[i])
 
 def crossings(
     p:Float[np.ndarray, "t v"],   # posteriors
@@ -58,7 +61,8 @@ def segment(
     frame_s:float=.02,          # step of the frames in seconds
 )->Segments:
     "Phones as runs of the likeliest label."
-    ids = p.argmax(1) if len(p) else np.zeros(0, np.int64); lo, hi = runs(ids)
+    ids = p.argmax(1) if len(p) else np.zeros(0, np.int64)
+    lo, hi = runs(ids)
     edge = np.r_[0., crossings(p, ids, lo[1:]), len(ids)] if len(lo) else np.zeros(1)
     keep = ~np.isin(ids[lo], list(silent))
     return Segments(ids[lo][keep], lo[keep], hi[keep], edge[:-1][keep]*frame_s, edge[1:][keep]*frame_s)
@@ -80,9 +84,11 @@ def window_phones(
     a = np.minimum(np.maximum(seg.lo[i], math.floor(start_s/frame_s + 1e-6)), seg.hi[i]-1)
     b = np.maximum(np.minimum(seg.hi[i], math.ceil(end_s/frame_s - 1e-6)), a+1)
     score = np.array([p[l:r, k].mean() for l, r, k in zip(a, b, seg.ids[i])], np.float32)
-    if len(i) > most: i, a, b, score = (o[np.sort(np.argsort(-score, kind="stable")[:most])] for o in (i, a, b, score))
+    if len(i) > most:
+        i, a, b, score = (o[np.sort(np.argsort(-score, kind="stable")[:most])] for o in (i, a, b, score))
     x = np.array([h[l:r].mean(0) for l, r in zip(a, b)], np.float32).reshape(len(i), h.shape[1])
-    at = lambda t: np.clip(t - start_s, 0, end_s-start_s).astype(np.float32)
+    def at(t):
+        return np.clip(t - start_s, 0, end_s-start_s).astype(np.float32)
     return Phones(x.astype(np.float16), [labels[k] for k in seg.ids[i]], at(lo_s[i]), at(hi_s[i]), score)
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #003ccd98
@@ -94,9 +100,14 @@ def window_groups(
     "Windows in order of time, in groups that fit a chunk; stretches without windows are not run over."
     order, group = np.argsort(starts_s, kind="stable"), []
     for i in order:
-        if group and (starts_s[i] + window_s - starts_s[group[0]] > chunk_s or starts_s[i] > starts_s[group[-1]] + window_s): yield group; group = []
+        if group and (
+            starts_s[i] + window_s - starts_s[group[0]] > chunk_s or starts_s[i] > starts_s[group[-1]] + window_s
+        ):
+            yield group
+            group = []
         group.append(int(i))
-    if group: yield group
+    if group:
+        yield group
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #7b4c233b
 class PhoneEncoder(AudioEncoder):
@@ -137,8 +148,10 @@ def stretch(self:PhoneEncoder,
     sr, step = self.window.sr, round(self.frame_s*self.window.sr)
     a = max(0, math.floor((lo_s-self.context_s)*sr/step + 1e-6))*step
     b = min(len(audio), math.ceil((hi_s+self.context_s)*sr/step - 1e-6)*step)
-    if b <= a: p, h = np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32)
-    else: p, h = self.frames(audio[a:b])
+    if b <= a:
+        p, h = np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32)
+    else:
+        p, h = self.frames(audio[a:b])
     return segment(p, self.silent, self.frame_s), p, h, a/sr + self.offset_s
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #a21927c9
@@ -155,7 +168,8 @@ def encode(self:PhoneEncoder, audio, starts_s)->PhoneFeatures:
     first = np.round(np.asarray(starts_s, float)*w.sr).astype(int)
     real = heard(audio, first, first + w.n_samples, w.sr)
     for group in window_groups(starts_s, w.window_s, self.chunk_s):
-        if not real[group].any(): continue # a gap costs nothing
+        if not real[group].any():
+            continue # a gap costs nothing
         seg, p, h, t0 = self.stretch(audio, starts_s[group[0]], starts_s[group[-1]] + w.window_s)
         for i in np.array(group)[real[group]]:
             s = starts_s[i] - t0
@@ -171,12 +185,14 @@ def phones(self:PhoneEncoder,
     end = len(audio)/sr
     for lo in np.arange(0, end*heard(audio, 0, len(audio), sr), self.chunk_s):
         hi = min(lo + self.chunk_s, end)
-        if not np.ptp(audio[int(lo*sr):math.ceil(hi*sr)]): continue # a gap costs nothing
+        if not np.ptp(audio[int(lo*sr):math.ceil(hi*sr)]):
+            continue # a gap costs nothing
         seg, p, h, t0 = self.stretch(audio, lo, hi)
         first = seg.lo*self.frame_s + t0 - self.offset_s + 1e-6
         mine = (first >= lo) & (first < hi)   # a phone belongs to the chunk that it begins in
         out.append(window_phones(seg[mine], p, h, self.labels, -t0, end - t0, 1 << 30, self.frame_s))
-    join = lambda f: np.concatenate([getattr(o, f) for o in out])
+    def join(f):
+        return np.concatenate([getattr(o, f) for o in out])
     return Phones(join("x"), [l for o in out for l in o.labels], join("start_s"), join("end_s"), join("scores"))
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #a736c172
@@ -191,34 +207,51 @@ def find_wav2vec2(
     "Where the model lies on this machine; what is missing is said with its name, size, licence and the command that gets it."
     name, _, revision = str(source).partition("@")
     revision = revision or (REVISION if name == WAV2VEC2 else "")
-    get = (f"get it (1.26 GB, Apache-2.0): hf download {name}{f' --revision {revision}'*bool(revision)}; or name a folder that holds config.json, "
-           "vocab.json and model.safetensors")
-    if Path(source).is_dir(): folder, get = Path(source), "copy the missing files from the model's page on the Hub"
-    else: folder = _fetch(name, revision, get) if download else _cached(name, revision, get)
+    get = (
+        f"get it (1.26 GB, Apache-2.0): hf download {name}{f' --revision {revision}'*bool(revision)}; or name a "
+        "folder that holds config.json, "
+        "vocab.json and model.safetensors"
+    )
+    if Path(source).is_dir():
+        folder, get = Path(source), "copy the missing files from the model's page on the Hub"
+    else:
+        folder = _fetch(name, revision, get) if download else _cached(name, revision, get)
     if not (folder/_WEIGHTS).is_file() and (folder/_PICKLE).is_file():
         raise CamelsError(f"holds only {_PICKLE}, a pickle, which is never opened here", source, convert_line(folder))
     missing = [f for f in ("config.json", "vocab.json", _WEIGHTS) if not (folder/f).is_file()]
-    if missing: raise CamelsError(f"{', '.join(missing)} missing", source, get)
+    if missing:
+        raise CamelsError(f"{', '.join(missing)} missing", source, get)
     return folder
 
 def convert_line(folder)->str:
     "The one line that makes safetensors of a pickle, for whoever trusts where it came from."
-    load = "from transformers import Wav2Vec2ForCTC as W; W.from_pretrained('{0}', use_safetensors=False).save_pretrained('{0}')"
+    load = (
+        "from transformers import Wav2Vec2ForCTC as W; W.from_pretrained('{0}', "
+        "use_safetensors=False).save_pretrained('{0}')"
+    )
     return f'if you trust it, convert it once: python -c "{load.format(folder)}"'
 
 def _fetch(name:str, revision:str, get:str)->Path:
     "The model's folder in the cache, fetched where it is absent, at one revision."
     from huggingface_hub import snapshot_download
-    if not revision: raise CamelsError("names no revision", name, f"write {name}@COMMIT: what is fetched must not change unseen")
-    try: return Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", _WEIGHTS]))
-    except Exception as e: raise CamelsError(f"could not be fetched ({type(e).__name__})", name, get) from None
+    if not revision:
+        raise CamelsError("names no revision", name, f"write {name}@COMMIT: what is fetched must not change unseen")
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=["*.json", _WEIGHTS]))
+    except Exception as e:
+        raise CamelsError(f"could not be fetched ({type(e).__name__})", name, get) from None
 
 def _cached(name:str, revision:str, get:str)->Path:
     "The model's folder in the cache: of the revision where that is there, else of the last one fetched by hand."
     from huggingface_hub import try_to_load_from_cache
     for r in (revision, None):
-        hit = try_to_load_from_cache(name, "config.json", revision=r or None) if name.count("/") == 1 and (r or r is None) else None
-        if isinstance(hit, str): return Path(hit).parent
+        hit = (
+            try_to_load_from_cache(name, "config.json", revision=r or None)
+            if name.count("/") == 1 and (r or r is None)
+            else None
+        )
+        if isinstance(hit, str):
+            return Path(hit).parent
     raise CamelsError("this model is not on this machine", name, get)
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #b9312bbf
@@ -235,21 +268,41 @@ class Wav2Vec2Phones(PhoneEncoder):
         super().__init__(window)
         import transformers
         self.folder, self.device = find_wav2vec2(source, download), device
-        transformers.utils.logging.set_verbosity_error(); transformers.utils.logging.disable_progress_bar()
-        try: self.model = transformers.Wav2Vec2ForCTC.from_pretrained(self.folder, local_files_only=True, use_safetensors=True).eval().requires_grad_(False).to(device)
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            self.model = (
+                transformers.Wav2Vec2ForCTC
+                .from_pretrained(self.folder, local_files_only=True, use_safetensors=True)
+                .eval()
+                .requires_grad_(False)
+                .to(device)
+            )
         except Exception as e:
-            raise CamelsError(f"could not be read ({type(e).__name__}: {str(e).splitlines()[0][:80]})", source, "fetch the model again") from None
+            raise CamelsError(
+                f"could not be read ({type(e).__name__}: {str(e).splitlines()[0][:80]})",
+                source,
+                "fetch the model again",
+            ) from None
         vocab = read_json(self.folder/"vocab.json")
-        if not isinstance(vocab, dict) or any(type(k) is not int for k in vocab.values()): raise CamelsError("no table of symbols", self.folder/"vocab.json", "fetch the model again")
+        if not isinstance(vocab, dict) or any(type(k) is not int for k in vocab.values()):
+            raise CamelsError("no table of symbols", self.folder/"vocab.json", "fetch the model again")
         self.labels = tuple(s for s, _ in sorted(vocab.items(), key=lambda o: o[1]))
-        self.silent = tuple(i for i, s in enumerate(self.labels) if i == self.model.config.pad_token_id or s in ("|", " ", "") or s.startswith("<"))
+        self.silent = tuple(
+            i
+            for i, s in enumerate(self.labels)
+            if i == self.model.config.pad_token_id or s in ("|", " ", "") or s.startswith("<")
+        )
         self.d_out = self.model.config.hidden_size
-        if len(self.labels) != (n := self.model.config.vocab_size): raise CamelsError(f"vocab.json has {len(vocab)} symbols, the model {n}", source)
+        if len(self.labels) != (n := self.model.config.vocab_size):
+            raise CamelsError(f"vocab.json has {len(vocab)} symbols, the model {n}", source)
     def state(self):
         return [self.folder/_WEIGHTS, self.folder/"config.json", self.folder/"vocab.json", self.context_s, self.chunk_s]
     def frames(self, audio):
         import torch
         x = torch.from_numpy(np.pad(audio, (0, max(0, 400-len(audio)) or 80)))[None].to(self.device)
         x = (x - x.mean())/torch.sqrt(x.var(correction=0) + 1e-7)   # as its feature extractor does
-        with torch.inference_mode(): h = self.model.wav2vec2(x)[0]; p = self.model.lm_head(h).softmax(-1)
+        with torch.inference_mode():
+            h = self.model.wav2vec2(x)[0]
+            p = self.model.lm_head(h).softmax(-1)
         return p[0].float().cpu().numpy(), h[0].float().cpu().numpy()

@@ -41,7 +41,8 @@ class FrameGrid:
         config:ProsodyConfig=None,
         sr:int=16000, # sample rate in Hz
     ):
-        c = self.config = config or ProsodyConfig(); self.sr = sr
+        c = self.config = config or ProsodyConfig()
+        self.sr = sr
         self.step, self.size = round(c.step_s*sr), round(c.frame_s*sr)
         self.lag_min, self.lag_max = int(sr/c.f0_max_hz), int(np.ceil(sr/c.f0_min_hz))
         self.n_fft = fft.next_fast_len(self.size + self.lag_max, real=True)
@@ -50,7 +51,9 @@ class FrameGrid:
         self.hann = np.hanning(self.size+2)[1:-1].astype(np.float32)
         acf = fft.irfft(np.abs(fft.rfft(self.hann.astype(float), self.n_fft))**2)[:self.lag_max+32]
         self.window_acf = (acf/acf[0]).astype(np.float32)
-    def n_frames(self, n:int)->int: "Frames that lie inside `n` samples."; return max(0, (n-self.size)//self.step + 1)
+    def n_frames(self, n:int)->int:
+        "Frames that lie inside `n` samples."
+        return max(0, (n-self.size)//self.step + 1)
 
 # %% ../../nbs/210_encoders.pitch.ipynb #eb25aeda
 def window_blocks(
@@ -61,9 +64,12 @@ def window_blocks(
     "Groups of windows near each other that stand on one frame grid."
     block = []
     for i in np.lexsort((starts, starts % step)):
-        if block and ((d := starts[i] - starts[block[0]]) % step or d > span): yield np.array(block); block = []
+        if block and ((d := starts[i] - starts[block[0]]) % step or d > span):
+            yield np.array(block)
+            block = []
         block.append(i)
-    if block: yield np.array(block)
+    if block:
+        yield np.array(block)
 
 # %% ../../nbs/210_encoders.pitch.ipynb #7b4c9bc0
 def parabola(a, b, c):
@@ -79,12 +85,15 @@ def pitch_candidates(
 )->tuple[np.ndarray, np.ndarray]: # lag in samples and strength, float32 [f c]; strength -9 where there is none
     "The strongest peaks of each frame between the highest and the lowest f0."
     c, lo, hi = g.config, g.lag_min-1, g.lag_max+2
-    v = acf[:, lo:hi]; mid = v[:, 1:-1]; n = np.arange(len(v))
+    v = acf[:, lo:hi]
+    mid = v[:, 1:-1]
+    n = np.arange(len(v))
     cost = (c.octave*np.log2(np.arange(lo+1, hi-1)*c.f0_max_hz/g.sr)).astype(np.float32)
     s = np.where((mid > v[:, :-2]) & (mid >= v[:, 2:]), mid-cost, np.float32(-9))
     lag, strength = np.ones((2, len(v), c.candidates), np.float32)
     for k in range(c.candidates):
-        i = s.argmax(1); found = s[n, i] > 0
+        i = s.argmax(1)
+        found = s[n, i] > 0
         off, top = parabola(v[n, i], v[n, i+1], v[n, i+2])
         lag[:, k] = np.where(found, i+lo+1+off, 1)
         strength[:, k] = np.where(found, np.minimum(top, 1) - cost[i], -9)
@@ -103,7 +112,8 @@ def voice_path(
     "The best path of each window."
     k, (n, t) = lag.shape[1], unvoiced.shape
     octave = np.log2(lag)
-    cost = np.full((len(lag), k+1, k+1), c.change, np.float32); cost[:, k, k] = 0
+    cost = np.full((len(lag), k+1, k+1), c.change, np.float32)
+    cost[:, k, k] = 0
     cost[1:, :k, :k] = c.jump*np.abs(octave[:-1, :, None] - octave[1:, None, :])
     gain = np.concatenate([strength[first[:, None] + np.arange(t)], unvoiced[..., None]], 2)
     score, back, path, rows = gain[:, 0], np.empty((t, n, k+1), np.int8), np.empty((n, t), np.int64), np.arange(n)
@@ -112,7 +122,8 @@ def voice_path(
         back[j] = step.argmax(1)
         score = step.max(1) + gain[:, j]
     path[:, -1] = score.argmax(1)
-    for j in range(t-1, 0, -1): path[:, j-1] = back[j, rows, path[:, j]]
+    for j in range(t-1, 0, -1):
+        path[:, j-1] = back[j, rows, path[:, j]]
     return path
 
 # %% ../../nbs/210_encoders.pitch.ipynb #3683ebed

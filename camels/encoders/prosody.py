@@ -24,11 +24,18 @@ from ..sound import mel_bank
 
 # %% ../../nbs/212_encoders.prosody.ipynb #2d07d457
 PROSODY_UNITS = {
-    "f0_mean": "Hz, over voiced frames", "f0_std": "Hz, over voiced frames", "voiced": "fraction of frames in [0, 1]",
-    "rms": "full scale in [0, 1]", "centroid": "Hz, spectral centre of mass", "rolloff": "Hz, below it lies 85 % of the magnitude",
+    "f0_mean": "Hz, over voiced frames",
+    "f0_std": "Hz, over voiced frames",
+    "voiced": "fraction of frames in [0, 1]",
+    "rms": "full scale in [0, 1]",
+    "centroid": "Hz, spectral centre of mass",
+    "rolloff": "Hz, below it lies 85 % of the magnitude",
     **{f"mfcc{k}": "dB, cosine coefficient of the log mel spectrum" for k in range(1, 13)},
-    "jitter": "fraction of the period, cycle to cycle", "shimmer": "fraction of the amplitude, cycle to cycle",
-    "hnr": "dB, harmonic over noise, at most 40", "zcr": "zero crossings per sample in [0, 1]"}
+    "jitter": "fraction of the period, cycle to cycle",
+    "shimmer": "fraction of the amplitude, cycle to cycle",
+    "hnr": "dB, harmonic over noise, at most 40",
+    "zcr": "zero crossings per sample in [0, 1]",
+}
 PROSODY_NAMES = tuple(PROSODY_UNITS)
 
 # %% ../../nbs/212_encoders.prosody.ipynb #0076314b
@@ -38,7 +45,8 @@ def tone(
     g:FrameGrid,
 )->Float[np.ndarray, "f 14"]: # centroid and rolloff in Hz, MFCC 1-12
     "What the spectrum of each frame looks like."
-    mag = np.sqrt(power); total = np.cumsum(mag, 1)
+    mag = np.sqrt(power)
+    total = np.cumsum(mag, 1)
     centroid = mag@g.hz/np.maximum(total[:, -1], 1e-12)
     rolloff = g.hz[np.minimum((total < .85*total[:, -1:]).sum(1), len(g.hz)-1)]
     db = 10*np.log10(np.maximum(power@mel_bank(g.sr, g.n_fft, g.config.n_mels), 1e-10))
@@ -54,7 +62,8 @@ def analyse_frames(
     y = frames - frames.mean(1, keepdims=True)
     peak = np.abs(y[:, g.size//3:2*g.size//3]).max(1)
     z = fft.rfft(y*g.hann, g.n_fft, axis=1)
-    power = z.real**2 + z.imag**2; power[:, :g.rumble] = 0
+    power = z.real**2 + z.imag**2
+    power[:, :g.rumble] = 0
     acf = fft.irfft(power, g.n_fft, axis=1)[:, :len(g.window_acf)]
     level = acf[:, 0]/(g.hann**2).sum()
     acf = acf/np.maximum(acf[:, :1], 1e-20)/g.window_acf
@@ -122,9 +131,11 @@ def track(
     offset = frame_offsets(frames, g)
     cycle, good = cycles(x, frame*g.step + g.size//2, period, g, offset[frame])
     def spread(v):
-        out = np.zeros(idx.shape + v.shape[1:], v.dtype); out[voiced] = v[where]
+        out = np.zeros(idx.shape + v.shape[1:], v.dtype)
+        out[voiced] = v[where]
         return out
-    steady = spread(good); steady[:, :2] = steady[:, -2:] = False # their cycles would reach beyond the window
+    steady = spread(good)
+    steady[:, :2] = steady[:, -2:] = False # their cycles would reach beyond the window
     middle = np.where(sound.any(1), masked_mean(offset[idx], sound), offset[idx].mean(1)).astype(np.float32)
     f0, hnr, zcr = g.sr/period, hnr_db(r), crossings(x, first*g.step, size, middle)
     return Tracks(level[idx], sound, voiced, spread(f0), spread(hnr), tones[idx], spread(cycle), steady, zcr)
@@ -138,7 +149,8 @@ def track_pitch(
 )->tuple[np.ndarray, np.ndarray, np.ndarray]: # frame middles in seconds, f0 in Hz (0 where unvoiced), level in dB full scale
     "Pitch and level over a whole recording, as one window."
     g = FrameGrid(config, sr)
-    if (t := g.n_frames(len(audio))) == 0: return (np.zeros(0, np.float32),)*3
+    if (t := g.n_frames(len(audio))) == 0:
+        return (np.zeros(0, np.float32),)*3
     w = track(np.asarray(audio, np.float32), np.zeros(1, int), len(audio), g)
     return (np.arange(t)*g.step + g.size/2)/sr, w.f0_hz[0], 10*np.log10(w.level[0]+1e-12)
 
@@ -168,11 +180,16 @@ class Prosody22(AudioEncoder):
     version = "2" # 2: measured about the offset of the samples
     def __init__(self, window:WindowConfig=None, **changes): # changes: fields of `ProsodyConfig`
         super().__init__(window)
-        self.config = configure(ProsodyConfig(), changes); self.grid = FrameGrid(self.config, self.window.sr)
-        if not self.grid.n_frames(self.window.n_samples): \
-            raise CamelsError("window shorter than a prosody frame", self.name, f"window_s of at least {self.config.frame_s}")
-    def state(self): return [self.config]
-    def values(self, w:Tracks): return prosody_values(w)
+        self.config = configure(ProsodyConfig(), changes)
+        self.grid = FrameGrid(self.config, self.window.sr)
+        if not self.grid.n_frames(self.window.n_samples):
+            raise CamelsError(
+                "window shorter than a prosody frame", self.name, f"window_s of at least {self.config.frame_s}"
+            )
+    def state(self):
+        return [self.config]
+    def values(self, w:Tracks):
+        return prosody_values(w)
     def encode(self,
         audio:Float[np.ndarray, " n"], # samples in [-1, 1] at `window.sr`
         starts_s:Sequence[float],      # start of each window in seconds; padded with silence past the end
@@ -182,10 +199,13 @@ class Prosody22(AudioEncoder):
         audio, starts = np.asarray(audio, np.float32), np.round(np.asarray(starts_s, float)*g.sr).astype(int)
         out = Features(np.zeros((len(starts), self.d_out), np.float32), np.zeros(len(starts), bool))
         for rows in window_blocks(starts, g.step, 30*g.sr):
-            a = starts[rows[0]]; n = starts[rows[-1]] - a + size
+            a = starts[rows[0]]
+            n = starts[rows[-1]] - a + size
             x = audio[a:a+n]
-            if not np.isfinite(x).all(): raise CamelsError("audio holds NaN or infinite samples", self.name, "clean or cut the recording")
-            if not x.any(): continue # nothing, or digital silence: a gap costs nothing
+            if not np.isfinite(x).all():
+                raise CamelsError("audio holds NaN or infinite samples", self.name, "clean or cut the recording")
+            if not x.any():
+                continue # nothing, or digital silence: a gap costs nothing
             x = x.clip(-1e6, 1e6)
             x = np.pad(x, (0, n-len(x)), constant_values=x[-g.size:].mean()) # silence at the sound's own offset
             w = track(x, (starts[rows]-a)//g.step, size, g)
@@ -197,7 +217,8 @@ class Prosody22(AudioEncoder):
 def bridge(f0_hz):
     "Octaves from the median of the voiced frames; straight lines across unvoiced gaps, 0 where nothing is voiced."
     on = np.flatnonzero(f0_hz)
-    if not len(on): return np.zeros(len(f0_hz), np.float32)
+    if not len(on):
+        return np.zeros(len(f0_hz), np.float32)
     return np.interp(np.arange(len(f0_hz)), on, np.log2(f0_hz[on]/np.median(f0_hz[on]))).astype(np.float32)
 
 @shaped
@@ -206,14 +227,21 @@ def contours(
     depth_db:float=30., # frames further below the window's loudest count as this far below
 )->Float[np.ndarray, "n 3 t"]: # octaves, dB, 0 or 1
     "Pitch, energy and voicing over time, free of the speaker's own height and level."
-    db = 10*np.log10(w.level+1e-12); db = np.maximum(db, db.max(1, keepdims=True)-depth_db)
+    db = 10*np.log10(w.level+1e-12)
+    db = np.maximum(db, db.max(1, keepdims=True)-depth_db)
     f0 = np.array([bridge(f) for f in w.f0_hz]).reshape(db.shape)
     return np.stack([f0, db - db.mean(1, keepdims=True), w.voiced.astype(np.float32)], 1)
 
 # %% ../../nbs/212_encoders.prosody.ipynb #c7331aa7
 CONTOUR_COEFS = 24
-CONTOUR_UNITS = {**PROSODY_UNITS, **{f"{n}_dct{k}": f"{u}, movement of {k} half periods a window"
-    for n, u in (("f0", "octaves from the median"), ("energy", "dB from the mean"), ("voiced", "0 or 1")) for k in range(1, CONTOUR_COEFS+1)}}
+CONTOUR_UNITS = {
+    **PROSODY_UNITS,
+    **{
+        f"{n}_dct{k}": f"{u}, movement of {k} half periods a window"
+        for n, u in (("f0", "octaves from the median"), ("energy", "dB from the mean"), ("voiced", "0 or 1"))
+        for k in range(1, CONTOUR_COEFS+1)
+    },
+}
 CONTOUR_NAMES = tuple(CONTOUR_UNITS)
 
 @register_encoder("prosody_contour")
@@ -237,13 +265,31 @@ def librosa_prosody22(
     import librosa
     f = librosa.feature
     if method == "pyin":
-        f0, voiced, _ = librosa.pyin(audio, fmin=50, fmax=400, sr=sr); f0 = f0[voiced]; part = voiced.mean()
+        f0, voiced, _ = librosa.pyin(audio, fmin=50, fmax=400, sr=sr)
+        f0 = f0[voiced]
+        part = voiced.mean()
     else:
-        f0 = librosa.yin(audio, fmin=50, fmax=400, sr=sr); part = (f0 < 400).mean()
+        f0 = librosa.yin(audio, fmin=50, fmax=400, sr=sr)
+        part = (f0 < 400).mean()
     period = 1/f0 if len(f0) > 1 else np.ones(2)
-    level = f.rms(y=audio)[0]; harmonic = librosa.effects.harmonic(audio); noise = audio-harmonic
+    level = f.rms(y=audio)[0]
+    harmonic = librosa.effects.harmonic(audio)
+    noise = audio-harmonic
     hnr = 10*np.log10((np.sum(harmonic**2)+1e-10)/(np.sum(noise**2)+1e-10))
     mfcc = f.mfcc(y=audio, sr=sr, n_mfcc=13)[1:].mean(1)
-    return np.array([f0.mean() if len(f0) else 0, f0.std() if len(f0) else 0, part, level.mean(), f.spectral_centroid(y=audio, sr=sr).mean(),
-        f.spectral_rolloff(y=audio, sr=sr).mean(), *mfcc, np.abs(np.diff(period)).mean()/period.mean(),
-        np.abs(np.diff(level)).mean()/max(level.mean(), 1e-9), hnr, f.zero_crossing_rate(audio).mean()], np.float32)
+    return np.array(
+        [
+            f0.mean() if len(f0) else 0,
+            f0.std() if len(f0) else 0,
+            part,
+            level.mean(),
+            f.spectral_centroid(y=audio, sr=sr).mean(),
+            f.spectral_rolloff(y=audio, sr=sr).mean(),
+            *mfcc,
+            np.abs(np.diff(period)).mean()/period.mean(),
+            np.abs(np.diff(level)).mean()/max(level.mean(), 1e-9),
+            hnr,
+            f.zero_crossing_rate(audio).mean(),
+        ],
+        np.float32,
+    )

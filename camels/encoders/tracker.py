@@ -19,14 +19,23 @@ from ..face.pose import N_POINTS
 @contextlib.contextmanager
 def quiet():
     "What native libraries write to file descriptor 2 inside the block is dropped, also from other threads."
-    if sys.stderr: sys.stderr.flush()
-    try: kept = os.dup(2)
-    except OSError: kept = None # the process has no standard error at all
-    if kept is None: yield; return
+    if sys.stderr:
+        sys.stderr.flush()
     try:
-        null = os.open(os.devnull, os.O_WRONLY); os.dup2(null, 2); os.close(null)
+        kept = os.dup(2)
+    except OSError:
+        kept = None # the process has no standard error at all
+    if kept is None:
         yield
-    finally: os.dup2(kept, 2); os.close(kept)
+        return
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 # %% ../../nbs/220_encoders.tracker.ipynb #1c733221
 FACEMESH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"
@@ -36,7 +45,11 @@ MODELS = (FACEMESH, "mediapipe/modules/face_landmark/face_landmark_with_attentio
 def mediapipe_folder()->Path:
     "Folder that holds the mediapipe package."
     if not (spec := importlib.util.find_spec("mediapipe")):
-        raise CamelsError("mediapipe is not installed", "facemesh_landmarks", "pip install mediapipe==0.10.21 --no-deps, with protobuf 4.25")
+        raise CamelsError(
+            "mediapipe is not installed",
+            "facemesh_landmarks",
+            "pip install mediapipe==0.10.21 --no-deps, with protobuf 4.25",
+        )
     return Path(spec.origin).parent.parent
 
 @functools.cache
@@ -47,7 +60,8 @@ def _graph_config():
     from mediapipe.framework.calculator_pb2 import CalculatorGraphConfig
     from mediapipe.python._framework_bindings import resource_util
     resource_util.set_resource_dir(str(mediapipe_folder()))
-    valid = mp.ValidatedGraphConfig(); valid.initialize(binary_graph_path=str(mediapipe_folder()/FACEMESH))
+    valid = mp.ValidatedGraphConfig()
+    valid.initialize(binary_graph_path=str(mediapipe_folder()/FACEMESH))
     config = CalculatorGraphConfig.FromString(valid.binary_config)
     for n in config.node:
         if n.name.endswith("facelandmarkcpu__InferenceCalculator"):
@@ -69,25 +83,38 @@ class FaceGraph:
             self.graph = mp.CalculatorGraph(graph_config=_graph_config())
             self.out, self.now, self.seen = {}, 0, False
             self.pack, self.unpack = functools.partial(pc.create_image_frame, image_format=mp.ImageFormat.SRGB), unpack
-            for name in ("multi_face_landmarks", "all_face_detections"): self.graph.observe_output_stream(name, self.out.__setitem__, False)
-            self.graph.start_run(dict(num_faces=pc.create_int(faces), with_attention=pc.create_bool(True), use_prev_landmarks=pc.create_bool(track)))
+            for name in ("multi_face_landmarks", "all_face_detections"):
+                self.graph.observe_output_stream(name, self.out.__setitem__, False)
+            self.graph.start_run(
+                dict(
+                    num_faces=pc.create_int(faces),
+                    with_attention=pc.create_bool(True),
+                    use_prev_landmarks=pc.create_bool(track),
+                )
+            )
             self.graph.wait_until_idle() # networks load, and log, in threads of their own
 
     def __call__(self,
         image:UInt8[np.ndarray, "h w 3"], # RGB
     )->tuple[list, list]: # landmarks of each face, detections (none where it looked at the old place), as bytes
-        self.out.clear(); self.now += 33_333 # microseconds; only their order counts
-        view = np.ascontiguousarray(image).view(); view.flags.writeable = False # read-only images are passed without a copy
+        self.out.clear()
+        self.now += 33_333 # microseconds; only their order counts
+        view = np.ascontiguousarray(image).view()
+        view.flags.writeable = False # read-only images are passed without a copy
         with contextlib.nullcontext() if self.seen else quiet():
-            self.graph.add_packet_to_input_stream("image", self.pack(view).at(self.now)); self.graph.wait_until_idle()
-        faces, found = (self.unpack(self.out[n]) if n in self.out else [] for n in ("multi_face_landmarks", "all_face_detections"))
+            self.graph.add_packet_to_input_stream("image", self.pack(view).at(self.now))
+            self.graph.wait_until_idle()
+        faces, found = (
+            self.unpack(self.out[n]) if n in self.out else [] for n in ("multi_face_landmarks", "all_face_detections")
+        )
         self.seen = self.seen or bool(faces)
         return faces, found
 
     def forget(self):
         "Lose the tracked face. A black image does it in 2 ms; starting the graph again would take 16."
         for _ in range(5):
-            if not self(np.zeros((64, 64, 3), np.uint8))[0]: return
+            if not self(np.zeros((64, 64, 3), np.uint8))[0]:
+                return
         raise CamelsError("a face in a black image", "FaceMesh", "check the installation: camels doctor")
 
 # %% ../../nbs/220_encoders.tracker.ipynb #39440c34
@@ -99,7 +126,9 @@ def landmark_points(
     "Coordinates from FaceMesh's bytes."
     if any(len(b) != N_POINTS*_POINT.itemsize for b in faces):
         from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList
-        return np.array([[(p.x, p.y, p.z) for p in NormalizedLandmarkList.FromString(b).landmark] for b in faces], np.float32)
+        return np.array(
+            [[(p.x, p.y, p.z) for p in NormalizedLandmarkList.FromString(b).landmark] for b in faces], np.float32
+        )
     a = np.frombuffer(b"".join(faces), _POINT).reshape(-1, N_POINTS)
     return np.stack([a["x"], a["y"], a["z"]], -1)
 
@@ -140,23 +169,29 @@ def is_upside_down(
     score:float=None,                 # the detector's score for the image as it is, where it is known
 )->bool:
     "Is a face likelier in the image turned by half a turn, and nearly upright there?"
-    if score is None: score = _score(_still_graph()(image)[1])
-    if score >= DOUBT: return False
+    if score is None:
+        score = _score(_still_graph()(image)[1])
+    if score >= DOUBT:
+        return False
     faces, found = _still_graph()(half_turn(image))
-    if not faces or _score(found) < max(score + .02, LEAST): return False
+    if not faces or _score(found) < max(score + .02, LEAST):
+        return False
     right, left = (landmark_points(faces)[:, k, :2]*image.shape[1::-1] for k in (33, 263)) # outer corners of the eyes
     across = left - right
     return bool((across[:, 0] > np.abs(across[:, 1])/2).any())
 
 # %% ../../nbs/220_encoders.tracker.ipynb #8c9dd2a6
 @functools.cache
-def _still_graph(): return FaceGraph(track=False, faces=4)
+def _still_graph():
+    return FaceGraph(track=False, faces=4)
 
 def _check_image(image)->np.ndarray:
     "The image, or an error that says what it should be."
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise CamelsError(f"a frame of {image.dtype} {list(image.shape)}", "facemesh_landmarks", "frames are uint8 [h w 3] RGB")
+        raise CamelsError(
+            f"a frame of {image.dtype} {list(image.shape)}", "facemesh_landmarks", "frames are uint8 [h w 3] RGB"
+        )
     return image
 
 def landmarks(
@@ -164,11 +199,14 @@ def landmarks(
 ): # float32 [478 3] in pixels (x right, y down, z away from the camera), or `None` where there is no face
     "FaceMesh points of the largest face in a still image, which may be upside down."
     h, w = _check_image(image).shape[:2]
-    if min(h, w) < MIN_SIDE: return None
+    if min(h, w) < MIN_SIDE:
+        return None
     faces, found = _still_graph()(image)
     turned = is_upside_down(image, _score(found))
-    if turned: faces = _still_graph()(half_turn(image))[0]
-    if not faces: return None
+    if turned:
+        faces = _still_graph()(half_turn(image))[0]
+    if not faces:
+        return None
     x = landmark_points([max(faces, key=lambda f: _box_of(f, w, h)[2])])[0]*np.float32((w, h, w))
     return np.float32((w, h, 0)) + x*np.float32((-1, -1, 1)) if turned else x
 
@@ -184,7 +222,8 @@ def _choose(
     last=None,        # (time, (face, width, height)) of the face to stay with
 ): # the box to follow, `None` where no box will do
     "The box nearest to the last face; without one, the largest."
-    if last is None: return max(boxes, key=lambda b: b[2], default=None)
+    if last is None:
+        return max(boxes, key=lambda b: b[2], default=None)
     old = _box_of(*last[1])
     return min((b for b in boxes if _near(b, old)), key=lambda b: math.dist(b[:2], old[:2]), default=None)
 
@@ -195,11 +234,13 @@ class FaceTracker:
         patience_s:float=1., # seconds after a loss in which only a face near the last place is accepted
     ):
         self.patience_s, self.graph, self.last = patience_s, FaceGraph(), None
-        self.turned, self.tried_s, self.small = False, -math.inf, None # `turned`: faces are those of the picture turned by half a turn
+        # `turned`: faces are those of the picture turned by half a turn
+        self.turned, self.tried_s, self.small = False, -math.inf, None
 
     def forget(self):
         "Start afresh: nothing seen before changes what comes."
-        if self.last: self.graph.forget()
+        if self.last:
+            self.graph.forget()
         self.last = None
         self.turned, self.tried_s, self.small = False, -math.inf, None
 
@@ -208,17 +249,22 @@ class FaceTracker:
         image:UInt8[np.ndarray, "h w 3"], # RGB
     ): # the face as FaceMesh's bytes, or `None`
         h, w = _check_image(image).shape[:2]
-        if min(h, w) < MIN_SIDE: return None
+        if min(h, w) < MIN_SIDE:
+            return None
         sudden = self._sudden(image)
-        if self.turned: image = half_turn(image)
+        if self.turned:
+            image = half_turn(image)
         faces, found = self.graph(image)
         if self._wrong_way(t_s, image, faces, found, sudden):
             self.turned, image = not self.turned, half_turn(image)
-            if faces: self.graph.forget()
+            if faces:
+                self.graph.forget()
             self.last = None
             faces, found = self.graph(image)
-        if found: faces = self._acquire(t_s, image, faces, _boxes(found, w, h))
-        if not faces: return None
+        if found:
+            faces = self._acquire(t_s, image, faces, _boxes(found, w, h))
+        if not faces:
+            return None
         self.last = t_s, (faces[0], w, h)
         return faces[0]
 
@@ -232,9 +278,12 @@ class FaceTracker:
 
     def _wrong_way(self, t_s, image, faces, found, sudden)->bool:
         "Should the picture be turned? Asked where the detector looked and was in doubt, saw nothing, or the picture changed."
-        if found: return is_upside_down(image, _score(found))
-        if faces: return sudden and is_upside_down(image)
-        if t_s < self.tried_s + AGAIN_S: return False
+        if found:
+            return is_upside_down(image, _score(found))
+        if faces:
+            return sudden and is_upside_down(image)
+        if t_s < self.tried_s + AGAIN_S:
+            return False
         self.tried_s = t_s
         return is_upside_down(image, 0.)
 
@@ -242,11 +291,17 @@ class FaceTracker:
         "Of several faces keep the right one, of one face see that it is the right one."
         h, w = image.shape[:2]
         want = _choose(boxes, self.last if self.last and t_s - self.last[0] <= self.patience_s else None)
-        if want is not None and faces and _near(_box_of(faces[0], w, h), want): return faces
-        if faces: self.graph.forget()
-        if want is None or len(boxes) < 2: return []
+        if want is not None and faces and _near(_box_of(faces[0], w, h), want):
+            return faces
+        if faces:
+            self.graph.forget()
+        if want is None or len(boxes) < 2:
+            return []
         (x0, y0), (x1, y1) = np.clip(want[:2] - want[2], 0, None).astype(int), (want[:2] + want[2]).astype(int)
-        alone = np.zeros_like(image); alone[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+        alone = np.zeros_like(image)
+        alone[y0:y1, x0:x1] = image[y0:y1, x0:x1]
         faces = self.graph(alone)[0]
-        if faces and not _near(_box_of(faces[0], w, h), want): self.graph.forget(); faces = []
+        if faces and not _near(_box_of(faces[0], w, h), want):
+            self.graph.forget()
+            faces = []
         return faces

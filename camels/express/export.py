@@ -19,8 +19,14 @@ from ..media.write import write_video
 # %% ../../nbs/655_express.export.ipynb #2d9dba0e
 def save_json(path, p:Performance)->None:
     'Write {"fps", "names", "frames"}, weights with four decimals.'
-    names = ", ".join(f'"{n}"' for n in ARKIT); row = "[" + ", ".join(["%.4g"]*len(ARKIT)) + "]"
-    write_text(path, f'{{"fps": {p.fps:g}, "names": [{names}],\n"frames": [\n' + ",\n".join(row % tuple(w) for w in p.weights.round(4).tolist()) + "]}\n")
+    names = ", ".join(f'"{n}"' for n in ARKIT)
+    row = "[" + ", ".join(["%.4g"]*len(ARKIT)) + "]"
+    write_text(
+        path,
+        f'{{"fps": {p.fps:g}, "names": [{names}],\n"frames": [\n'
+        + ",\n".join(row % tuple(w) for w in p.weights.round(4).tolist())
+        + "]}\n",
+    )
 
 def save_csv(path, p:Performance)->None:
     "Write a Live Link Face take: 61 columns, angles of head and eyes as that app counts them."
@@ -43,18 +49,28 @@ def save_mp4(
     def frames():
         for i, x in enumerate(Renderer(identity, size).render_sequence(p.weights, p.head), 1):
             yield x
-            if on_frame: on_frame(i, len(p.weights))
+            if on_frame:
+                on_frame(i, len(p.weights))
     write_video(path, frames(), p.fps, p.audio, p.sr, preset="veryfast")
 
 FORMATS = {".mp4": save_mp4, ".glb": save_glb, ".csv": save_csv, ".json": save_json}
 
 def check_target(path, size:int=512)->Path:
     "A file that `save_animation` can write, or one clear error; asked before the work begins."
-    path = Path(path); kind = path.suffix.lower()
-    if kind not in FORMATS: raise CamelsError(f"unknown format {kind or 'without a suffix'!r}", path, nearest(kind, FORMATS) if kind else "name a .mp4, .glb, .csv or .json file")
-    if not path.parent.is_dir(): raise CamelsError("no such folder", path.parent)
-    if path.is_dir(): raise CamelsError("is a folder, not a file", path)
-    if not 32 <= size <= 2048: raise CamelsError(f"{size} pixels", path, "a size from 32 to 2048")
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise CamelsError(
+            f"unknown format {kind or 'without a suffix'!r}",
+            path,
+            nearest(kind, FORMATS) if kind else "name a .mp4, .glb, .csv or .json file",
+        )
+    if not path.parent.is_dir():
+        raise CamelsError("no such folder", path.parent)
+    if path.is_dir():
+        raise CamelsError("is a folder, not a file", path)
+    if not 32 <= size <= 2048:
+        raise CamelsError(f"{size} pixels", path, "a size from 32 to 2048")
     return path
 
 def save_animation(
@@ -65,8 +81,12 @@ def save_animation(
     on_frame:Callable=None, # for mp4: called with (frames done, frames in all)
 )->Path: # the file
     "Write a performance in the format that the file's name asks for; whole or not at all."
-    path = check_target(path, size); kind = path.suffix.lower()
-    if kind == ".mp4": save_mp4(path, p, identity, size, on_frame)
-    elif kind == ".glb": save_glb(path, p, identity)
-    else: FORMATS[kind](path, p)
+    path = check_target(path, size)
+    kind = path.suffix.lower()
+    if kind == ".mp4":
+        save_mp4(path, p, identity, size, on_frame)
+    elif kind == ".glb":
+        save_glb(path, p, identity)
+    else:
+        FORMATS[kind](path, p)
     return path

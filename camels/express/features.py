@@ -43,10 +43,13 @@ class FeatureConfig:
 
 # %% ../../nbs/620_express.features.ipynb #061f51dd
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+# full scale; kHz; crossings a sample
 FEATURE_NAMES = (*(f"mel{k}" for k in range(80)),                                                  # dB
-                 *(f"mfcc{k}{d}" for d in ("", "_d1", "_d2") for k in range(13)),                  # dB; dB a frame; dB a frame²
-                 *(f"chroma_{n}" for n in NOTES), *(f"contrast{k}" for k in range(7)),             # [0, 1]; half dB (10 log of a magnitude)
-                 "rms", "centroid", "zcr")                                                         # full scale; kHz; crossings a sample
+                 # dB; dB a frame; dB a frame²
+                 *(f"mfcc{k}{d}" for d in ("", "_d1", "_d2") for k in range(13)),
+                 # [0, 1]; half dB (10 log of a magnitude)
+                 *(f"chroma_{n}" for n in NOTES), *(f"contrast{k}" for k in range(7)),
+                 "rms", "centroid", "zcr")
 FEATURE_GROUPS = dict(mel=slice(0, 80), mfcc=slice(80, 119), chroma=slice(119, 131), contrast=slice(131, 138),
                       rms=slice(138, 139), centroid=slice(139, 140), zcr=slice(140, 141))
 
@@ -58,8 +61,10 @@ def chroma_bank(
 )->np.ndarray: # float64 [n_fft/2+1 12], from C to B, tuned to A = 440 Hz
     "How much each frequency bin belongs to each pitch class."
     semitone = 12*np.log2(np.arange(1, n_fft//2+2)*sr/n_fft/27.5)             # above the lowest A
-    semitone = np.r_[semitone[0] - 18, semitone]                              # 0 Hz has no pitch: far below, half an octave off
-    width = np.maximum(np.diff(semitone), 1)[:, None]; semitone = semitone[:-1, None]
+    # 0 Hz has no pitch: far below, half an octave off
+    semitone = np.r_[semitone[0] - 18, semitone]
+    width = np.maximum(np.diff(semitone), 1)[:, None]
+    semitone = semitone[:-1, None]
     away = (semitone - np.arange(3, 15) + 6)%12 - 6                           # C lies 3 above A
     bump = np.exp(-2*(away/width)**2)
     return bump/np.linalg.norm(bump, axis=1, keepdims=True)*np.exp(-.5*((semitone/12 - 5)/2)**2)
@@ -74,7 +79,8 @@ def contrast_bands(
     for k in range(c.contrast_bands + 1):
         low, high = (c.contrast_hz*2.**(k-1)*(k > 0), c.contrast_hz*2.**k)
         first, last = math.ceil(low/step) - (k > 0), min(math.floor(high/step), top)
-        if last < first + 2: raise CamelsError(f"contrast band {k} lies above {c.sr/2:g} Hz", "FeatureConfig", "fewer contrast_bands")
+        if last < first + 2:
+            raise CamelsError(f"contrast band {k} lies above {c.sr/2:g} Hz", "FeatureConfig", "fewer contrast_bands")
         end = top + 1 if k == c.contrast_bands else last
         size = (end if k == c.contrast_bands else last + 1) - first
         out.append((first, end, max(round(c.contrast_part*size), 1)))
@@ -96,8 +102,13 @@ def contrast(
 def _tables(c:FeatureConfig):
     "Hann window, mel and chroma filters side by side, frequencies in kHz."
     window = .5 - .5*np.cos(2*np.pi*np.arange(c.n_fft)/c.n_fft)
-    f32 = lambda x: x.astype(np.float32)
-    return f32(window), f32(np.hstack([mel_bank(c.sr, c.n_fft, c.n_mels), chroma_bank(c.sr, c.n_fft)])), f32(np.fft.rfftfreq(c.n_fft, 1000/c.sr))
+    def f32(x):
+        return x.astype(np.float32)
+    return (
+        f32(window),
+        f32(np.hstack([mel_bank(c.sr, c.n_fft, c.n_mels), chroma_bank(c.sr, c.n_fft)])),
+        f32(np.fft.rfftfreq(c.n_fft, 1000/c.sr)),
+    )
 
 # %% ../../nbs/620_express.features.ipynb #adc37063
 @shaped
@@ -106,9 +117,12 @@ def analyse(
     c:FeatureConfig=FeatureConfig(),
 )->Float[np.ndarray, "t w"]: # float32 [t 115]; everything but the movement of the MFCC
     "Mel, MFCC, chroma, contrast, RMS, centroid and zero-crossing rate of windows."
-    window, filters, khz = _tables(c); frames = frames.astype(np.float32, copy=False)
+    window, filters, khz = _tables(c)
+    frames = frames.astype(np.float32, copy=False)
     spec = fft.rfft(frames*window, axis=1)
-    power = spec.real**2 + spec.imag**2; mag = np.sqrt(power); bands = power@filters
+    power = spec.real**2 + spec.imag**2
+    mag = np.sqrt(power)
+    bands = power@filters
     db = np.maximum(10*np.log10(np.maximum(bands[:, :c.n_mels], c.mel_floor)), np.float32(10*math.log10(c.mel_floor)))
     chroma = bands[:, c.n_mels:]
     below = frames < -c.zero_floor
@@ -138,15 +152,23 @@ def n_frames(
 def checked_sound(x)->np.ndarray: # [n]
     "One channel of finite floating-point samples, or an error."
     where = "audio features"
-    try: x = np.asarray(x)
-    except Exception as e: raise CamelsError("not an array of samples", where) from e
-    if x.dtype.kind == "O": raise CamelsError("not an array of samples", where)
-    if x.ndim != 1: raise CamelsError(f"shape {x.shape}: one channel [n] is needed", where, "average the channels of stereo")
-    if x.dtype.kind != "f" and len(x): raise CamelsError(f"{x.dtype} samples, not floating-point ones", where, "divide int16 by 32768")
-    if not len(x): return np.zeros(0, np.float32)
+    try:
+        x = np.asarray(x)
+    except Exception as e:
+        raise CamelsError("not an array of samples", where) from e
+    if x.dtype.kind == "O":
+        raise CamelsError("not an array of samples", where)
+    if x.ndim != 1:
+        raise CamelsError(f"shape {x.shape}: one channel [n] is needed", where, "average the channels of stereo")
+    if x.dtype.kind != "f" and len(x):
+        raise CamelsError(f"{x.dtype} samples, not floating-point ones", where, "divide int16 by 32768")
+    if not len(x):
+        return np.zeros(0, np.float32)
     low, high = float(x.min()), float(x.max())                     # NaN passes through both, and no copy is made
-    if not math.isfinite(low) or not math.isfinite(high): raise CamelsError("NaN or infinite samples", where, "clean or cut the recording")
-    if max(high, -low) > 16: raise CamelsError(f"samples up to {max(high, -low):.0f}, full scale is 1", where, "divide int16 by 32768")
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise CamelsError("NaN or infinite samples", where, "clean or cut the recording")
+    if max(high, -low) > 16:
+        raise CamelsError(f"samples up to {max(high, -low):.0f}, full scale is 1", where, "divide int16 by 32768")
     return x
 
 # %% ../../nbs/620_express.features.ipynb #5f319b25
@@ -157,8 +179,11 @@ def movement(
 )->Float[np.ndarray, "k d"]: # float32 [t-2 141]
     "The frames in the middle, with slope and curvature of the MFCC put beside them."
     before, x, after = rows[:-2], rows[1:-1], rows[2:]
-    b = c.n_mels + c.n_mfcc; m = slice(c.n_mels, b)
-    return np.concatenate([x[:, :b], (after - before)[:, m]/2, (after - 2*x + before)[:, m], x[:, b:]], 1).astype(np.float32)
+    b = c.n_mels + c.n_mfcc
+    m = slice(c.n_mels, b)
+    return np.concatenate([x[:, :b], (after - before)[:, m]/2, (after - 2*x + before)[:, m], x[:, b:]], 1).astype(
+        np.float32
+    )
 
 # %% ../../nbs/620_express.features.ipynb #0f1463d7
 class FeatureStream:
@@ -168,15 +193,19 @@ class FeatureStream:
         fps:float=30.,                       # frame rate in Hz, from 1 to 200
         config:FeatureConfig=FeatureConfig(),
     ):
-        if not 1 <= fps <= 200: raise CamelsError(f"{fps} frames a second", "audio features", "a rate from 1 to 200")
-        self.fps, self.config, self.half = float(fps), config, config.n_fft//2; self._begin()
+        if not 1 <= fps <= 200:
+            raise CamelsError(f"{fps} frames a second", "audio features", "a rate from 1 to 200")
+        self.fps, self.config, self.half = float(fps), config, config.n_fft//2
+        self._begin()
     def _begin(self):
         "`n` samples taken, `frame` comes next; `held` is the sound from sample `at` on, `rows` the last two analysed."
         self.n, self.frame, self.at = 0, 0, -self.half
         self.steady = OffsetFilter(self.config.sr, self.config.offset_hz)
         self.held, self.rows = np.zeros(self.half, np.float32), analyse(np.zeros((0, self.config.n_fft)), self.config)
     @property
-    def lookahead_ms(self)->float: "How long after its moment a row is known, at most."; return 1000*(self.half + math.ceil(self.config.sr/self.fps))/self.config.sr
+    def lookahead_ms(self)->float:
+        "How long after its moment a row is known, at most."
+        return 1000*(self.half + math.ceil(self.config.sr/self.fps))/self.config.sr
     def push(self,
         chunk:Float[np.ndarray, " n"], # samples in [-1, 1], any number of them
     )->Float[np.ndarray, "k d"]: # float32 [k 141]; the rows that became known
@@ -186,20 +215,27 @@ class FeatureStream:
     def flush(self)->Float[np.ndarray, "k d"]: # float32 [k 141]; the rows still waiting
         "The sound is over. The next `push` begins another recording."
         self.held = np.pad(self.held, (0, self.config.n_fft))
-        rows = self._analysed(math.inf); self._begin()
+        rows = self._analysed(math.inf)
+        self._begin()
         return movement(np.concatenate([rows, rows[-1:]]), self.config)
     def _take(self, x):
-        self.held = np.concatenate([self.held, self.steady(x)], dtype=np.float32, casting="same_kind"); self.n += len(x)
-        rows = self._analysed(self.n); self.rows = rows[-2:].copy()
+        self.held = np.concatenate([self.held, self.steady(x)], dtype=np.float32, casting="same_kind")
+        self.n += len(x)
+        rows = self._analysed(self.n)
+        self.rows = rows[-2:].copy()
         drop = min(int(self._start(self.frame)) - self.at, len(self.held))
         self.held, self.at = self.held[drop:].copy(), self.at + drop
         return movement(rows, self.config)
-    def _start(self, i): return centres(i, self.fps, self.config.sr) - self.half
+    def _start(self, i):
+        return centres(i, self.fps, self.config.sr) - self.half
     def _analysed(self, end):
         "The two rows held and those of further frames whose windows close by sample `end`; the first frame twice."
-        i = np.arange(self.frame, n_frames(self.n, self.fps, self.config.sr)); start = self._start(i)
-        start = start[start + 2*self.half <= end]; self.frame += len(start)
-        if not len(start): return self.rows
+        i = np.arange(self.frame, n_frames(self.n, self.fps, self.config.sr))
+        start = self._start(i)
+        start = start[start + 2*self.half <= end]
+        self.frame += len(start)
+        if not len(start):
+            return self.rows
         new = analyse(sliding_window_view(self.held, 2*self.half)[start - self.at], self.config)
         return np.concatenate([self.rows if len(self.rows) else new[:1], new])
 
@@ -213,7 +249,9 @@ def audio_features(
     x, s, k = checked_sound(audio), FeatureStream(fps, config), 0
     out = np.empty((n_frames(len(x), fps, config.sr), s.rows.shape[1] + 2*config.n_mfcc), np.float32)
     for a in range(0, len(x), s.block):
-        rows = s.push(x[a:a+s.block]); out[k:k+len(rows)] = rows; k += len(rows)
+        rows = s.push(x[a:a+s.block])
+        out[k:k+len(rows)] = rows
+        k += len(rows)
     out[k:] = s.flush()
     return out
 
@@ -233,7 +271,8 @@ class FeatureStats:
 # %% ../../nbs/620_express.features.ipynb #c6e189ba
 def _rows_of(x, width=len(FEATURE_NAMES))->np.ndarray:
     x = np.asarray(x)
-    if x.ndim < 1 or x.shape[-1] != width: raise CamelsError(f"shape {x.shape}, not [… {width}]", "audio features", "as audio_features gives them")
+    if x.ndim < 1 or x.shape[-1] != width:
+        raise CamelsError(f"shape {x.shape}, not [… {width}]", "audio features", "as audio_features gives them")
     return x
 
 def fit_stats(
@@ -244,11 +283,15 @@ def fit_stats(
     n, mean, sq = 0, 0., 0.
     for x in arrays:
         x = _rows_of(x).reshape(-1, len(FEATURE_NAMES)).astype(np.float64)
-        if not np.isfinite(x).all(): raise CamelsError("NaN or infinite features", "fit_stats")
-        if not (k := len(x)): continue
-        away = x.mean(0) - mean; n += k
+        if not np.isfinite(x).all():
+            raise CamelsError("NaN or infinite features", "fit_stats")
+        if not (k := len(x)):
+            continue
+        away = x.mean(0) - mean
+        n += k
         mean, sq = mean + away*k/n, sq + ((x - x.mean(0))**2).sum(0) + away**2*k*(n - k)/n
-    if n < 2: raise CamelsError(f"{n} frames", "fit_stats", "at least 2 are needed")
+    if n < 2:
+        raise CamelsError(f"{n} frames", "fit_stats", "at least 2 are needed")
     std = np.sqrt(sq/n)
     return FeatureStats(np.float32(mean), np.where(std < 1e-5, 1, std).astype(np.float32), n, version)
 
@@ -267,20 +310,32 @@ def save_stats(
     stats:FeatureStats,
 )->None:
     "Write statistics, whole or not at all."
-    with atomic_path(path) as p: save_file(dict(mean=stats.mean, std=stats.std), p, metadata=dict(version=stats.version, n=str(stats.n)))
+    with atomic_path(path) as p:
+        save_file(dict(mean=stats.mean, std=stats.std), p, metadata=dict(version=stats.version, n=str(stats.n)))
 
 def load_stats(
     path,                          # file that `save_stats` wrote
     version:str=feature_version(), # of the features they shall serve
 )->FeatureStats:
     "Read statistics; those of other features are an error."
-    if not Path(path).is_file(): raise CamelsError("no such file", path, "save_stats writes one")
-    try: tensors, meta = read_weights(path, "np")
-    except CamelsError as e: raise CamelsError(f"not feature statistics ({e.what})", path, "save_stats writes them") from None
+    if not Path(path).is_file():
+        raise CamelsError("no such file", path, "save_stats writes one")
+    try:
+        tensors, meta = read_weights(path, "np")
+    except CamelsError as e:
+        raise CamelsError(f"not feature statistics ({e.what})", path, "save_stats writes them") from None
     with reading(path, "feature statistics", "save_stats writes them"):
         mean, std = tensors["mean"], tensors["std"]
         out = FeatureStats(mean, std, int(meta["n"]), meta["version"])
-    if out.version != version: raise CamelsError(f"statistics of features {out.version}, not {version}", path, "fit them again")
-    if mean.dtype != np.float32 or std.dtype != np.float32 or mean.shape != std.shape or mean.shape != (len(FEATURE_NAMES),) or not (std > 0).all() or not np.isfinite(mean + std).all():
+    if out.version != version:
+        raise CamelsError(f"statistics of features {out.version}, not {version}", path, "fit them again")
+    if (
+        mean.dtype != np.float32
+        or std.dtype != np.float32
+        or mean.shape != std.shape
+        or mean.shape != (len(FEATURE_NAMES),)
+        or not (std > 0).all()
+        or not np.isfinite(mean + std).all()
+    ):
         raise CamelsError("damaged feature statistics", path, "fit them again")
     return out

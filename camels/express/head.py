@@ -19,7 +19,8 @@ from ..nn.film import FiLM, widen
 class CausalConv(nn.Conv1d):
     "Convolution over past and present."
     def __init__(self, d_in:int, d_out:int, kernel:int=3, dilation:int=1, groups:int=1):
-        super().__init__(d_in, d_out, kernel, dilation=dilation, groups=groups); self.reach = (kernel - 1)*dilation
+        super().__init__(d_in, d_out, kernel, dilation=dilation, groups=groups)
+        self.reach = (kernel - 1)*dilation
     def forward(self,
         x:Float[Tensor, "b d t"],   # input
         past:Tensor=None,           # the `reach` frames before it; zeros where None
@@ -33,11 +34,18 @@ class Block(nn.Module):
     "One step of time mixing and channel mixing, under a condition where it has a FiLM layer."
     def __init__(self, width:int, dilation:int, film:FiLM=None):
         super().__init__()
-        self.time, self.norm, self.up, self.down, self.film = CausalConv(width, width, 5, dilation, width), nn.LayerNorm(width), nn.Conv1d(width, 2*width, 1), nn.Conv1d(2*width, width, 1), film
+        self.time, self.norm, self.up, self.down, self.film = (
+            CausalConv(width, width, 5, dilation, width),
+            nn.LayerNorm(width),
+            nn.Conv1d(width, 2*width, 1),
+            nn.Conv1d(2*width, width, 1),
+            film,
+        )
     def forward(self, x, cond=None, past=None):
         y, past = self.time(x, past)
         y = self.norm(y.transpose(1, 2)).transpose(1, 2)
-        if self.film is not None: y = self.film(y, cond)
+        if self.film is not None:
+            y = self.film(y, cond)
         return x + self.down(nn.functional.gelu(self.up(y))), past
 
 # %% ../../nbs/625_express.head.ipynb #19f785a1
@@ -62,21 +70,35 @@ _N = len(GROUPS["EXPRESSION"]) # first of _MOOD
 class V3Head(nn.Module):
     "Audio features and condition to 52 weights."
     def __init__(self, size:V3Size=V3Size()):
-        super().__init__(); self.size, w = size, size.width; deep = size.cond != 5
+        super().__init__()
+        self.size, w = size, size.width
+        deep = size.cond != 5
         self.hear = CausalConv(size.features, w, 2*size.ahead + 1)
-        self.trunk = nn.ModuleList(Block(w, d) for d in size.trunk); self.lips = nn.Conv1d(w, len(_LIPS), 1)
-        self.mood = nn.ModuleList(Block(w, d, FiLM(size.cond, size.embed, w, deep)) for d in size.mood); self.face = nn.Conv1d(w, len(_MOOD), 1)
-        self.direct = nn.Sequential(nn.Linear(size.cond, size.embed), nn.SiLU(), nn.Linear(size.embed, len(_MOOD)))  # what the mood says without any sound
-        self.own = nn.Sequential(nn.Linear(size.cond, size.own), nn.SiLU(), nn.Linear(size.own, _N)) if size.own else None
+        self.trunk = nn.ModuleList(Block(w, d) for d in size.trunk)
+        self.lips = nn.Conv1d(w, len(_LIPS), 1)
+        self.mood = nn.ModuleList(Block(w, d, FiLM(size.cond, size.embed, w, deep)) for d in size.mood)
+        self.face = nn.Conv1d(w, len(_MOOD), 1)
+        # what the mood says without any sound
+        self.direct = nn.Sequential(nn.Linear(size.cond, size.embed), nn.SiLU(), nn.Linear(size.embed, len(_MOOD)))
+        self.own = (
+            nn.Sequential(nn.Linear(size.cond, size.own), nn.SiLU(), nn.Linear(size.own, _N)) if size.own else None
+        )
     def run(self, x, cond, past=None): # x [b 141 t], cond [b t c] of the frames that come out
         "Frames and memory; frames come `ahead` later than the features go in."
-        past = past or [None]*(1 + len(self.trunk) + len(self.mood)); keep = []
-        x, p = self.hear(x, past[0]); keep.append(p)
-        for b, q in zip(self.trunk, past[1:]): x, p = b(x, None, q); keep.append(p)
+        past = past or [None]*(1 + len(self.trunk) + len(self.mood))
+        keep = []
+        x, p = self.hear(x, past[0])
+        keep.append(p)
+        for b, q in zip(self.trunk, past[1:]):
+            x, p = b(x, None, q)
+            keep.append(p)
         lips = self.lips(x)
-        for b, q in zip(self.mood, past[1 + len(self.trunk):]): x, p = b(x, cond, q); keep.append(p)
+        for b, q in zip(self.mood, past[1 + len(self.trunk):]):
+            x, p = b(x, cond, q)
+            keep.append(p)
         mood = self.face(x).transpose(1, 2) + self.direct(cond)
-        if self.own is not None: mood = torch.cat([self.own(cond).expand(*mood.shape[:2], -1), mood[..., _N:]], 2)
+        if self.own is not None:
+            mood = torch.cat([self.own(cond).expand(*mood.shape[:2], -1), mood[..., _N:]], 2)
         y = torch.cat([lips.transpose(1, 2), mood], 2)
         return torch.sigmoid(y[..., _BACK.to(y.device)]), keep
     def forward(self,
@@ -84,42 +106,69 @@ class V3Head(nn.Module):
         cond:Float[Tensor, "b t c"],     # condition of every frame
     )->Float[Tensor, "b t 52"]: # in [0, 1], in the order of ARKIT
         "The face of every frame."
-        if features.shape[-1] != self.size.features or cond.shape[-1] != self.size.cond or features.shape[:2] != cond.shape[:2]:
-            raise CamelsError(f"features {list(features.shape)} and condition {list(cond.shape)}", "V3Head", f"[b t {self.size.features}] and [b t {self.size.cond}]")
-        a = self.size.ahead; x = nn.functional.pad(features.transpose(1, 2), (0, a)); c = torch.cat([cond[:, :1].expand(-1, a, -1), cond], 1)
+        if (
+            features.shape[-1] != self.size.features
+            or cond.shape[-1] != self.size.cond
+            or features.shape[:2] != cond.shape[:2]
+        ):
+            raise CamelsError(
+                f"features {list(features.shape)} and condition {list(cond.shape)}",
+                "V3Head",
+                f"[b t {self.size.features}] and [b t {self.size.cond}]",
+            )
+        a = self.size.ahead
+        x = nn.functional.pad(features.transpose(1, 2), (0, a))
+        c = torch.cat([cond[:, :1].expand(-1, a, -1), cond], 1)
         return self.run(x, c)[0][:, a:]
 
 # %% ../../nbs/625_express.head.ipynb #db71f4d5
 class HeadStream:
     "The head, one push at a time."
-    def __init__(self, head:V3Head): self.head, self.past, self.waiting = head.eval(), None, []
+    def __init__(self, head:V3Head):
+        self.head, self.past, self.waiting = head.eval(), None, []
     @torch.inference_mode()
     def push(self,
         features:Float[Tensor, "t f"], # of the next frames
         cond:Float[Tensor, "t c"],     # of the same frames; used when they come out
     )->Float[Tensor, "k 52"]: # the frames that are ready: `ahead` fewer than went in, in all
         "The next frames."
-        if not len(features): return features.new_zeros(0, 52)
-        if features.shape[-1] != self.head.size.features or cond.shape[-1] != self.head.size.cond or len(features) != len(cond): raise CamelsError(f"features {list(features.shape)} and condition {list(cond.shape)}", "HeadStream")
-        first = not self.waiting and self.past is None; a = self.head.size.ahead
-        if first: self.waiting, self.skip = list(cond[:1].expand(a, -1)), a
-        c = torch.cat([torch.stack(self.waiting), cond]) if self.waiting else cond; use, self.waiting = c[:len(features)], list(c[len(features):])
+        if not len(features):
+            return features.new_zeros(0, 52)
+        if (
+            features.shape[-1] != self.head.size.features
+            or cond.shape[-1] != self.head.size.cond
+            or len(features) != len(cond)
+        ):
+            raise CamelsError(f"features {list(features.shape)} and condition {list(cond.shape)}", "HeadStream")
+        first = not self.waiting and self.past is None
+        a = self.head.size.ahead
+        if first:
+            self.waiting, self.skip = list(cond[:1].expand(a, -1)), a
+        c = torch.cat([torch.stack(self.waiting), cond]) if self.waiting else cond
+        use, self.waiting = c[:len(features)], list(c[len(features):])
         y, self.past = self.head.run(features.T[None], use[None], self.past)
         y, self.skip = y[0, min(self.skip, len(features)):], max(0, self.skip - len(features))
         return y
     def flush(self)->Float[Tensor, "k 52"]:
         "The last frames."
-        if self.past is None: return torch.zeros(0, 52)
-        n = self.head.size.ahead; return self.push(torch.zeros(n, self.head.size.features), torch.stack(self.waiting[:1]).expand(n, -1))
+        if self.past is None:
+            return torch.zeros(0, 52)
+        n = self.head.size.ahead
+        return self.push(torch.zeros(n, self.head.size.features), torch.stack(self.waiting[:1]).expand(n, -1))
 
 # %% ../../nbs/625_express.head.ipynb #9b58889c
 def from_v2(v2:V3Head)->V3Head:
     "A V3 head with V2's backbone: at first it answers any condition as V2 answers neutral."
-    if v2.size.cond != 5: raise CamelsError(f"a condition of {v2.size.cond} numbers, not 5", "from_v2")
-    new = V3Head(V3Size(**{**asdict(v2.size), "cond": 19})); keep = {k: v for k, v in v2.state_dict().items() if "film" not in k and "direct" not in k}
+    if v2.size.cond != 5:
+        raise CamelsError(f"a condition of {v2.size.cond} numbers, not 5", "from_v2")
+    new = V3Head(V3Size(**{**asdict(v2.size), "cond": 19}))
+    keep = {k: v for k, v in v2.state_dict().items() if "film" not in k and "direct" not in k}
     new.load_state_dict(keep, strict=False)
-    for a, b in zip(v2.mood, new.mood): b.film = widen(a.film, 19)
-    with torch.no_grad(): nn.init.zeros_(new.direct[-1].weight); new.direct[-1].bias.copy_(v2.direct(torch.zeros(5)))
+    for a, b in zip(v2.mood, new.mood):
+        b.film = widen(a.film, 19)
+    with torch.no_grad():
+        nn.init.zeros_(new.direct[-1].weight)
+        new.direct[-1].bias.copy_(v2.direct(torch.zeros(5)))
     return new
 
 # %% ../../nbs/625_express.head.ipynb #b71c8db8
@@ -128,6 +177,8 @@ def with_own(
     width:int=128, # of the path
 )->V3Head:
     "The same head, its EXPRESSION channels given to the condition alone: almost at rest until they are taught."
-    new = V3Head(V3Size(**{**asdict(head.size), "own": width})); new.load_state_dict(head.state_dict(), strict=False)
-    nn.init.zeros_(new.own[-1].weight); nn.init.constant_(new.own[-1].bias, -3.)
+    new = V3Head(V3Size(**{**asdict(head.size), "own": width}))
+    new.load_state_dict(head.state_dict(), strict=False)
+    nn.init.zeros_(new.own[-1].weight)
+    nn.init.constant_(new.own[-1].bias, -3.)
     return new.train(head.training)

@@ -41,18 +41,27 @@ class LamConfig:
     groups: int = 16          # of that convolution
     def __post_init__(self):
         for f in fields(self):
-            if getattr(self, f.name) < 1: raise CamelsError(f"{f.name} is {getattr(self, f.name)}", "LAM configuration", "give at least 1")
+            if getattr(self, f.name) < 1:
+                raise CamelsError(f"{f.name} is {getattr(self, f.name)}", "LAM configuration", "give at least 1")
         for k in ("heads", "groups"):
-            if self.width % getattr(self, k): raise CamelsError(f"width {self.width} is no multiple of {k} {getattr(self, k)}", "LAM configuration")
+            if self.width % getattr(self, k):
+                raise CamelsError(f"width {self.width} is no multiple of {k} {getattr(self, k)}", "LAM configuration")
 
 # %% ../../nbs/630_express.lam.ipynb #bc9abd02
-KERNELS = (10, 3, 3, 3, 3, 2, 2)  # of wav2vec2's convolutions, in samples and then in rows; strides 5, 2, 2, 2, 2, 2, 2: 320 samples a row
+# of wav2vec2's convolutions, in samples and then in rows; strides 5, 2, 2, 2, 2, 2, 2: 320 samples a row
+KERNELS = (10, 3, 3, 3, 3, 2, 2)
 
 def _encoder_shapes(c:LamConfig)->dict:
     "Tensors of wav2vec2-base, names as in transformers before weight norm became a parametrisation."
     d = c.width
-    out = {f"feature_extractor.conv_layers.{i}.conv.weight": (c.conv, c.conv if i else 1, k) for i, k in enumerate(KERNELS)}
-    vectors = {"feature_extractor.conv_layers.0.layer_norm": c.conv, "feature_projection.layer_norm": c.conv, "encoder.layer_norm": d}
+    out = {
+        f"feature_extractor.conv_layers.{i}.conv.weight": (c.conv, c.conv if i else 1, k) for i, k in enumerate(KERNELS)
+    }
+    vectors = {
+        "feature_extractor.conv_layers.0.layer_norm": c.conv,
+        "feature_projection.layer_norm": c.conv,
+        "encoder.layer_norm": d,
+    }
     out |= {"encoder.pos_conv_embed.conv.bias": (d,), "encoder.pos_conv_embed.conv.weight_g": (1, 1, c.reach),
             "encoder.pos_conv_embed.conv.weight_v": (d, d//c.groups, c.reach)}
     maps = {"feature_projection.projection": (d, c.conv)}
@@ -63,28 +72,40 @@ def _encoder_shapes(c:LamConfig)->dict:
         vectors |= {at + "layer_norm": d, at + "final_layer_norm": d}
     return out | _pairs(maps) | {f"{n}.{o}": (k,) for n, k in vectors.items() for o in ("weight", "bias")}
 
-def _pairs(maps:dict)->dict: "A weight and a bias for each map."; return {f"{n}.{o}": s if o == "weight" else s[:1] for n, s in maps.items() for o in ("weight", "bias")}
+def _pairs(maps:dict)->dict:
+    "A weight and a bias for each map."
+    return {f"{n}.{o}": s if o == "weight" else s[:1] for n, s in maps.items() for o in ("weight", "bias")}
 
 # %% ../../nbs/630_express.lam.ipynb #f4e55762
-UNUSED = ("audio_encoder.masked_spec_embed", "audio_encoder.lm_head.", "identity_encoder.grus.") # in the checkpoint, for training only: no frame depends on them
+# in the checkpoint, for training only: no frame depends on them
+UNUSED = ("audio_encoder.masked_spec_embed", "audio_encoder.lm_head.", "identity_encoder.grus.")
 
 def published(
     c:LamConfig=LamConfig(),
 )->dict: # {name: shape}
     "Every tensor of the checkpoint that a frame depends on."
     h = c.hidden
-    maps = {"feature_projection": (h, c.width), "identity_encoder.id_mlp": (c.identity_width, c.identities, 1), "output_proj": (len(ARKIT), h)}
+    maps = {
+        "feature_projection": (h, c.width),
+        "identity_encoder.id_mlp": (c.identity_width, c.identities, 1),
+        "output_proj": (len(ARKIT), h),
+    }
     blocks = [f"identity_encoder.first_net.conv_layers.{i}" for i in range(3)] + [f"decoder.0.{i}" for i in range(3)]
     maps |= {f"{b}.conv": (h, h + c.identity_width*(i == 0), 3) for i, b in enumerate(blocks)}
     maps[blocks[0] + ".residual_layer.0"] = (h, h + c.identity_width, 3)
-    return {"audio_encoder." + n: s for n, s in _encoder_shapes(c).items()} | _pairs(maps | {b + ".norm": (h,) for b in blocks})
+    return {"audio_encoder." + n: s for n, s in _encoder_shapes(c).items()} | _pairs(
+        maps | {b + ".norm": (h,) for b in blocks}
+    )
 
 def plain(
     name:str, # of a tensor, as some file has it
 )->str: # as `published` has it
     "A tensor's name without the wrappers' prefixes, and with the old names of weight norm's two parts."
-    for o in ("module.", "backbone."): name = name.removeprefix(o)
-    return name.replace("parametrizations.weight.original0", "weight_g").replace("parametrizations.weight.original1", "weight_v")
+    for o in ("module.", "backbone."):
+        name = name.removeprefix(o)
+    return name.replace("parametrizations.weight.original0", "weight_g").replace(
+        "parametrizations.weight.original1", "weight_v"
+    )
 
 # %% ../../nbs/630_express.lam.ipynb #ac06fea0
 class Block(nn.Module):
@@ -95,7 +116,8 @@ class Block(nn.Module):
     ):
         super().__init__()
         self.again, self.conv, self.norm = again, nn.Conv1d(a, b, 3, padding=1), nn.LayerNorm(b)
-        if again: self.residual_layer = nn.Identity() if a == b else nn.Sequential(nn.Conv1d(a, b, 3, padding=1))
+        if again:
+            self.residual_layer = nn.Identity() if a == b else nn.Sequential(nn.Conv1d(a, b, 3, padding=1))
     def forward(self, x:Float[Tensor, "b c t"])->Float[Tensor, "b c t"]:
         y = self.norm(self.conv(x).mT).mT
         return (y + self.residual_layer(x) if self.again else y).relu()
@@ -106,7 +128,9 @@ class Identify(nn.Module):
         super().__init__()
         h = c.hidden
         self.id_mlp = nn.Conv1d(c.identities, c.identity_width, 1)
-        self.first_net = nn.ModuleDict({"conv_layers": nn.Sequential(Block(h + c.identity_width, h, True), Block(h, h, True), Block(h, h, True))})
+        self.first_net = nn.ModuleDict({
+            "conv_layers": nn.Sequential(Block(h + c.identity_width, h, True), Block(h, h, True), Block(h, h, True))
+        })
     def forward(self, x:Float[Tensor, "b c t"], identity:Float[Tensor, "b i"])->Float[Tensor, "b c t"]:
         style = self.id_mlp(identity[:, :, None]).expand(-1, -1, x.shape[2])
         return self.first_net["conv_layers"](torch.cat([x, style], 1))
@@ -114,8 +138,12 @@ class Identify(nn.Module):
 # %% ../../nbs/630_express.lam.ipynb #954650fb
 RATE, FPS, WINDOW = 16000, 30, 64  # samples a second; frames a second; frames that one step of the stream sees
 
-def frames_of(n:int)->int: "Frames that `n` samples give, a begun one counted."; return -(-n*FPS//RATE)
-def edge(m:int)->int: "Sample at which frame `m` begins."; return m*RATE//FPS
+def frames_of(n:int)->int:
+    "Frames that `n` samples give, a begun one counted."
+    return -(-n*FPS//RATE)
+def edge(m:int)->int:
+    "Sample at which frame `m` begins."
+    return m*RATE//FPS
 
 class LamNet(nn.Module):
     "Sound and a speaking style to 52 weights a frame, in the checkpoint's order."
@@ -123,22 +151,39 @@ class LamNet(nn.Module):
         from transformers import Wav2Vec2Config, Wav2Vec2Model
         super().__init__()
         self.config = c
-        self.audio_encoder = Wav2Vec2Model(Wav2Vec2Config(hidden_size=c.width, num_hidden_layers=c.layers, num_attention_heads=c.heads, intermediate_size=c.inner,
-            conv_dim=(c.conv,)*7, num_conv_pos_embeddings=c.reach, num_conv_pos_embedding_groups=c.groups, mask_time_prob=0.))
+        self.audio_encoder = Wav2Vec2Model(
+            Wav2Vec2Config(
+                hidden_size=c.width,
+                num_hidden_layers=c.layers,
+                num_attention_heads=c.heads,
+                intermediate_size=c.inner,
+                conv_dim=(c.conv,)*7,
+                num_conv_pos_embeddings=c.reach,
+                num_conv_pos_embedding_groups=c.groups,
+                mask_time_prob=0.,
+            )
+        )
         self.feature_projection = nn.Linear(c.width, c.hidden)
         self.identity_encoder = Identify(c)
         self.decoder = nn.ModuleList([nn.Sequential(*(Block(c.hidden, c.hidden, False) for _ in range(3)))])
         self.output_proj = nn.Linear(c.hidden, len(ARKIT))
     def forward(self, audio:Float[Tensor, "b n"], identity:Float[Tensor, "b i"])->Float[Tensor, "b t k"]:
         e, t = self.audio_encoder, frames_of(audio.shape[1])
-        x = nn.functional.interpolate(e.feature_extractor(audio), size=t, mode="linear", align_corners=True) # the ends meet the ends
+        # the ends meet the ends
+        x = nn.functional.interpolate(e.feature_extractor(audio), size=t, mode="linear", align_corners=True)
         x = e.encoder(e.feature_projection(x.mT)[0])[0]
         x = self.identity_encoder(self.feature_projection(x).mT, identity)
         return self.output_proj(self.decoder[0](x).mT).sigmoid()
 
 # %% ../../nbs/630_express.lam.ipynb #057f652b
-CONVERT = "convert it once: python tools/lam_to_safetensors.py FILE FOLDER (torch.load with weights_only=True), then name FOLDER"
-GET = "LAM Audio2Expression, 0.4 GB, Apache-2.0: hf download 3DAIGC/LAM_audio2exp LAM_audio2exp_streaming.tar --local-dir . ; then " + CONVERT
+CONVERT = (
+    "convert it once: python tools/lam_to_safetensors.py FILE FOLDER (torch.load with weights_only=True), then name "
+    "FOLDER"
+)
+GET = (
+    "LAM Audio2Expression, 0.4 GB, Apache-2.0: hf download 3DAIGC/LAM_audio2exp LAM_audio2exp_streaming.tar "
+    "--local-dir . ; then "
+) + CONVERT
 _PICKLED = (".tar", ".pth", ".pt", ".bin", ".ckpt", ".pkl", ".gz", ".tgz")
 
 def find_lam(
@@ -148,11 +193,19 @@ def find_lam(
     p = cache_dir()/"lam" if source is None else Path(source)
     if p.is_dir():
         odd = sorted(o.name for o in p.iterdir() if o.suffix in _PICKLED)
-        if (p/"model.safetensors").is_file(): return p/"model.safetensors"
-        raise CamelsError("no model.safetensors" + f", but {odd[0]}: pickles are not read" if odd else "no model.safetensors", p, CONVERT if odd else GET)
-    if not p.is_file(): raise CamelsError("no LAM weights there", p, GET)
-    with p.open("rb") as f: head = f.read(2)
-    if p.suffix in _PICKLED or head in (b"PK", b"\x1f\x8b", b"\x80\x02"): raise CamelsError("a pickle, which is not read", p, CONVERT)
+        if (p/"model.safetensors").is_file():
+            return p/"model.safetensors"
+        raise CamelsError(
+            "no model.safetensors" + f", but {odd[0]}: pickles are not read" if odd else "no model.safetensors",
+            p,
+            CONVERT if odd else GET,
+        )
+    if not p.is_file():
+        raise CamelsError("no LAM weights there", p, GET)
+    with p.open("rb") as f:
+        head = f.read(2)
+    if p.suffix in _PICKLED or head in (b"PK", b"\x1f\x8b", b"\x80\x02"):
+        raise CamelsError("a pickle, which is not read", p, CONVERT)
     return p
 
 # %% ../../nbs/630_express.lam.ipynb #da44fccd
@@ -161,25 +214,38 @@ def misfits(
     wanted:dict, # {name: shape} of the network
 )->str: # "" where all is well
     "What keeps a file's tensors from being the network's, in one line."
-    missing, odd = [n for n in wanted if n not in found], [n for n in found if n not in wanted and not n.startswith(UNUSED)]
-    wrong = [f"{n} {list(found[n])} in place of {list(s)}" for n, s in wanted.items() if n in found and tuple(found[n]) != tuple(s)]
+    missing, odd = (
+        [n for n in wanted if n not in found],
+        [n for n in found if n not in wanted and not n.startswith(UNUSED)],
+    )
+    wrong = [
+        f"{n} {list(found[n])} in place of {list(s)}"
+        for n, s in wanted.items()
+        if n in found and tuple(found[n]) != tuple(s)
+    ]
     said = ((missing, f"of {len(wanted)} tensors missing"), (wrong, "of another shape"), (odd, "unknown"))
     return ", ".join(f"{len(o)} {what} (first: {o[0]})" for o, what in said if o)
 
 def _contents(f)->dict: # {plain name: (name, shape)}
     "Table of contents of an open safetensors file."
     out = {plain(n): (n, tuple(f.get_slice(n).get_shape())) for n in f.keys()}
-    if len(out) != len(list(f.keys())): raise CamelsError("a tensor twice, with and without its prefix", None, CONVERT)
+    if len(out) != len(list(f.keys())):
+        raise CamelsError("a tensor twice, with and without its prefix", None, CONVERT)
     return out
 
 def _file_config(f, path:Path)->LamConfig:
     "The sizes a file states, or the published ones."
     broken = CamelsError("broken sizes in its metadata", path, "write it again with save_lam")
-    try: sizes = parse_json((f.metadata() or {}).get("lam", "{}"), path)
-    except CamelsError: raise broken from None
-    if not isinstance(sizes, dict): raise broken
-    try: return configure(LamConfig(), sizes)
-    except CamelsError as e: raise CamelsError(f"{e.where}: {e.what}", path, e.hint) from None
+    try:
+        sizes = parse_json((f.metadata() or {}).get("lam", "{}"), path)
+    except CamelsError:
+        raise broken from None
+    if not isinstance(sizes, dict):
+        raise broken
+    try:
+        return configure(LamConfig(), sizes)
+    except CamelsError as e:
+        raise CamelsError(f"{e.where}: {e.what}", path, e.hint) from None
 
 # %% ../../nbs/630_express.lam.ipynb #a0ce5e50
 def read_lam(
@@ -188,16 +254,20 @@ def read_lam(
     "The network with the weights of a safetensors file; refuses whatever does not fit."
     from safetensors import safe_open
     path = find_lam(source)
-    with open_plain(path): pass
+    with open_plain(path):
+        pass
     with reading(path, "a whole safetensors file", "copy or convert it again"):
         with safe_open(path, "pt") as f:
             c, held = _file_config(f, path), _contents(f)
             wanted = published(c)
-            if bad := misfits({n: s for n, (_, s) in held.items()}, wanted): raise CamelsError(bad, path, "not a checkpoint of LAM Audio2Expression; fetch and convert it again")
+            if bad := misfits({n: s for n, (_, s) in held.items()}, wanted):
+                raise CamelsError(bad, path, "not a checkpoint of LAM Audio2Expression; fetch and convert it again")
             state = {n: f.get_tensor(held[n][0]) for n in wanted}
     for n, v in state.items():
-        if not v.is_floating_point() or not v.isfinite().all(): raise CamelsError(f"{n} holds values that are no finite numbers", path, "convert it again")
-    with torch.device("meta"): net = LamNet(c)
+        if not v.is_floating_point() or not v.isfinite().all():
+            raise CamelsError(f"{n} holds values that are no finite numbers", path, "convert it again")
+    with torch.device("meta"):
+        net = LamNet(c)
     own = {plain(n): n for n in net.state_dict()}
     net.load_state_dict({own[n]: v.float() for n, v in state.items()}, assign=True)
     return net.eval().requires_grad_(False)
@@ -208,12 +278,18 @@ def save_lam(
 )->Path: # the file
     "Write the weights under their published names, whole or not at all."
     from safetensors.torch import save
-    data = save({plain(n): v.detach().cpu().contiguous() for n, v in net.state_dict().items()}, {"lam": json.dumps(asdict(net.config))})
-    with atomic_path(Path(folder)/"model.safetensors") as p: p.write_bytes(data)
+    data = save(
+        {plain(n): v.detach().cpu().contiguous() for n, v in net.state_dict().items()},
+        {"lam": json.dumps(asdict(net.config))},
+    )
+    with atomic_path(Path(folder)/"model.safetensors") as p:
+        p.write_bytes(data)
     return Path(folder)/"model.safetensors"
 
 # %% ../../nbs/630_express.lam.ipynb #9e503ceb
-BLOCK, CONTEXT, SEAM = 900, 63, 30  # frames of a long recording run at once, heard beyond either end (multiples of 3: their edges are whole samples), and over which blocks fade on either side
+# frames of a long recording run at once, heard beyond either end (multiples of 3: their edges are whole samples), and
+# over which blocks fade on either side
+BLOCK, CONTEXT, SEAM = 900, 63, 30
 
 class Lam:
     "LAM Audio2Expression: sound to the weights of a face."
@@ -224,19 +300,26 @@ class Lam:
         polished:bool=True, # whether `from_audio` applies `polish`
         device="cpu",     # torch device
     ):
-        if not 0 <= identity < net.config.identities: raise CamelsError(f"identity {identity}", "LAM", f"give 0 … {net.config.identities - 1}")
+        if not 0 <= identity < net.config.identities:
+            raise CamelsError(f"identity {identity}", "LAM", f"give 0 … {net.config.identities - 1}")
         self.net, self.identity, self.polished, self.device = net.eval().to(device), identity, polished, device
     @classmethod
-    def load(cls, source=None, **kw)->"Lam": "The model whose weights lie in `source`, a folder or a safetensors file."; return cls(read_lam(source), **kw)
+    def load(cls, source=None, **kw)->"Lam":
+        "The model whose weights lie in `source`, a folder or a safetensors file."
+        return cls(read_lam(source), **kw)
     @functools.cached_property
-    def fingerprint(self)->str: "Of its weights and its style."; return fingerprint(self.net.state_dict(), self.identity)
+    def fingerprint(self)->str:
+        "Of its weights and its style."
+        return fingerprint(self.net.state_dict(), self.identity)
     def run(self,
         x:Float[np.ndarray, "b n"], # samples in [-1, 1] at 16 kHz
     )->Float[np.ndarray, "b t k"]: # weights in ARKit's order, `frames_of(n)` frames
         "The network as it is, on sounds of one length."
         x = np.pad(np.asarray(x, np.float32), ((0, 0), (0, max(0, 400 - x.shape[1])))) # wav2vec2 makes no row of less
-        style = torch.zeros(len(x), self.net.config.identities, device=self.device); style[:, self.identity] = 1
-        with torch.inference_mode(): y = self.net(torch.from_numpy(x).to(self.device), style).float().cpu().numpy()
+        style = torch.zeros(len(x), self.net.config.identities, device=self.device)
+        style[:, self.identity] = 1
+        with torch.inference_mode():
+            y = self.net(torch.from_numpy(x).to(self.device), style).float().cpu().numpy()
         return from_order(y, "alphabetical")
 
 # %% ../../nbs/630_express.lam.ipynb #cf7d2029
@@ -245,12 +328,19 @@ def frames(self:Lam,
     audio:Float[np.ndarray, " n"], # mono samples in [-1, 1] at 16 kHz
 )->Float[np.ndarray, "t k"]: # weights in ARKit's order, 30 a second
     "All frames of a recording, each heard with what comes before and after it."
-    x = check_audio(audio); n = frames_of(len(x)); out = np.zeros((n, len(ARKIT)), np.float32)
+    x = check_audio(audio)
+    n = frames_of(len(x))
+    out = np.zeros((n, len(ARKIT)), np.float32)
     step = BLOCK if n > BLOCK + 2*CONTEXT else max(n, 1)
     for a in range(0, n, step):
-        lo, hi = max(0, a - CONTEXT), min(a + step + CONTEXT, n); i = np.arange(lo, hi)
-        share = np.interp(i, (a - SEAM, a + SEAM), (0 if a else 1, 1))*np.interp(i, (a + step - SEAM, a + step + SEAM), (1, 0 if a + step < n else 1))
-        out[lo:hi] += self.run((x[edge(lo):edge(hi)] if hi < n else x[edge(lo):])[None])[0]*share[:, None].astype(np.float32)
+        lo, hi = max(0, a - CONTEXT), min(a + step + CONTEXT, n)
+        i = np.arange(lo, hi)
+        share = np.interp(i, (a - SEAM, a + SEAM), (0 if a else 1, 1))*np.interp(
+            i, (a + step - SEAM, a + step + SEAM), (1, 0 if a + step < n else 1)
+        )
+        out[lo:hi] += self.run((x[edge(lo):edge(hi)] if hi < n else x[edge(lo):])[None])[0]*share[:, None].astype(
+            np.float32
+        )
     return out.clip(0, 1)
 
 # %% ../../nbs/630_express.lam.ipynb #560ff720
@@ -261,7 +351,9 @@ def ease(
     last:Float[np.ndarray, " k"]=None, # last frame shown; none: a face at rest
 )->Float[np.ndarray, "t k"]:
     "Lead linearly from `last` into new frames: over five, or over three at the very beginning."
-    n = min(len(w), 3 if last is None else 5); a = (np.arange(n, dtype=np.float32)[:, None] + 1)/(n + 1); w = w.copy()
+    n = min(len(w), 3 if last is None else 5)
+    a = (np.arange(n, dtype=np.float32)[:, None] + 1)/(n + 1)
+    w = w.copy()
     w[:n] = w[:n]*a + (0 if last is None else last*(1 - a))
     return w
 
@@ -272,13 +364,16 @@ class LamStream:
         hop:int=HOP,      # frames a step, 1 … 64
         eased:bool=True,  # whether `ease` joins the steps
     ):
-        if not 1 <= hop <= WINDOW: raise CamelsError(f"hop {hop}", "LAM stream", f"give 1 … {WINDOW} frames")
+        if not 1 <= hop <= WINDOW:
+            raise CamelsError(f"hop {hop}", "LAM stream", f"give 1 … {WINDOW} frames")
         self.lam, self.hop, self.eased = lam, hop, eased
-        self.done, self.seen, self.last, self.sound = 0, 0, None, np.zeros(SEEN, np.float32)  # `sound` ends at sample `seen`
+        # `sound` ends at sample `seen`
+        self.done, self.seen, self.last, self.sound = 0, 0, None, np.zeros(SEEN, np.float32)
     def _step(self)->Float[np.ndarray, "t k"]:
         end = len(self.sound) - (self.seen - edge(self.done + self.hop))
         w = self.lam.run(self.sound[None, end - SEEN:end])[0, WINDOW - self.hop:]
-        if self.eased: w = ease(w, self.last)
+        if self.eased:
+            w = ease(w, self.last)
         self.sound, self.last, self.done = self.sound[end - SEEN:], w[-1], self.done + self.hop
         return w
 
@@ -290,18 +385,22 @@ def push(self:LamStream,
     "Hear more sound."
     chunk, out = check_audio(chunk), [np.zeros((0, len(ARKIT)), np.float32)]
     self.sound, self.seen = np.concatenate([self.sound, chunk]), self.seen + len(chunk)
-    while edge(self.done + self.hop) <= self.seen: out.append(self._step())
+    while edge(self.done + self.hop) <= self.seen:
+        out.append(self._step())
     return np.concatenate(out)
 
 @patch
 def finish(self:LamStream)->Float[np.ndarray, "t k"]: # the frames still owed, fewer than a hop
     "The sound is over: the frames of its rest, silence after it."
     n, end = frames_of(self.seen) - self.done, edge(self.done + self.hop)
-    if n <= 0: return np.zeros((0, len(ARKIT)), np.float32)
+    if n <= 0:
+        return np.zeros((0, len(ARKIT)), np.float32)
     return self.push(np.zeros(max(0, end - self.seen), np.float32))[:n]
 
 @patch
-def stream(self:Lam, hop:int=HOP, eased:bool=True)->LamStream: "A stream from here on."; return LamStream(self, hop, eased)
+def stream(self:Lam, hop:int=HOP, eased:bool=True)->LamStream:
+    "A stream from here on."
+    return LamStream(self, hop, eased)
 
 @patch
 def windowed(self:Lam,
@@ -310,10 +409,15 @@ def windowed(self:Lam,
     together:int=8,                # windows run at once
 )->Float[np.ndarray, "t k"]: # weights in ARKit's order
     "The stream's frames of a whole recording, several windows at a time."
-    x = check_audio(audio); n = frames_of(len(x)); ends = [edge(m) for m in range(hop, n + hop, hop)]
-    x = np.pad(x, (SEEN, max(0, (ends or [0])[-1] - len(x)))); steps = [np.zeros((0, len(ARKIT)), np.float32)]
-    for i in range(0, len(ends), together): steps += list(self.run(np.stack([x[e:e + SEEN] for e in ends[i:i + together]]))[:, WINDOW - hop:])
-    for i in range(1, len(steps) if eased else 0): steps[i] = ease(steps[i], steps[i-1][-1] if i > 1 else None)
+    x = check_audio(audio)
+    n = frames_of(len(x))
+    ends = [edge(m) for m in range(hop, n + hop, hop)]
+    x = np.pad(x, (SEEN, max(0, (ends or [0])[-1] - len(x))))
+    steps = [np.zeros((0, len(ARKIT)), np.float32)]
+    for i in range(0, len(ends), together):
+        steps += list(self.run(np.stack([x[e:e + SEEN] for e in ends[i:i + together]]))[:, WINDOW - hop:])
+    for i in range(1, len(steps) if eased else 0):
+        steps[i] = ease(steps[i], steps[i-1][-1] if i > 1 else None)
     return np.concatenate(steps)[:n]
 
 # %% ../../nbs/630_express.lam.ipynb #aa32cf5f
@@ -326,7 +430,11 @@ def level(
     n:int,                     # frames
 )->Float[np.ndarray, " t"]: # root mean square over a thirtieth of a second around each frame
     "How loud each frame is."
-    power, at, half = np.concatenate([[0.], np.cumsum(np.asarray(x, np.float64)**2)]), np.arange(n)*RATE//FPS, RATE//FPS//2
+    power, at, half = (
+        np.concatenate([[0.], np.cumsum(np.asarray(x, np.float64)**2)]),
+        np.arange(n)*RATE//FPS,
+        RATE//FPS//2,
+    )
     a, b = (np.clip(at + s, 0, len(x)) for s in (-half, half))
     return np.sqrt(np.maximum(power[b] - power[a], 0)/(2*half)).astype(np.float32)
 
@@ -337,10 +445,13 @@ def hush(
     "Rest the mouth where it is silent."
     gain, quiet = np.ones(len(w), np.float32), loud < QUIET
     for a, b in zip(*runs(quiet)):
-        if not quiet[a] or b - a < LEAST: continue
-        i = np.arange(b - a); depth = np.minimum(np.minimum(i, i[::-1]) + 1, 4)/4
+        if not quiet[a] or b - a < LEAST:
+            continue
+        i = np.arange(b - a)
+        depth = np.minimum(np.minimum(i, i[::-1]) + 1, 4)/4
         gain[a:b] = 1 - (1 - SHARE)*depth
-    w = w.copy(); w[:, _MOUTH] *= gain[:, None]
+    w = w.copy()
+    w[:, _MOUTH] *= gain[:, None]
     return w
 
 # %% ../../nbs/630_express.lam.ipynb #ce19bb48
@@ -348,15 +459,18 @@ def steady(
     w:Float[np.ndarray, "t k"], # weights
 )->Float[np.ndarray, "t k"]: # in [0, 1]
     "Savitzky–Golay over five frames, second degree: the parabola through each frame's neighbours (Savitzky & Golay 1964, table I)."
-    if len(w) < 2: return w
-    p = np.pad(w, ((2, 2), (0, 0)), mode="reflect"); n = len(w)
+    if len(w) < 2:
+        return w
+    p = np.pad(w, ((2, 2), (0, 0)), mode="reflect")
+    n = len(w)
     return sum(c*p[i:i + n] for i, c in enumerate(np.float32([-3, 12, 17, 12, -3])/35)).clip(0, 1)
 
 def even(
     w:Float[np.ndarray, "t k"], # weights in ARKit's order
 )->Float[np.ndarray, "t k"]:
     "Left and right alike."
-    w = w.copy(); w[:, _SIDES] = w[:, _SIDES].mean(1, keepdims=True)
+    w = w.copy()
+    w[:, _SIDES] = w[:, _SIDES].mean(1, keepdims=True)
     return w
 
 def polish(
@@ -371,7 +485,9 @@ def polish(
 # %% ../../nbs/630_express.lam.ipynb #052bb40f
 def _at(w:Float[np.ndarray, "t k"], n:int, fps:float)->Float[np.ndarray, "t k"]:
     "Frames 0 … n−1 at `fps` out of frames at 30."
-    at = np.minimum(np.arange(n)*FPS/fps, len(w) - 1); i = at.astype(int); f = (at - i).astype(np.float32)[:, None]
+    at = np.minimum(np.arange(n)*FPS/fps, len(w) - 1)
+    i = at.astype(int)
+    f = (at - i).astype(np.float32)[:, None]
     return w[i]*(1 - f) + w[np.minimum(i + 1, len(w) - 1)]*f
 
 @patch
@@ -383,16 +499,22 @@ def from_audio(self:Lam,
 )->Float[np.ndarray, "t k"]: # weights in ARKit's order, in [0, 1]
     "The face at frames 0 … n−1, frame i at i/fps seconds."
     import soxr
-    if not (fps > 0 and sr > 0 and n >= 0): raise CamelsError(f"{n} frames at {fps} a second, sound at {sr} Hz", "LAM", "give rates above 0")
-    x = check_audio(audio); x = soxr.resample(x, sr, RATE) if sr != RATE and len(x) else x
-    want = math.ceil(n/fps*RATE); x = np.pad(x[:want], (0, max(0, want - len(x))))
-    if not n: return np.zeros((0, len(ARKIT)), np.float32)
+    if not (fps > 0 and sr > 0 and n >= 0):
+        raise CamelsError(f"{n} frames at {fps} a second, sound at {sr} Hz", "LAM", "give rates above 0")
+    x = check_audio(audio)
+    x = soxr.resample(x, sr, RATE) if sr != RATE and len(x) else x
+    want = math.ceil(n/fps*RATE)
+    x = np.pad(x[:want], (0, max(0, want - len(x))))
+    if not n:
+        return np.zeros((0, len(ARKIT)), np.float32)
     w = self.frames(x)
     return _at(polish(w, level(x, len(w))) if self.polished else w, n, fps)
 
 @patch
 def track(self:Lam, phones, n:int, fps:float, loudness=None):
     "Refused: this model hears sound."
-    raise CamelsError("this model needs the sound, not its phones", "lip-sync 'lam'", "call from_audio(audio, sr, n, fps)")
+    raise CamelsError(
+        "this model needs the sound, not its phones", "lip-sync 'lam'", "call from_audio(audio, sr, n, fps)"
+    )
 
 lipsyncs.register("lam")(Lam.load)

@@ -41,10 +41,16 @@ class Performance:
     by: str = "rules"                           # who made the face: v3, rules or mixed
     unsaid: tuple = ()                          # texts of segments that the voice had no sounds for
     @property
-    def duration_s(self)->float: "Length in seconds."; return len(self.weights)/self.fps
+    def duration_s(self)->float:
+        "Length in seconds."
+        return len(self.weights)/self.fps
     @property
-    def speech(self)->Speech: "Sound, phones and words."; return Speech(self.audio, self.sr, self.phones, self.words)
-    def frame(self, t_s:float)->int: "The frame shown at a time."; return int(np.clip(np.floor(t_s*self.fps + 1e-6), 0, len(self.weights) - 1))
+    def speech(self)->Speech:
+        "Sound, phones and words."
+        return Speech(self.audio, self.sr, self.phones, self.words)
+    def frame(self, t_s:float)->int:
+        "The frame shown at a time."
+        return int(np.clip(np.floor(t_s*self.fps + 1e-6), 0, len(self.weights) - 1))
 
 # %% ../../nbs/650_express.perform.ipynb #a41519b4
 def mood_voice(
@@ -63,11 +69,18 @@ def join_speech(
     "Speeches one after another; phones and words keep their places."
     audio, phones, words, at, sr, exact, unsaid = [], [], [], 0, None, True, ()
     for s in pieces:
-        if at: audio.append(np.zeros(round(gap_s*sr), np.float32)); at += len(audio[-1])
+        if at:
+            audio.append(np.zeros(round(gap_s*sr), np.float32))
+            at += len(audio[-1])
         sr, t = s.sr, at/s.sr
-        phones += [Phone(p.label, p.start_s + t, p.end_s + t) for p in s.phones]; words += [Word(w.text, w.start_s + t, w.end_s + t) for w in s.words]
-        audio.append(s.audio); at += len(s.audio); exact &= s.exact; unsaid += s.unsaid
-    if sr is None: raise CamelsError("nothing to say", "join_speech")
+        phones += [Phone(p.label, p.start_s + t, p.end_s + t) for p in s.phones]
+        words += [Word(w.text, w.start_s + t, w.end_s + t) for w in s.words]
+        audio.append(s.audio)
+        at += len(s.audio)
+        exact &= s.exact
+        unsaid += s.unsaid
+    if sr is None:
+        raise CamelsError("nothing to say", "join_speech")
     return Speech(np.concatenate(audio), sr, phones, words, exact, unsaid)
 
 def speak_segments(
@@ -80,9 +93,12 @@ def speak_segments(
     v, how, pieces, refused = create_voice(voice), dict(variant=variant) if variant else {}, [], {}
     spoken = [s for s in segments if any(map(str.isalnum, s.text))]   # a segment of signs alone takes no time either
     for s in spoken or segments:
-        try: pieces.append(v.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})))
-        except Unsayable as e: refused[s.text] = e
-    if not pieces and refused: raise next(iter(refused.values()))
+        try:
+            pieces.append(v.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})))
+        except Unsayable as e:
+            refused[s.text] = e
+    if not pieces and refused:
+        raise next(iter(refused.values()))
     return replace(join_speech(pieces), unsaid=tuple(refused))
 
 # %% ../../nbs/650_express.perform.ipynb #104b1035
@@ -95,15 +111,25 @@ def choose_by(
 )->str:
     "Who makes the face."
     own = [k for k, v in own.items() if v is not None]
-    if by and by not in BY: raise CamelsError(f"unknown way {by!r}", "by", nearest(by, BY))
-    if own and (model or by in ("v3", "mixed")): raise CamelsError(f"{by or 'v3'} takes no {own[0]} of one's own", "by", "by='rules' does")
-    if model and by == "rules": raise CamelsError("rules take no network", "by", "by='v3' does")
+    if by and by not in BY:
+        raise CamelsError(f"unknown way {by!r}", "by", nearest(by, BY))
+    if own and (model or by in ("v3", "mixed")):
+        raise CamelsError(f"{by or 'v3'} takes no {own[0]} of one's own", "by", "by='rules' does")
+    if model and by == "rules":
+        raise CamelsError("rules take no network", "by", "by='v3' does")
     return by or ("v3" if model or has_v3() and not own else "rules")
 
-def face_by_rules(speech:Speech, cond, fps:float, lipsync:str="contact", compiler:Compiler=None)->tuple: # (weights [t 52], parts)
+def face_by_rules(
+    speech:Speech,
+    cond,
+    fps:float,
+    lipsync:str="contact",
+    compiler:Compiler=None,
+)->tuple: # (weights [t 52], parts)
     "Phones make the mouth, the condition the mood, the channels one face of both."
     lips = mouth_track(create_lipsync(lipsync), speech, len(cond), fps)
-    mood = (compiler or frozen_compiler())(cond); gate = speech_gate(lips, fps)
+    mood = (compiler or frozen_compiler())(cond)
+    gate = speech_gate(lips, fps)
     return merge(lips, mood, gate, fps), dict(lips=lips, emotion=mood, gate=gate)
 
 # %% ../../nbs/650_express.perform.ipynb #671bea6a
@@ -116,15 +142,30 @@ def resampled(
     after:float,  # likewise
 )->np.ndarray: # float32 [n k]
     "Another frame rate, by straight lines; the last frame holds."
-    if before == after and len(x) >= n: return x[:n]
-    t = np.clip(np.arange(n)*before/after, 0, len(x) - 1); i = np.minimum(t.astype(int), max(len(x) - 2, 0)); j = np.minimum(i + 1, len(x) - 1)
+    if before == after and len(x) >= n:
+        return x[:n]
+    t = np.clip(np.arange(n)*before/after, 0, len(x) - 1)
+    i = np.minimum(t.astype(int), max(len(x) - 2, 0))
+    j = np.minimum(i + 1, len(x) - 1)
     return (x[i] + (t - i)[:, None].astype(np.float32)*(x[j] - x[i])).astype(np.float32)
 
-def face_by_v3(speech:Speech, segments, n:int, fps:float, fade_s:float, model:V3, closed:bool)->tuple: # (weights [n 52], parts)
+def face_by_v3(
+    speech:Speech,
+    segments,
+    n:int,
+    fps:float,
+    fade_s:float,
+    model:V3,
+    closed:bool,
+)->tuple: # (weights [n 52], parts)
     "The network's face at 30 frames a second, brought to `fps`; with lips that meet at the phones where `closed`."
-    k = model.frames(len(speech.audio), speech.sr); w = model.track(speech.audio, timeline(segments, k, 30., fade_s), speech.sr)
-    w = resampled(w if k else np.zeros((1, len(ARKIT)), np.float32), n, 30., fps); lips = np.zeros_like(w)
-    if closed: w = seal(w, speech.phones, fps); w[:, _CLOSE] = np.minimum(w[:, _CLOSE], w[:, _JAW])
+    k = model.frames(len(speech.audio), speech.sr)
+    w = model.track(speech.audio, timeline(segments, k, 30., fade_s), speech.sr)
+    w = resampled(w if k else np.zeros((1, len(ARKIT)), np.float32), n, 30., fps)
+    lips = np.zeros_like(w)
+    if closed:
+        w = seal(w, speech.phones, fps)
+        w[:, _CLOSE] = np.minimum(w[:, _CLOSE], w[:, _JAW])
     lips[:, _LIPS] = w[:, _LIPS]
     return w, dict(lips=lips, gate=speech_gate(lips, fps))
 
@@ -141,21 +182,46 @@ def perform(
     model:V3=None,              # another network than the shipped one
 )->Performance:
     "A face that says it in that mood."
-    if not 1 <= fps <= 240: raise CamelsError(f"fps={fps:g} is outside [1, 240]", "animate")
+    if not 1 <= fps <= 240:
+        raise CamelsError(f"fps={fps:g} is outside [1, 240]", "animate")
     by = choose_by(by, model, lipsync=lipsync, compiler=compiler)
-    n = max(1, int(np.ceil(speech.duration_s*fps))); cond = timeline(segments, n, fps, fade_s)
-    if by == "rules": face, parts = face_by_rules(speech, cond, fps, lipsync or "contact", compiler)
-    else: face, parts = face_by_v3(speech, segments, n, fps, fade_s, model or shipped_v3(), by == "mixed"); parts["emotion"] = frozen_compiler()(cond)
+    n = max(1, int(np.ceil(speech.duration_s*fps)))
+    cond = timeline(segments, n, fps, fade_s)
+    if by == "rules":
+        face, parts = face_by_rules(speech, cond, fps, lipsync or "contact", compiler)
+    else:
+        face, parts = face_by_v3(speech, segments, n, fps, fade_s, model or shipped_v3(), by == "mixed")
+        parts["emotion"] = frozen_compiler()(cond)
     head = np.zeros((n, 3), np.float32)
-    if idle is not None: life = Idle(idle, fps).track(n); face, head = add_idle(face, life, look=True), life[1]
-    return Performance(face, fps, head, cond, list(segments), speech.audio, speech.sr, speech.phones, speech.words, parts, by, speech.unsaid)
+    if idle is not None:
+        life = Idle(idle, fps).track(n)
+        face, head = add_idle(face, life, look=True), life[1]
+    return Performance(
+        face,
+        fps,
+        head,
+        cond,
+        list(segments),
+        speech.audio,
+        speech.sr,
+        speech.phones,
+        speech.words,
+        parts,
+        by,
+        speech.unsaid,
+    )
 
 # %% ../../nbs/650_express.perform.ipynb #a19cb4d0
 def quiet_around(speech:Speech, lead_s:float=.3, tail_s:float=.7)->Speech:
     "The speech with silence before and after, in seconds, so that a face can come and go."
-    lead, tail = (np.zeros(round(s*speech.sr), np.float32) for s in (lead_s, tail_s)); t = len(lead)/speech.sr
-    return replace(speech, audio=np.concatenate([lead, speech.audio, tail]), phones=[Phone(p.label, p.start_s + t, p.end_s + t) for p in speech.phones],
-                   words=[Word(w.text, w.start_s + t, w.end_s + t) for w in speech.words])
+    lead, tail = (np.zeros(round(s*speech.sr), np.float32) for s in (lead_s, tail_s))
+    t = len(lead)/speech.sr
+    return replace(
+        speech,
+        audio=np.concatenate([lead, speech.audio, tail]),
+        phones=[Phone(p.label, p.start_s + t, p.end_s + t) for p in speech.phones],
+        words=[Word(w.text, w.start_s + t, w.end_s + t) for w in speech.words],
+    )
 
 def animate_text(
     text:str,              # tagged: "[joy:80] We won! [sadness:40] But Tom is gone."
@@ -175,9 +241,11 @@ def _of(
     audio, # a file, or samples and their rate
 ):
     "What is wrong with a recording names its file."
-    try: yield
+    try:
+        yield
     except CamelsError as e:
-        if isinstance(audio, tuple) or e.where not in (None, "audio features"): raise
+        if isinstance(audio, tuple) or e.where not in (None, "audio features"):
+            raise
         hint = "export it again with its peaks below full scale" if "full scale" in e.what else e.hint
         raise CamelsError(e.what, audio, hint) from None
 
@@ -187,9 +255,15 @@ def sound(
     sr:int=16000, # sample rate wanted in Hz
 )->Speech: # without phones
     "A recording as one channel at a rate."
-    x = read_audio(audio, sr) if not isinstance(audio, tuple) else Speech(np.asarray(audio[0], np.float32), int(audio[1])).at(sr).audio
-    if not len(x): raise CamelsError("holds no sound", audio if not isinstance(audio, tuple) else "animate")
-    if x.ndim != 1: raise CamelsError(f"shape {x.shape}: one channel [n] is needed", "animate", "average the channels of stereo")
+    x = (
+        read_audio(audio, sr)
+        if not isinstance(audio, tuple)
+        else Speech(np.asarray(audio[0], np.float32), int(audio[1])).at(sr).audio
+    )
+    if not len(x):
+        raise CamelsError("holds no sound", audio if not isinstance(audio, tuple) else "animate")
+    if x.ndim != 1:
+        raise CamelsError(f"shape {x.shape}: one channel [n] is needed", "animate", "average the channels of stereo")
     return Speech(x, sr, exact=False)
 
 def hear(
@@ -198,8 +272,12 @@ def hear(
 )->Speech:
     "A recording with the phones that are heard in it."
     from camels.data.encode import load_encoders
-    enc = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"]; s = sound(audio, enc.window.sr); found = enc.phones(s.audio)
-    return replace(s, phones=[Phone(l, float(a), float(b)) for l, a, b in zip(found.labels, found.start_s, found.end_s)])
+    enc = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"]
+    s = sound(audio, enc.window.sr)
+    found = enc.phones(s.audio)
+    return replace(
+        s, phones=[Phone(l, float(a), float(b)) for l, a, b in zip(found.labels, found.start_s, found.end_s)]
+    )
 
 def animate_audio(
     audio,                      # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)

@@ -38,43 +38,85 @@ def _dense(g, x:str, name:str, conv:bool=True)->str:
     w = g.weight(f"{name}.weight")
     return g.op("Gemm", x, g.op("Squeeze", w, g.const([2])) if conv else w, g.weight(f"{name}.bias"), transB=1)
 
-def _remember(g, x:str, at:int, rows:int, width:int): # (past and present, [rows + t width]; the past of the next call, flat)
+def _remember(
+    g,
+    x:str,
+    at:int,
+    rows:int,
+    width:int,
+): # (past and present, [rows + t width]; the past of the next call, flat)
     past = g.op("Reshape", g.op("Slice", "past", g.const([at]), g.const([at + rows*width])), g.const([rows, width]))
     whole = g.op("Concat", past, x, axis=0)
     return whole, g.op("Reshape", g.op("Slice", whole, g.const([-rows]), g.const([2**31 - 1])), g.const([-1]))
 
 # %% ../../nbs/640_express.v3.ipynb #6871cf9d
-def _onnx_block(g, x:str, name:str, at:int, dilation:int, width:int, film=None): # (output [t width], the past of the next call)
+def _onnx_block(
+    g,
+    x:str,
+    name:str,
+    at:int,
+    dilation:int,
+    width:int,
+    film=None,
+): # (output [t width], the past of the next call)
     "One block: mix over time, norm, modulate, mix channels, add."
     whole, keep = _remember(g, x, at, 4*dilation, width)
     y = g.op("Transpose", g.op("Unsqueeze", whole, g.const([0])), perm=[0, 2, 1])
-    y = g.op("Conv", y, g.weight(f"{name}.time.weight"), g.weight(f"{name}.time.bias"), group=width, dilations=[dilation], kernel_shape=[5])
+    y = g.op(
+        "Conv",
+        y,
+        g.weight(f"{name}.time.weight"),
+        g.weight(f"{name}.time.bias"),
+        group=width,
+        dilations=[dilation],
+        kernel_shape=[5],
+    )
     y = g.op("Squeeze", g.op("Transpose", y, perm=[0, 2, 1]), g.const([0]))
-    y = g.op("LayerNormalization", y, g.weight(f"{name}.norm.weight"), g.weight(f"{name}.norm.bias"), axis=-1, epsilon=1e-5)
-    if film: y = g.op("Add", g.op("Mul", y, film[0]), film[1])
+    y = g.op(
+        "LayerNormalization", y, g.weight(f"{name}.norm.weight"), g.weight(f"{name}.norm.bias"), axis=-1, epsilon=1e-5
+    )
+    if film:
+        y = g.op("Add", g.op("Mul", y, film[0]), film[1])
     return g.op("Add", x, _dense(g, g.op("Gelu", _dense(g, y, f"{name}.up")), f"{name}.down")), keep
 
 def _onnx_film(g, name:str, width:int): # (scale, shift), [1 width] or [t width]
-    silu = lambda v: g.op("Mul", v, g.op("Sigmoid", v))
-    e = _dense(g, silu(_dense(g, silu(_dense(g, "cond", f"{name}.embed.0", False)), f"{name}.embed.2", False)), f"{name}.out", False)
-    cut = lambda a, b: g.op("Slice", e, g.const([a]), g.const([b]), g.const([1]))
+    def silu(v):
+        return g.op("Mul", v, g.op("Sigmoid", v))
+    e = _dense(
+        g,
+        silu(_dense(g, silu(_dense(g, "cond", f"{name}.embed.0", False)), f"{name}.embed.2", False)),
+        f"{name}.out",
+        False,
+    )
+    def cut(a, b):
+        return g.op("Slice", e, g.const([a]), g.const([b]), g.const([1]))
     return g.op("Add", cut(0, width), g.const([1], np.float32)), cut(width, 2*width)
 
 def _onnx_head(g, size:dict): # (52 weights before the sigmoid, the pasts of the next call)
     "The network as a graph."
     at, w, keep = np.cumsum([0] + [r*k for r, k in past_rows(size)]).tolist(), size["width"], []
-    rows = 2*size["ahead"]; whole, k = _remember(g, "features", 0, rows, size["features"]); keep.append(k)
+    rows = 2*size["ahead"]
+    whole, k = _remember(g, "features", 0, rows, size["features"])
+    keep.append(k)
     seen = [g.op("Slice", whole, g.const([i]), g.const([i - rows or 2**31 - 1]), g.const([0])) for i in range(rows + 1)]
     kernel = g.op("Reshape", g.op("Transpose", g.weight("hear.weight"), perm=[2, 1, 0]), g.const([-1, w]))
     x = g.op("Gemm", g.op("Concat", *seen, axis=1), kernel, g.weight("hear.bias"))
-    for i, d in enumerate(size["trunk"]): x, k = _onnx_block(g, x, f"trunk.{i}", at[1 + i], d, w); keep.append(k)
-    lips = _dense(g, x, "lips"); n = 1 + len(size["trunk"])
-    for i, d in enumerate(size["mood"]): x, k = _onnx_block(g, x, f"mood.{i}", at[n + i], d, w, _onnx_film(g, f"mood.{i}.film", w)); keep.append(k)
+    for i, d in enumerate(size["trunk"]):
+        x, k = _onnx_block(g, x, f"trunk.{i}", at[1 + i], d, w)
+        keep.append(k)
+    lips = _dense(g, x, "lips")
+    n = 1 + len(size["trunk"])
+    for i, d in enumerate(size["mood"]):
+        x, k = _onnx_block(g, x, f"mood.{i}", at[n + i], d, w, _onnx_film(g, f"mood.{i}.film", w))
+        keep.append(k)
     h = _dense(g, "cond", "direct.0", False)
     face = g.op("Add", _dense(g, x, "face"), _dense(g, g.op("Mul", h, g.op("Sigmoid", h)), "direct.2", False))
-    if size.get("own"):                                            # EXPRESSION, which comes first, from the condition alone
-        o, n = _dense(g, "cond", "own.0", False), len(GROUPS["EXPRESSION"]); o = _dense(g, g.op("Mul", o, g.op("Sigmoid", o)), "own.2", False)
-        m = len(GROUPS["SHARED"]); hears = g.const([[0]*n + [1]*m], np.float32)
+    # EXPRESSION, which comes first, from the condition alone
+    if size.get("own"):
+        o, n = _dense(g, "cond", "own.0", False), len(GROUPS["EXPRESSION"])
+        o = _dense(g, g.op("Mul", o, g.op("Sigmoid", o)), "own.2", False)
+        m = len(GROUPS["SHARED"])
+        hears = g.const([[0]*n + [1]*m], np.float32)
         face = g.op("Add", g.op("Mul", face, hears), g.op("Pad", o, g.const([0, 0, 0, m])))
     order = np.argsort([ARKIT.index(n) for k in ("LIPSYNC", "EXPRESSION", "SHARED") for n in GROUPS[k]])
     return g.op("Gather", g.op("Concat", lips, face, axis=1), g.const(order), axis=1), keep
@@ -86,14 +128,23 @@ def export_v3(
 )->Path:
     "Write the graph: features [t 141] normalised, cond [1 19] or [t 19], past [m] → weights [t 52], next [m]."
     from camels.nn.onnx import OnnxGraph
-    g = OnnxGraph(Path(folder)/"model.safetensors"); h, F = g.onnx.helper, g.onnx.TensorProto.FLOAT
-    y, keep = _onnx_head(g, size); m = sum(r*w for r, w in past_rows(size))
+    g = OnnxGraph(Path(folder)/"model.safetensors")
+    h, F = g.onnx.helper, g.onnx.TensorProto.FLOAT
+    y, keep = _onnx_head(g, size)
+    m = sum(r*w for r, w in past_rows(size))
     g.nodes += [h.make_node("Sigmoid", [y], ["weights"]), h.make_node("Concat", keep, ["next"], axis=0)]
-    value = lambda name, *shape: h.make_tensor_value_info(name, F, shape)
-    graph = h.make_graph(g.nodes, "v3", [value("features", "t", size["features"]), value("cond", "c", size["cond"]), value("past", m)],
-                         [value("weights", "t", len(ARKIT)), value("next", m)], g.init)
+    def value(name, *shape):
+        return h.make_tensor_value_info(name, F, shape)
+    graph = h.make_graph(
+        g.nodes,
+        "v3",
+        [value("features", "t", size["features"]), value("cond", "c", size["cond"]), value("past", m)],
+        [value("weights", "t", len(ARKIT)), value("next", m)],
+        g.init,
+    )
     model = h.make_model(graph, opset_imports=[h.make_opsetid("", 20)], ir_version=10)
-    with atomic_path(Path(folder)/"model.onnx") as p: p.write_bytes(model.SerializeToString())
+    with atomic_path(Path(folder)/"model.onnx") as p:
+        p.write_bytes(model.SerializeToString())
     return Path(folder)/"model.onnx"
 
 # %% ../../nbs/640_express.v3.ipynb #4cd9c66c
@@ -108,15 +159,32 @@ def save_v3(
     "Write weights, statistics, the ONNX graph (where the package onnx is installed) and the config."
     from safetensors.torch import save_file
     folder, size, n = Path(folder), asdict(head.size), len(EMOTIONS) + 3
-    if size["cond"] != n: raise CamelsError(f"a condition of {size['cond']} numbers, not {n}", "save_v3", "V2 becomes V3 by from_v2")
+    if size["cond"] != n:
+        raise CamelsError(f"a condition of {size['cond']} numbers, not {n}", "save_v3", "V2 becomes V3 by from_v2")
     state = {k: v.detach().cpu().float().contiguous() for k, v in head.state_dict().items()}
-    if bad := [k for k, v in state.items() if not v.isfinite().all()]: raise CamelsError("NaN or infinite weights", bad[0])
-    with atomic_path(folder/"model.safetensors") as p: save_file(state, p)
+    if bad := [k for k, v in state.items() if not v.isfinite().all()]:
+        raise CamelsError("NaN or infinite weights", bad[0])
+    with atomic_path(folder/"model.safetensors") as p:
+        save_file(state, p)
     save_stats(folder/"stats.safetensors", stats)
     (folder/"model.onnx").unlink(missing_ok=True)
-    if importlib.util.find_spec("onnx"): export_v3(folder, size)
-    write_json(folder/"config.json", dict(name="v3", format=FORMAT, network=size, features=stats.version, anchors=anchor_file()["version"], emotions=EMOTIONS,
-               fps=FPS, sr=SR, weights=fingerprint(folder/"model.safetensors"), **card))
+    if importlib.util.find_spec("onnx"):
+        export_v3(folder, size)
+    write_json(
+        folder/"config.json",
+        dict(
+            name="v3",
+            format=FORMAT,
+            network=size,
+            features=stats.version,
+            anchors=anchor_file()["version"],
+            emotions=EMOTIONS,
+            fps=FPS,
+            sr=SR,
+            weights=fingerprint(folder/"model.safetensors"),
+            **card,
+        ),
+    )
     return folder
 
 # %% ../../nbs/640_express.v3.ipynb #4a228401
@@ -126,12 +194,19 @@ _MOST = dict(features=4096, cond=4096, width=4096, embed=4096, ahead=64, own=409
 def _size_of(c, folder)->dict:
     "The network's shape out of a config; numbers that no network has are refused before memory is asked for."
     s = c.get("network") if isinstance(c, dict) else None
-    if not isinstance(s, dict): raise CamelsError("a damaged config.json: no network in it", folder, _TRAIN)
-    whole = lambda v, most: type(v) is int and 0 <= v <= most
+    if not isinstance(s, dict):
+        raise CamelsError("a damaged config.json: no network in it", folder, _TRAIN)
+    def whole(v, most):
+        return type(v) is int and 0 <= v <= most
     odd = [k for k, most in _MOST.items() if not whole(s.get(k, 0 if k == "own" else None), most)]
-    odd += [k for k in ("trunk", "mood") if not (isinstance(s.get(k), list) and len(s[k]) <= 64 and all(whole(d, 1024) and d for d in s[k]))]
+    odd += [
+        k
+        for k in ("trunk", "mood")
+        if not (isinstance(s.get(k), list) and len(s[k]) <= 64 and all(whole(d, 1024) and d for d in s[k]))
+    ]
     odd += sorted({*s} - {*_MOST, "trunk", "mood"})
-    if odd: raise CamelsError(f"a damaged config.json: {odd[0]} is {str(s.get(odd[0]))[:30]}", folder, _TRAIN)
+    if odd:
+        raise CamelsError(f"a damaged config.json: {odd[0]} is {str(s.get(odd[0]))[:30]}", folder, _TRAIN)
     return s
 
 # %% ../../nbs/640_express.v3.ipynb #e55cd9f3
@@ -141,45 +216,69 @@ def read_v3(
     "The config of a model folder, checked; what does not fit is one clear error."
     folder = Path(folder)
     for f in ("config.json", "model.safetensors", "stats.safetensors"):
-        if not (folder/f).is_file(): raise CamelsError(f"no {f}", folder, _TRAIN)
-    try: c = read_json(folder/"config.json", most_mb=8)
-    except CamelsError as e: raise CamelsError(f"a damaged config.json ({e.what})", folder, _TRAIN) from None
+        if not (folder/f).is_file():
+            raise CamelsError(f"no {f}", folder, _TRAIN)
+    try:
+        c = read_json(folder/"config.json", most_mb=8)
+    except CamelsError as e:
+        raise CamelsError(f"a damaged config.json ({e.what})", folder, _TRAIN) from None
     s, made, known = _size_of(c, folder), c.get("format"), feature_version(FPS)
-    if made != FORMAT: raise CamelsError(f"a V3 folder of format {str(made)[:20]}, not {FORMAT}", folder, "it needs another version of camels")
-    if c.get("features") != known: raise CamelsError(f"trained on features {str(c.get('features'))[:20]}, not {known}", folder, "it needs another version of camels, or to be trained again")
-    if s["cond"] != len(EMOTIONS) + 3: raise CamelsError(f"a condition of {s['cond']} numbers, not {len(EMOTIONS) + 3}", folder, "V2 becomes V3 by from_v2")
-    if c.get("emotions") != [*EMOTIONS] or s["features"] != len(FEATURE_NAMES): raise CamelsError("trained on other emotions or features", folder, _TRAIN)
-    if fingerprint(folder/"model.safetensors") != c.get("weights"): raise CamelsError("damaged weights", folder/"model.safetensors", "copy the folder again, or " + _TRAIN)
+    if made != FORMAT:
+        raise CamelsError(
+            f"a V3 folder of format {str(made)[:20]}, not {FORMAT}", folder, "it needs another version of camels"
+        )
+    if c.get("features") != known:
+        raise CamelsError(
+            f"trained on features {str(c.get('features'))[:20]}, not {known}",
+            folder,
+            "it needs another version of camels, or to be trained again",
+        )
+    if s["cond"] != len(EMOTIONS) + 3:
+        raise CamelsError(
+            f"a condition of {s['cond']} numbers, not {len(EMOTIONS) + 3}", folder, "V2 becomes V3 by from_v2"
+        )
+    if c.get("emotions") != [*EMOTIONS] or s["features"] != len(FEATURE_NAMES):
+        raise CamelsError("trained on other emotions or features", folder, _TRAIN)
+    if fingerprint(folder/"model.safetensors") != c.get("weights"):
+        raise CamelsError("damaged weights", folder/"model.safetensors", "copy the folder again, or " + _TRAIN)
     _check_shape(folder/"model.safetensors", s)
     return c
 
 def _check_shape(path:Path, s:dict)->None:
     "Raise where the weights are not those of the network that the config describes."
     from safetensors import safe_open
-    with reading(path, "a whole .safetensors file", _TRAIN), safe_open(path, "np") as f: shape = f.get_slice("hear.weight").get_shape()
-    if list(shape) != [s["width"], s["features"], 2*s["ahead"] + 1]: raise CamelsError("weights of another network", path.parent, _TRAIN)
+    with reading(path, "a whole .safetensors file", _TRAIN), safe_open(path, "np") as f:
+        shape = f.get_slice("hear.weight").get_shape()
+    if list(shape) != [s["width"], s["features"], 2*s["ahead"] + 1]:
+        raise CamelsError("weights of another network", path.parent, _TRAIN)
 
 def load_v3(folder)->tuple: # (V3Head in evaluation mode, FeatureStats, config dict)
     "Read a model back into PyTorch."
     from camels.express.head import V3Head, V3Size
-    c = read_v3(folder); s = {k: tuple(v) if isinstance(v, list) else v for k, v in c["network"].items()}
+    c = read_v3(folder)
+    s = {k: tuple(v) if isinstance(v, list) else v for k, v in c["network"].items()}
     state, _ = read_weights(Path(folder)/"model.safetensors")
     try:
         head = V3Head(V3Size(**s))
         head.load_state_dict(state)
-    except (TypeError, ValueError, RuntimeError) as e: raise CamelsError("weights of another network", folder, _TRAIN) from e
+    except (TypeError, ValueError, RuntimeError) as e:
+        raise CamelsError("weights of another network", folder, _TRAIN) from e
     return head.eval().requires_grad_(False), load_stats(Path(folder)/"stats.safetensors", feature_version(FPS)), c
 
 # %% ../../nbs/640_express.v3.ipynb #0b0605be
 def _onnx_engine(folder:Path, size:dict, threads:int):
     "(features, cond, past or None) → (weights, past) on ONNX Runtime."
     import onnxruntime as ort
-    o = ort.SessionOptions(); o.intra_op_num_threads, o.inter_op_num_threads, o.log_severity_level = threads, 1, 3
+    o = ort.SessionOptions()
+    o.intra_op_num_threads, o.inter_op_num_threads, o.log_severity_level = threads, 1, 3
     again = "delete it; it is written again where the package onnx is installed"
     if not (folder/"model.onnx").exists():
-        with reading(folder/"model.safetensors", "the weights of this network", _TRAIN): export_v3(folder, size)
-    with open_plain(folder/"model.onnx"): pass
-    with reading(folder/"model.onnx", "whole: a damaged graph", again): s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
+        with reading(folder/"model.safetensors", "the weights of this network", _TRAIN):
+            export_v3(folder, size)
+    with open_plain(folder/"model.onnx"):
+        pass
+    with reading(folder/"model.onnx", "whole: a damaged graph", again):
+        s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
     zeros = np.zeros(sum(r*w for r, w in past_rows(size)), np.float32)
     def run(x, c, past):
         with reading(folder/"model.onnx", "the graph of this network", again):
@@ -191,7 +290,8 @@ def _torch_engine(folder:Path, size:dict, threads:int):
     import torch
     head = load_v3(folder)[0]
     def run(x, c, past):
-        with torch.inference_mode(): y, past = head.run(torch.from_numpy(x).T[None], torch.from_numpy(c)[None], past)
+        with torch.inference_mode():
+            y, past = head.run(torch.from_numpy(x).T[None], torch.from_numpy(c)[None], past)
         return y[0].numpy(), past
     return run
 
@@ -199,7 +299,8 @@ ENGINES = dict(onnx=_onnx_engine, torch=_torch_engine)
 
 def best_engine(folder)->str:
     "onnx where it can run, else torch."
-    has = lambda name: importlib.util.find_spec(name) is not None
+    def has(name):
+        return importlib.util.find_spec(name) is not None
     return "onnx" if has("onnxruntime") and ((Path(folder)/"model.onnx").exists() or has("onnx")) else "torch"
 
 # %% ../../nbs/640_express.v3.ipynb #4a0d452b
@@ -208,21 +309,36 @@ def check_cond(
     n:int,    # frames
 )->Float[np.ndarray, "n c"]: # float32; a view where one row serves all
     "A condition for each of `n` frames."
-    try: c = np.asarray(cond, np.float32)
-    except (TypeError, ValueError) as e: raise CamelsError("not numbers", "condition", "[19], or [frames 19]") from e
-    if c.ndim not in (1, 2) or c.shape[-1] != len(EMOTIONS) + 3: raise CamelsError(f"shape {list(c.shape)}, not [19] or [{n} 19]", "condition", "16 emotion weights, then valence, arousal, dominance")
-    if c.ndim == 2 and len(c) != n: raise CamelsError(f"{len(c)} rows for {n} frames", "condition", "one row a frame, or one [19] for all")
+    try:
+        c = np.asarray(cond, np.float32)
+    except (TypeError, ValueError) as e:
+        raise CamelsError("not numbers", "condition", "[19], or [frames 19]") from e
+    if c.ndim not in (1, 2) or c.shape[-1] != len(EMOTIONS) + 3:
+        raise CamelsError(
+            f"shape {list(c.shape)}, not [19] or [{n} 19]",
+            "condition",
+            "16 emotion weights, then valence, arousal, dominance",
+        )
+    if c.ndim == 2 and len(c) != n:
+        raise CamelsError(f"{len(c)} rows for {n} frames", "condition", "one row a frame, or one [19] for all")
     w = c[..., :len(EMOTIONS)]
-    if not np.isfinite(c).all() or c.size and (np.abs(c).max() > 1.01 or w.min() < -.01 or np.abs(w.sum(-1) - 1).max() > .01):
+    if (
+        not np.isfinite(c).all()
+        or c.size
+        and (np.abs(c).max() > 1.01 or w.min() < -.01 or np.abs(w.sum(-1) - 1).max() > .01)
+    ):
         raise CamelsError("weights must be ≥ 0 and sum to 1, VAD lie in [-1, 1]", "condition")
     return np.broadcast_to(c, (n, c.shape[-1]))
 
 def _pieces(x:np.ndarray, sr:int, step:int): # float32 [≤ step] at 16 kHz, one after another
     "Sound in pieces, resampled on the way."
-    if sr == SR: yield from (x[a:a + step] for a in range(0, len(x), step)); return
+    if sr == SR:
+        yield from (x[a:a + step] for a in range(0, len(x), step))
+        return
     import soxr
     r, size = soxr.ResampleStream(sr, SR, 1, dtype="float32"), max(1, step*sr//SR - 1)
-    for a in range(0, len(x), size): yield r.resample_chunk(np.asarray(x[a:a + size], np.float32), last=a + size >= len(x))
+    for a in range(0, len(x), size):
+        yield r.resample_chunk(np.asarray(x[a:a + size], np.float32), last=a + size >= len(x))
 
 # %% ../../nbs/640_express.v3.ipynb #68edc0e6
 class V3:
@@ -232,17 +348,30 @@ class V3:
         backend:str="", # onnx or torch; onnx where it can run
         threads:int=1,  # of ONNX Runtime
     ):
-        self.folder = Path(asset("v3") if folder is None else folder); self.config = read_v3(self.folder)
-        self.size, self.stats = self.config["network"], load_stats(self.folder/"stats.safetensors", feature_version(FPS))
+        self.folder = Path(asset("v3") if folder is None else folder)
+        self.config = read_v3(self.folder)
+        self.size, self.stats = (
+            self.config["network"],
+            load_stats(self.folder/"stats.safetensors", feature_version(FPS)),
+        )
         self.backend = backend or best_engine(self.folder)
-        if self.backend not in ENGINES: raise CamelsError(f"unknown backend {backend!r}", "V3", " or ".join(ENGINES))
+        if self.backend not in ENGINES:
+            raise CamelsError(f"unknown backend {backend!r}", "V3", " or ".join(ENGINES))
         self.run = ENGINES[self.backend](self.folder, self.size, threads)
-        np.empty(1 << 21)  # once glibc has freed 16 MB it keeps freed blocks of that size instead of fetching new pages for each: the features run twice as fast
+        # once glibc has freed 16 MB it keeps freed blocks of that size instead of fetching new pages for each: the
+        # features run twice as fast
+        np.empty(1 << 21)
     @property
-    def lookahead_s(self)->float: "How long after its moment a frame is final, at most, in seconds."; return FeatureStream(FPS).lookahead_ms/1000 + self.size["ahead"]/FPS
+    def lookahead_s(self)->float:
+        "How long after its moment a frame is final, at most, in seconds."
+        return FeatureStream(FPS).lookahead_ms/1000 + self.size["ahead"]/FPS
     @staticmethod
-    def frames(n:int, sr:int=SR)->int: "How many frames `n` samples give."; return n_frames(n if sr == SR else math.floor(n*SR/sr + .5), FPS, SR)
-    def stream(self, cond=None)->"V3Stream": "A stream that begins with a condition [19]; neutral where none is given."; return V3Stream(self, cond)
+    def frames(n:int, sr:int=SR)->int:
+        "How many frames `n` samples give."
+        return n_frames(n if sr == SR else math.floor(n*SR/sr + .5), FPS, SR)
+    def stream(self, cond=None)->"V3Stream":
+        "A stream that begins with a condition [19]; neutral where none is given."
+        return V3Stream(self, cond)
     def track(self,
         audio:Float[np.ndarray, " n"], # samples in [-1, 1], one channel, any length
         cond,                          # [19], or [t 19] with t = `frames(n, sr)`
@@ -250,21 +379,28 @@ class V3:
     )->Float[np.ndarray, "t 52"]: # float32 in [0, 1], in the order of ARKIT
         "The face of a recording."
         x = checked_sound(audio)
-        if not (1000 <= sr <= 400_000): raise CamelsError(f"{sr} samples a second", "V3", "a rate from 1,000 to 400,000")
-        n = self.frames(len(x), sr); c, s = check_cond(cond, n), self.stream()
+        if not (1000 <= sr <= 400_000):
+            raise CamelsError(f"{sr} samples a second", "V3", "a rate from 1,000 to 400,000")
+        n = self.frames(len(x), sr)
+        c, s = check_cond(cond, n), self.stream()
         out, k = np.empty((n, len(ARKIT)), np.float32), 0
         for piece in _pieces(x, sr, BLOCK):
-            y = s.push(piece, c[s.begun:s.begun + s.begins(len(piece))]); out[k:k + len(y)] = y; k += len(y)
+            y = s.push(piece, c[s.begun:s.begun + s.begins(len(piece))])
+            out[k:k + len(y)] = y
+            k += len(y)
         out[k:] = s.flush()
         return out
 
 # %% ../../nbs/640_express.v3.ipynb #9d07528f
-def has_v3()->bool: "Is there a trained network in this installation?"; return (asset("v3")/"config.json").exists()
+def has_v3()->bool:
+    "Is there a trained network in this installation?"
+    return (asset("v3")/"config.json").exists()
 
 @functools.cache
 def shipped_v3()->V3:
     "The shipped network, loaded once."
-    if not has_v3(): raise CamelsError("no trained V3 in this installation", "assets/v3", _TRAIN)
+    if not has_v3():
+        raise CamelsError("no trained V3 in this installation", "assets/v3", _TRAIN)
     return V3()
 
 # %% ../../nbs/640_express.v3.ipynb #1321414f
@@ -273,33 +409,51 @@ class V3Stream:
     def __init__(self,
         v3:V3,
         cond=None, # [19] to begin with; neutral where none is given
-    ): self.v3, self.hear = v3, FeatureStream(FPS); self.cond = check_cond(condition("neutral") if cond is None else cond, 1)[0].copy(); self._begin()
-    def _begin(self): "`begun` frames have begun; `conds` are those of the frames to come out, `skip` of them before the first."; self.begun, self.past, self.conds, self.skip = 0, None, None, self.v3.size["ahead"]
-    def begins(self, n:int)->int: "How many frames begin in the next `n` samples."; return n_frames(self.hear.n + n, FPS, SR) - self.begun
-    def push(self,
+    ):
+        self.v3, self.hear = v3, FeatureStream(FPS)
+        self.cond = check_cond(condition("neutral") if cond is None else cond, 1)[0].copy()
+        self._begin()
+    def _begin(self):
+        "`begun` frames have begun; `conds` are those of the frames to come out, `skip` of them before the first."
+        self.begun, self.past, self.conds, self.skip = 0, None, None, self.v3.size["ahead"]
+    def begins(self, n:int)->int:
+        "How many frames begin in the next `n` samples."
+        return n_frames(self.hear.n + n, FPS, SR) - self.begun
+    def push(
+        self,
         chunk:Float[np.ndarray, " n"], # the next samples, in [-1, 1]; none are fine
         cond=None,                     # [19] from here on, or [k 19] for the k = `begins(n)` frames that begin here; as before where None
     )->Float[np.ndarray, "k 52"]: # float32; the frames that became final
         "Take sound, and a condition."
-        x = checked_sound(chunk); k = self.begins(len(x)); c = check_cond(self.cond if cond is None else cond, k)
-        if cond is not None and (np.ndim(cond) == 1 or k): self.cond = np.array(cond if np.ndim(cond) == 1 else c[-1], np.float32)
+        x = checked_sound(chunk)
+        k = self.begins(len(x))
+        c = check_cond(self.cond if cond is None else cond, k)
+        if cond is not None and (np.ndim(cond) == 1 or k):
+            self.cond = np.array(cond if np.ndim(cond) == 1 else c[-1], np.float32)
         out = [np.zeros((0, len(ARKIT)), np.float32)]
         for a in range(0, len(x), BLOCK):
-            piece = x[a:a + BLOCK]; k = self.begins(len(piece)); new, c = c[:k], c[k:]
-            if self.conds is None and k: self.conds = np.repeat(new[:1], self.skip, 0)
-            if k: self.conds = np.concatenate([self.conds, new]); self.begun += k
+            piece = x[a:a + BLOCK]
+            k = self.begins(len(piece))
+            new, c = c[:k], c[k:]
+            if self.conds is None and k:
+                self.conds = np.repeat(new[:1], self.skip, 0)
+            if k:
+                self.conds = np.concatenate([self.conds, new])
+                self.begun += k
             out.append(self._step(self.hear.push(piece)))
         return np.concatenate(out)
     def flush(self)->Float[np.ndarray, "k 52"]: # float32; the frames still waiting
         "The sound is over. The next `push` begins another recording."
         out = [self._step(self.hear.flush())]
-        if self.past is not None: out.append(self._step(None, len(self.conds)))
+        if self.past is not None:
+            out.append(self._step(None, len(self.conds)))
         self._begin()
         return np.concatenate(out)
     def _step(self, rows, silent:int=0):
         "Features of some frames, or that many frames of nothing after the end, through the engine."
         x = np.zeros((silent, self.v3.size["features"]), np.float32) if rows is None else normalise(rows, self.v3.stats)
-        if not len(x): return np.zeros((0, len(ARKIT)), np.float32)
+        if not len(x):
+            return np.zeros((0, len(ARKIT)), np.float32)
         c, self.conds = self.conds[:len(x)], self.conds[len(x):]
         y, self.past = self.v3.run(x, c[:1] if (c == c[0]).all() else c, self.past)
         y, self.skip = y[min(self.skip, len(y)):], max(0, self.skip - len(y))

@@ -26,8 +26,14 @@ SHA256 = "f43e8096b3f35db1c78b5b3be9d26d54e4c3634eaebafe201568b3e50a5c5d80"
 @functools.cache
 def anchor_file()->dict: # {"units", "emotions", "anchors", "presets", …}
     "The contents of `emotion_vad_anchors.json`; raises where a byte of it has changed."
-    path = asset("face", "emotion_vad_anchors.json"); raw = path.read_bytes()
-    if hashlib.sha256(raw).hexdigest() != SHA256: raise CamelsError(f"not version {VERSION}: the checksum differs", path.name, "install camels again; save your own presets in a file of your own")
+    path = asset("face", "emotion_vad_anchors.json")
+    raw = path.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != SHA256:
+        raise CamelsError(
+            f"not version {VERSION}: the checksum differs",
+            path.name,
+            "install camels again; save your own presets in a file of your own",
+        )
     return json.loads(raw)
 
 # %% ../../nbs/130_face.anchors.ipynb #be00f88f
@@ -41,7 +47,8 @@ def from_action_units(
         if (base := unit.removesuffix(side) if side else unit) not in table or side not in ("", "L", "R"):
             raise CamelsError(f"unknown action unit {unit!r}", None, nearest(unit, table))
         for n, w in table[base]["channels"].items():
-            if not (side and n.endswith(("Left", "Right")) and n.endswith("Left") != (side == "L")): out[n] = out.get(n, 0) + w*x
+            if not (side and n.endswith(("Left", "Right")) and n.endswith("Left") != (side == "L")):
+                out[n] = out.get(n, 0) + w*x
     return np.minimum(from_named(out), 1)
 
 # %% ../../nbs/130_face.anchors.ipynb #86a99a32
@@ -54,35 +61,51 @@ class Anchors:
     presets: Float[np.ndarray, "a 52"]  # weights in [0, 1], in the order of ARKIT
     def row(self, name:str)->int:
         "Row of an anchor by its id; an unknown id raises."
-        if name not in self.ids: raise CamelsError(f"unknown anchor {name!r}", None, nearest(name, self.ids))
+        if name not in self.ids:
+            raise CamelsError(f"unknown anchor {name!r}", None, nearest(name, self.ids))
         return self.ids.index(name)
-    def __getitem__(self, name:str): i = self.row(name); return self.vad[i], self.presets[i]
-    def __len__(self): return len(self.ids)
+    def __getitem__(self, name:str):
+        i = self.row(name)
+        return self.vad[i], self.presets[i]
+    def __len__(self):
+        return len(self.ids)
     def with_presets(self, presets:Mapping)->"Anchors":
         "The same anchors with other faces: {id: weights [52]}; ids left out keep theirs."
         faces = self.presets.copy()
-        for name, x in presets.items(): faces[self.row(name)] = check_preset(x, name)
+        for name, x in presets.items():
+            faces[self.row(name)] = check_preset(x, name)
         return replace(self, presets=faces)
 
 @functools.cache
 def anchors()->Anchors:
     "The anchors of the frozen file; their arrays cannot be written to."
-    d = anchor_file(); rows = d["anchors"]
+    d = anchor_file()
+    rows = d["anchors"]
     arrays = [np.array([EMOTIONS.index(a["emotion"]) for a in rows]), np.array([a["vad"] for a in rows], np.float32),
               np.stack([from_named(d["presets"][a["id"]]) for a in rows])]
-    for x in arrays: x.flags.writeable = False
+    for x in arrays:
+        x.flags.writeable = False
     return Anchors(tuple(a["id"] for a in rows), *arrays)
 
 # %% ../../nbs/130_face.anchors.ipynb #dcabf47a
 def _check(x, shape, lo, hi, names, where):
     "Float32 array of `shape` in [lo, hi], or an error that names the first element outside."
-    try: x = np.asarray(x, np.float32)
+    try:
+        x = np.asarray(x, np.float32)
     except (TypeError, ValueError, OverflowError):
-        odd = next((f"{n} is {v!r}" for n, v in zip(names, x) if not isinstance(v, (int, float))), repr(x)) if isinstance(x, (list, tuple)) else repr(x)
+        odd = (
+            next((f"{n} is {v!r}" for n, v in zip(names, x) if not isinstance(v, (int, float))), repr(x))
+            if isinstance(x, (list, tuple))
+            else repr(x)
+        )
         raise CamelsError(f"{odd}, not a number", where) from None
-    if x.shape != shape: raise CamelsError(f"shape {list(x.shape)}, not {list(shape)}", where)
+    if x.shape != shape:
+        raise CamelsError(f"shape {list(x.shape)}, not {list(shape)}", where)
     bad = ~((x >= lo) & (x <= hi))
-    if bad.any(): raise CamelsError(f"{names[bad.argmax()]} is {x[bad.argmax()]:g}", where, f"weights and places are numbers in [{lo}, {hi}]")
+    if bad.any():
+        raise CamelsError(
+            f"{names[bad.argmax()]} is {x[bad.argmax()]:g}", where, f"weights and places are numbers in [{lo}, {hi}]"
+        )
     return x
 
 def check_vad(vad, where="vad")->Float[np.ndarray, " 3"]:
@@ -94,20 +117,54 @@ def check_preset(weights, where="preset")->Float[np.ndarray, " 52"]:
     return _check(weights, (len(ARKIT),), 0, 1, ARKIT, where)
 
 # %% ../../nbs/130_face.anchors.ipynb #48f4d8da
-ALIASES = dict(calm="neutral", happy="joy", happiness="joy", amused="joy", joyful="joy", sad="sadness", unhappy="sadness", angry="anger", mad="anger",
-    afraid="fear", scared="fear", fearful="fear", surprised="surprise", shocked="surprise", disgusted="disgust", loving="love", affection="love",
-    excited="excitement", thrilled="excitement", grateful="gratitude", thankful="gratitude", thanks="gratitude", sorry="apology", apologetic="apology",
-    sulking="sulk", sulky="sulk", pouting="sulk", embarrassed="embarrassment", shy="embarrassment", confused="confusion", puzzled="confusion",
-    curious="curiosity", interested="curiosity", proud="pride")
+ALIASES = dict(
+    calm="neutral",
+    happy="joy",
+    happiness="joy",
+    amused="joy",
+    joyful="joy",
+    sad="sadness",
+    unhappy="sadness",
+    angry="anger",
+    mad="anger",
+    afraid="fear",
+    scared="fear",
+    fearful="fear",
+    surprised="surprise",
+    shocked="surprise",
+    disgusted="disgust",
+    loving="love",
+    affection="love",
+    excited="excitement",
+    thrilled="excitement",
+    grateful="gratitude",
+    thankful="gratitude",
+    thanks="gratitude",
+    sorry="apology",
+    apologetic="apology",
+    sulking="sulk",
+    sulky="sulk",
+    pouting="sulk",
+    embarrassed="embarrassment",
+    shy="embarrassment",
+    confused="confusion",
+    puzzled="confusion",
+    curious="curiosity",
+    interested="curiosity",
+    proud="pride",
+)
 
 def emotion_of(
     name:str, # an emotion or one of `ALIASES`, in any case
 )->str: # one of `EMOTIONS`
     "The emotion that a name means; an unknown name raises with the nearest."
     low = str(name).strip().lower()
-    if (out := ALIASES.get(low, low)) in EMOTIONS: return out
+    if (out := ALIASES.get(low, low)) in EMOTIONS:
+        return out
     close = difflib.get_close_matches(low, [*EMOTIONS, *ALIASES], n=1, cutoff=.5)
-    raise CamelsError(f"unknown emotion {name!r}", None, f"did you mean {close[0]!r}?" if close else f"known: {', '.join(EMOTIONS)}")
+    raise CamelsError(
+        f"unknown emotion {name!r}", None, f"did you mean {close[0]!r}?" if close else f"known: {', '.join(EMOTIONS)}"
+    )
 
 # %% ../../nbs/130_face.anchors.ipynb #aabd996b
 LEVELS = {"L1": .2, "L3": .6, "L5": 1.} # intensity of each level; neutral is 0
@@ -120,14 +177,22 @@ def vad_at(
     emotion, a = emotion_of(emotion), anchors()
     _check([intensity], (1,), 0, 1, ("intensity",), emotion)
     stops = [a["neutral"][0]] + [a[f"{emotion}_{l}" if emotion != "neutral" else "neutral"][0] for l in LEVELS]
-    return np.array([np.interp(float(intensity), [0, *LEVELS.values()], column) for column in np.array(stops).T], np.float32)
+    return np.array(
+        [np.interp(float(intensity), [0, *LEVELS.values()], column) for column in np.array(stops).T], np.float32
+    )
 
 # %% ../../nbs/130_face.anchors.ipynb #678fd214
 def _named(pairs, where)->np.ndarray:
     "Weights of one preset from its (name, weight) pairs."
     names = [n for n, _ in pairs]
-    if missing := [n for n in ARKIT if n not in names]: raise CamelsError(f"missing channels: {', '.join(missing[:3])}{' …'*(len(missing) > 3)}", where, "a preset holds all 52 ARKit names")
-    if extra := [n for i, n in enumerate(names) if n not in ARKIT or n in names[:i]]: raise CamelsError(f"extra channel {extra[0]!r}", where, "a preset holds the 52 ARKit names, once each")
+    if missing := [n for n in ARKIT if n not in names]:
+        raise CamelsError(
+            f"missing channels: {', '.join(missing[:3])}{' …'*(len(missing) > 3)}",
+            where,
+            "a preset holds all 52 ARKit names",
+        )
+    if extra := [n for i, n in enumerate(names) if n not in ARKIT or n in names[:i]]:
+        raise CamelsError(f"extra channel {extra[0]!r}", where, "a preset holds the 52 ARKit names, once each")
     if names != list(ARKIT):
         i = next(i for i, (x, y) in enumerate(zip(names, ARKIT)) if x != y)
         raise CamelsError(f"channels are not in ARKit's order: {names[i]} stands where {ARKIT[i]} belongs", where)
@@ -141,10 +206,13 @@ def read_presets(
     text = read_text(path)
     parse_json(text, path.name, nan=True)   # refuses what is too deep or no JSON; `check_preset` names a NaN's channel
     top = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=list)
-    is_pairs = lambda o: isinstance(o, list) and all(isinstance(p, tuple) for p in o)
+    def is_pairs(o):
+        return isinstance(o, list) and all(isinstance(p, tuple) for p in o)
     faces = dict(top).get("presets") if is_pairs(top) else None
-    if not faces or not is_pairs(faces) or not all(is_pairs(f) for _, f in faces): raise CamelsError('no "presets" in it', path.name, 'write {"version": …, "presets": {id: {52 names}}}')
-    if len(set(ids := [n for n, _ in faces])) < len(ids): raise CamelsError("an id stands in it twice", path.name)
+    if not faces or not is_pairs(faces) or not all(is_pairs(f) for _, f in faces):
+        raise CamelsError('no "presets" in it', path.name, 'write {"version": …, "presets": {id: {52 names}}}')
+    if len(set(ids := [n for n, _ in faces])) < len(ids):
+        raise CamelsError("an id stands in it twice", path.name)
     return {as_text(name): _named(pairs, f"{path.name}: {as_text(name)}") for name, pairs in faces}
 
 # %% ../../nbs/130_face.anchors.ipynb #1e4b13e8
@@ -155,15 +223,22 @@ def save_presets(
 )->Path:
     "Write faces to a file of one's own, whole or not at all; version 1.5 is never overwritten."
     path = Path(path)
-    with reading(path): same = os.path.realpath(path) == os.path.realpath(asset("face", "emotion_vad_anchors.json"))
+    with reading(path):
+        same = os.path.realpath(path) == os.path.realpath(asset("face", "emotion_vad_anchors.json"))
     if str(version) == VERSION or same or _version(path) == VERSION:
         raise CamelsError(f"version {VERSION} is frozen", path.name, "choose another file and another version name")
-    if not presets: raise CamelsError("no preset to save", path.name)
-    faces = {str(n): {k: round(v, 4) for k, v in to_named(check_preset(x, f"{path.name}: {n}")).items()} for n, x in presets.items()}
+    if not presets:
+        raise CamelsError("no preset to save", path.name)
+    faces = {
+        str(n): {k: round(v, 4) for k, v in to_named(check_preset(x, f"{path.name}: {n}")).items()}
+        for n, x in presets.items()
+    }
     write_json(path, dict(version=str(version), presets=faces))
     return path
 
 def _version(path):
     "Version of the preset file at `path`; None where there is none."
-    try: return str(read_json(path).get("version"))
-    except (CamelsError, AttributeError): return None
+    try:
+        return str(read_json(path).get("version"))
+    except (CamelsError, AttributeError):
+        return None

@@ -19,7 +19,8 @@ from ..core import CamelsError, Float, asset, nearest, write_text
 from ..files import read_text
 
 # %% ../../nbs/100_face.arkit.ipynb #4c65ac09
-def _table()->dict: return json.loads(asset("arkit.json").read_text(encoding="utf-8"))
+def _table()->dict:
+    return json.loads(asset("arkit.json").read_text(encoding="utf-8"))
 
 TABLE = _table()
 ARKIT = tuple(s["name"] for s in TABLE["shapes"])          # the 52 names, in the order of every vector of this project
@@ -36,7 +37,8 @@ def index(
     name:str, # one of `ARKIT`
 )->int: # place in [0, 51]
     "Place of a blendshape in the vector; an unknown name raises with the nearest."
-    if name not in _INDEX: raise CamelsError(f"unknown blendshape {name!r}", None, nearest(name, ARKIT))
+    if name not in _INDEX:
+        raise CamelsError(f"unknown blendshape {name!r}", None, nearest(name, ARKIT))
     return _INDEX[name]
 
 # %% ../../nbs/100_face.arkit.ipynb #609c0b59
@@ -45,14 +47,16 @@ def from_named(
 )->Float[np.ndarray, " 52"]:
     "A vector of 52 weights from named ones."
     out = np.zeros(len(ARKIT), np.float32)
-    for name, w in weights.items(): out[index(name)] = w
+    for name, w in weights.items():
+        out[index(name)] = w
     return out
 
 def to_named(
     x:Float[np.ndarray, " 52"], # weights in the order of `ARKIT`
 )->dict[str, float]:
     "Named weights from a vector of 52, as Python numbers."
-    if np.shape(x) != (len(ARKIT),): raise CamelsError(f"{np.shape(x)} weights, not ({len(ARKIT)},)", "to_named")
+    if np.shape(x) != (len(ARKIT),):
+        raise CamelsError(f"{np.shape(x)} weights, not ({len(ARKIT)},)", "to_named")
     return dict(zip(ARKIT, map(float, x)))
 
 # %% ../../nbs/100_face.arkit.ipynb #94070a7a
@@ -65,11 +69,13 @@ def mirror(
     return np.asarray(x)[..., _MIRROR]
 
 # %% ../../nbs/100_face.arkit.ipynb #c583393b
-ORDERS = {"arkit": ARKIT, **{k: tuple(v) for k, v in TABLE["orders"].items()}} # names in the order of other systems' vectors
+# names in the order of other systems' vectors
+ORDERS = {"arkit": ARKIT, **{k: tuple(v) for k, v in TABLE["orders"].items()}}
 MEDIAPIPE, LIVELINK = ORDERS["mediapipe"], ORDERS["livelink"]
 
 def _order(name:str)->tuple:
-    if name not in ORDERS: raise CamelsError(f"unknown order {name!r}", None, nearest(name, ORDERS))
+    if name not in ORDERS:
+        raise CamelsError(f"unknown order {name!r}", None, nearest(name, ORDERS))
     return ORDERS[name]
 
 # %% ../../nbs/100_face.arkit.ipynb #f53484ce
@@ -79,10 +85,12 @@ def from_order(
 )->Float[np.ndarray, "... 52"]: # weights in the order of `ARKIT`, 0 for names that the other order lacks
     "Weights of another system as ours, by name."
     x, names = np.asarray(x, np.float32), _order(order)
-    if x.shape[-1:] != (len(names),): raise CamelsError(f"{x.shape} weights, {len(names)} expected last", f"order {order!r}")
+    if x.shape[-1:] != (len(names),):
+        raise CamelsError(f"{x.shape} weights, {len(names)} expected last", f"order {order!r}")
     out = np.zeros((*x.shape[:-1], len(ARKIT)), np.float32)
     for i, n in enumerate(names):
-        if n in _INDEX: out[..., _INDEX[n]] = x[..., i]
+        if n in _INDEX:
+            out[..., _INDEX[n]] = x[..., i]
     return out
 
 # %% ../../nbs/100_face.arkit.ipynb #984f0aca
@@ -92,7 +100,8 @@ def to_order(
 )->Float[np.ndarray, "... n"]: # weights in the other order; what it alone has is 0
     "Our weights as another system orders them, by name."
     x, names = np.asarray(x, np.float32), _order(order)
-    if x.shape[-1:] != (len(ARKIT),): raise CamelsError(f"{x.shape} weights, {len(ARKIT)} expected last", "to_order")
+    if x.shape[-1:] != (len(ARKIT),):
+        raise CamelsError(f"{x.shape} weights, {len(ARKIT)} expected last", "to_order")
     return np.stack([x[..., _INDEX[n]] if n in _INDEX else np.zeros(x.shape[:-1], np.float32) for n in names], -1)
 
 # %% ../../nbs/100_face.arkit.ipynb #f44fdd27
@@ -102,7 +111,8 @@ def from_mediapipe(
     "ARKit weights from MediaPipe's face blendshapes, by name."
     if not isinstance(scores, Mapping) and len(scores) and hasattr(scores[0], "category_name"):
         scores = {c.category_name: c.score for c in scores}
-    if isinstance(scores, Mapping): return from_named({n: w for n, w in scores.items() if n != "_neutral"})
+    if isinstance(scores, Mapping):
+        return from_named({n: w for n, w in scores.items() if n != "_neutral"})
     return from_order(scores, "mediapipe")
 
 def to_mediapipe(
@@ -125,15 +135,23 @@ class LiveLink:
 
 # %% ../../nbs/100_face.arkit.ipynb #1301369f
 _CODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d):(\d{2,3}(?:\.\d+)?)")
-_COUNTS = (60, 30, 25, 24, 50, 120) # frames a second that a timecode may count; 60, as Live Link Face and `timecodes` do, where several fit
+# frames a second that a timecode may count; 60, as Live Link Face and `timecodes` do, where several fit
+_COUNTS = (60, 30, 25, 24, 50, 120)
 
 def _rows_per_second(codes)->float: # whole where within 0.2 %
     "How fast rows follow each other, by their median step."
-    if len(codes) < 2: return float("nan")
+    if len(codes) < 2:
+        return float("nan")
     h, m, s, f = np.array([_CODE.fullmatch(c).groups() for c in codes], float).T
-    steps = {c: np.diff(h*3600 + m*60 + s + f/c) % 86400 for c in _COUNTS if c > f.max()} or {f.max() + 1: np.diff(s*0 + f)}
-    step = min(((np.abs(d - np.median(d)).mean()/max(np.median(d), 1e-9)).round(3), i, np.median(d)) for i, d in enumerate(steps.values()))[2]
-    if step <= 0: return float("nan")
+    steps = {c: np.diff(h*3600 + m*60 + s + f/c) % 86400 for c in _COUNTS if c > f.max()} or {
+        f.max() + 1: np.diff(s*0 + f)
+    }
+    step = min(
+        ((np.abs(d - np.median(d)).mean()/max(np.median(d), 1e-9)).round(3), i, np.median(d))
+        for i, d in enumerate(steps.values())
+    )[2]
+    if step <= 0:
+        return float("nan")
     return float(round(1/step)) if abs(1/step - round(1/step)) < .002/step else round(1/step, 3)
 
 def timecodes(
@@ -143,7 +161,10 @@ def timecodes(
 )->tuple: # "HH:MM:SS:FF.fff", counting 60 frames a second
     "Timecodes of evenly spaced rows."
     ticks = np.round((start_s + np.arange(n)/fps)*60_000).astype(int).tolist()
-    return tuple(f"{k//216_000_000 % 24:02}:{k//3_600_000 % 60:02}:{k//60_000 % 60:02}:{k % 60_000/1000:06.3f}" for k in ticks)
+    return tuple(
+        f"{k//216_000_000 % 24:02}:{k//3_600_000 % 60:02}:{k//60_000 % 60:02}:{k % 60_000/1000:06.3f}"
+        for k in ticks
+    )
 
 # %% ../../nbs/100_face.arkit.ipynb #e6c68c03
 MAY_LACK = ("TongueOut", *ANGLES) # columns that older apps do not write
@@ -162,14 +183,18 @@ def _rows(path)->list: # [(line number, cells)], blank lines left out
     text = whole.lstrip("\n\r ")
     before = whole[:len(whole) - len(text)].count("\n")
     first, _, rest = text.partition("\n")
-    if named := re.fullmatch(r"sep=(.)\s*", first): text = rest   # a spreadsheet's own line
+    if named := re.fullmatch(r"sep=(.)\s*", first):
+        text = rest   # a spreadsheet's own line
     separator = named[1] if named else max(_SEPARATORS, key=first.count)
     reader, out = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True), []
     try:
         for row in reader:
-            if any(c.strip() for c in row): out.append((reader.line_num + before + bool(named), row))
+            if any(c.strip() for c in row):
+                out.append((reader.line_num + before + bool(named), row))
     except csv.Error as e:
-        raise CamelsError(f"not a csv ({e})", f"{path}, line {reader.line_num + before}", "name a csv from Live Link Face") from None
+        raise CamelsError(
+            f"not a csv ({e})", f"{path}, line {reader.line_num + before}", "name a csv from Live Link Face"
+        ) from None
     return out
 
 # %% ../../nbs/100_face.arkit.ipynb #c4dd0ee6
@@ -179,23 +204,35 @@ def _places(
 )->dict: # {name of `LIVELINK_COLUMNS`: place}
     "Where each known column stands; columns of no known name are passed over."
     names = [_BY_KEY.get(_key(c)) for c in row]
-    if "Timecode" not in names: raise CamelsError(f"not a Live Link Face csv: no column 'Timecode' beside {row[0][:20]!r}", where)
-    if twice := [n for i, n in enumerate(names) if n and n in names[:i]]: raise CamelsError(f"column {twice[0]} stands in it twice", where, "keep one of them")
+    if "Timecode" not in names:
+        raise CamelsError(f"not a Live Link Face csv: no column 'Timecode' beside {row[0][:20]!r}", where)
+    if twice := [n for i, n in enumerate(names) if n and n in names[:i]]:
+        raise CamelsError(f"column {twice[0]} stands in it twice", where, "keep one of them")
     missing = [n for n in LIVELINK_COLUMNS[2:] if n not in names and n not in MAY_LACK]
     if missing:
         odd = [c for c, n in zip(row, names) if n is None and c.strip()]
         near = nearest(missing[0], odd) if odd else "record the take again, or add a column of zeros"
-        raise CamelsError(f"no column {', '.join(missing[:3])}{f' and {len(missing) - 3} more'*(len(missing) > 3)}", where, near)
+        raise CamelsError(
+            f"no column {', '.join(missing[:3])}{f' and {len(missing) - 3} more'*(len(missing) > 3)}", where, near
+        )
     for part in (ANGLES[:3], ANGLES[3:6], ANGLES[6:]):   # half a rotation is no rotation
         lost = [n for n in part if n not in names]
-        if 0 < len(lost) < 3: raise CamelsError(f"{len(row)} columns, not {len(LIVELINK_COLUMNS)}", where, f"{lost[0]} is missing beside the other angles of its part")
+        if 0 < len(lost) < 3:
+            raise CamelsError(
+                f"{len(row)} columns, not {len(LIVELINK_COLUMNS)}",
+                where,
+                f"{lost[0]} is missing beside the other angles of its part",
+            )
     return {n: i for i, n in enumerate(names) if n}
 
 def _number(text, name, where)->float:
     "A finite float32 of a cell, with a point or a comma."
-    try: x = float(text.strip().replace(",", "."))
-    except ValueError: x = float("nan")
-    if not abs(x) < 3e38: raise CamelsError(f"{name} is {text[:20]!r}, not a finite number", where)
+    try:
+        x = float(text.strip().replace(",", "."))
+    except ValueError:
+        x = float("nan")
+    if not abs(x) < 3e38:
+        raise CamelsError(f"{name} is {text[:20]!r}, not a finite number", where)
     return x
 
 # %% ../../nbs/100_face.arkit.ipynb #ff6ec8ee
@@ -204,27 +241,34 @@ def read_livelink(
 )->LiveLink:
     "Read a take by the names of its columns; a file of another kind raises with its line."
     rows = _rows(path)
-    if not rows: raise CamelsError("an empty file", path, "name a csv from Live Link Face")
+    if not rows:
+        raise CamelsError("an empty file", path, "name a csv from Live Link Face")
     at, width = _places(f"{path}, line {rows[0][0]}", rows[0][1]), len(rows[0][1])
     names = [n for n in LIVELINK_COLUMNS[2:] if n in at]
-    if len(rows) < 2: raise CamelsError("no rows below the header", f"{path}, line {rows[0][0] + 1}")
+    if len(rows) < 2:
+        raise CamelsError("no rows below the header", f"{path}, line {rows[0][0] + 1}")
     codes, values, need, places = [], [], max(at.values()) + 1, [at[n] for n in names]
     for line, row in rows[1:]:
-        if len(row) < need or any(c.strip() for c in row[width:]): raise CamelsError(f"{len(row)} cells, not {width}", f"{path}, line {line}")
+        if len(row) < need or any(c.strip() for c in row[width:]):
+            raise CamelsError(f"{len(row)} cells, not {width}", f"{path}, line {line}")
         codes.append(_timecode(row[at["Timecode"]], f"{path}, line {line}"))
         cells = [row[i] for i in places]
-        try: values.append(list(map(float, cells)))
-        except ValueError: values.append([_number(x, n, f"{path}, line {line}") for n, x in zip(names, cells)])
+        try:
+            values.append(list(map(float, cells)))
+        except ValueError:
+            values.append([_number(x, n, f"{path}, line {line}") for n, x in zip(names, cells)])
     values, x = np.array(values), np.zeros((len(values), len(LIVELINK_COLUMNS) - 2), np.float32)
     for i in np.flatnonzero(~(np.abs(values) < 3e38).all(1)):
-        for n in names: _number(rows[i + 1][1][at[n]], n, f"{path}, line {rows[i + 1][0]}")
+        for n in names:
+            _number(rows[i + 1][1][at[n]], n, f"{path}, line {rows[i + 1][0]}")
     x[:, [LIVELINK_COLUMNS.index(n) - 2 for n in names]] = values
     return LiveLink(tuple(codes), from_order(x[:, :52], "livelink"), x[:, 52:].copy(), _rows_per_second(codes))
 
 def _timecode(text:str, where:str)->str:
     "A timecode with a point before its fraction."
     code = text.strip().replace(",", ".")
-    if not _CODE.fullmatch(code): raise CamelsError(f"timecode {code[:20]!r} is not HH:MM:SS:FF.fff", where)
+    if not _CODE.fullmatch(code):
+        raise CamelsError(f"timecode {code[:20]!r} is not HH:MM:SS:FF.fff", where)
     return code
 
 # %% ../../nbs/100_face.arkit.ipynb #7a970c34
@@ -237,9 +281,11 @@ def livelink_angles(
     "Head and eyes as Live Link Face writes them."
     w, look = np.asarray(weights, np.float32), lambda a, side: w[:, index(f"eyeLook{a}{side}")]
     out = np.zeros((len(w), 9), np.float32)
-    if head is not None: out[:, :3] = -np.asarray(head, np.float32)
+    if head is not None:
+        out[:, :3] = -np.asarray(head, np.float32)
     for k, side, outward in ((3, "Left", -1), (6, "Right", 1)):
-        out[:, k] = outward*EYE_RAD[0]*(look("Out", side) - look("In", side)); out[:, k + 1] = EYE_RAD[1]*(look("Down", side) - look("Up", side))
+        out[:, k] = outward*EYE_RAD[0]*(look("Out", side) - look("In", side))
+        out[:, k + 1] = EYE_RAD[1]*(look("Down", side) - look("Up", side))
     return out
 
 # %% ../../nbs/100_face.arkit.ipynb #5bb0bcd6
@@ -251,15 +297,24 @@ def write_livelink(
     timecode=None,                         # "HH:MM:SS:FF.fff" a row; counted from 0 at `fps` where none are given
 )->None:
     "Write a take as Live Link Face does: float32 with ten decimals."
-    if isinstance(weights, LiveLink): weights, fps, rotations, timecode = weights.weights, weights.fps, weights.rotations, weights.timecode
-    w = np.asarray(weights, np.float32); t = len(w) if w.ndim else 0
+    if isinstance(weights, LiveLink):
+        weights, fps, rotations, timecode = weights.weights, weights.fps, weights.rotations, weights.timecode
+    w = np.asarray(weights, np.float32)
+    t = len(w) if w.ndim else 0
     r = np.zeros((t, 9), np.float32) if rotations is None else np.asarray(rotations, np.float32)
-    if w.shape != (t, 52) or r.shape != (t, 9) or not t: raise CamelsError(f"weights {w.shape} and angles {r.shape}, not (t, 52) and (t, 9)", path)
-    if timecode is None and not 0 < fps < float("inf"): raise CamelsError(f"{fps} rows per second", path)
+    if w.shape != (t, 52) or r.shape != (t, 9) or not t:
+        raise CamelsError(f"weights {w.shape} and angles {r.shape}, not (t, 52) and (t, 9)", path)
+    if timecode is None and not 0 < fps < float("inf"):
+        raise CamelsError(f"{fps} rows per second", path)
     codes = timecodes(t, fps) if timecode is None else tuple(timecode)
-    if len(codes) != t: raise CamelsError(f"{len(codes)} timecodes for {t} rows", path)
-    if bad := [c for c in codes if not _CODE.fullmatch(str(c))]: raise CamelsError(f"timecode {bad[0]!r} is not HH:MM:SS:FF.fff", path)
+    if len(codes) != t:
+        raise CamelsError(f"{len(codes)} timecodes for {t} rows", path)
+    if bad := [c for c in codes if not _CODE.fullmatch(str(c))]:
+        raise CamelsError(f"timecode {bad[0]!r} is not HH:MM:SS:FF.fff", path)
     x = np.concatenate([to_order(w, "livelink"), r], 1)
-    if not (ok := np.isfinite(x).all(1)).all(): raise CamelsError(f"row {int(ok.argmin())} holds NaN or infinity", path)
+    if not (ok := np.isfinite(x).all(1)).all():
+        raise CamelsError(f"row {int(ok.argmin())} holds NaN or infinity", path)
     row = ",61" + ",%.10f"*61
-    write_text(path, "\n".join([",".join(LIVELINK_COLUMNS), *(c + row % tuple(v) for c, v in zip(codes, x.tolist()))]) + "\n")
+    write_text(
+        path, "\n".join([",".join(LIVELINK_COLUMNS), *(c + row % tuple(v) for c, v in zip(codes, x.tolist()))]) + "\n"
+    )

@@ -43,8 +43,10 @@ def spread(
 )->Float[np.ndarray, " t"]: # never under `x`; for x in [0, 1] it moves by at most 1/(h+1) a frame, h = hold in frames
     "Running maximum, then a Hann average of the same width."
     h = max(1, round(hold_s*fps))
-    if not len(x): return np.zeros(0, np.float32)
-    kernel = np.hanning(2*h + 3)[1:-1]; kernel /= kernel.sum()
+    if not len(x):
+        return np.zeros(0, np.float32)
+    kernel = np.hanning(2*h + 3)[1:-1]
+    kernel /= kernel.sum()
     top = np.lib.stride_tricks.sliding_window_view(np.pad(x, 2*h, mode="edge"), 2*h + 1).max(1)
     return np.convolve(top, kernel, "valid").astype(np.float32)
 
@@ -56,7 +58,8 @@ def speech_gate(
     return spread(smooth(np.asarray(lips)[:, _MOUTH].sum(1), .05, .35), .12, fps).clip(0, 1)
 
 # %% ../../nbs/155_face.channels.ipynb #5fe1d5f2
-_two = lambda *names: [index(o + side) for o in names for side in ("Left", "Right")]
+def _two(*names):
+    return [index(o + side) for o in names for side in ("Left", "Right")]
 _UPPER, _LOWER = _two("mouthUpperUp"), _two("mouthLowerDown")
 KEEP = np.ones(len(ARKIT), np.float32)  # share of the emotion that stays in full speech, for SHARED channels
 KEEP[_two("mouthSmile", "mouthFrown", "mouthDimple")] = .7
@@ -80,8 +83,10 @@ def emotion_share(
 def _frames(x, name:str)->Float[np.ndarray, "t k"]:
     "Checked weights as float32."
     x = np.asarray(x, np.float32)
-    if x.ndim != 2 or x.shape[1] != len(ARKIT): raise CamelsError(f"weights of shape {x.shape}, not (frames, {len(ARKIT)})", name)
-    if not np.isfinite(x).all() or x.size and (x.min() < -1e-6 or x.max() > 1 + 1e-6): raise CamelsError("weights must lie in [0, 1]", name)
+    if x.ndim != 2 or x.shape[1] != len(ARKIT):
+        raise CamelsError(f"weights of shape {x.shape}, not (frames, {len(ARKIT)})", name)
+    if not np.isfinite(x).all() or x.size and (x.min() < -1e-6 or x.max() > 1 + 1e-6):
+        raise CamelsError("weights must lie in [0, 1]", name)
     return x.clip(0, 1)
 
 def merge(
@@ -92,10 +97,13 @@ def merge(
 )->Float[np.ndarray, "t k"]: # float32 in [0, 1]
     "One face from speech and emotion."
     lips, emotion = _frames(lips, "lips"), _frames(emotion, "emotion")
-    if len(lips) != len(emotion): raise CamelsError(f"{len(emotion)} frames of emotion for {len(lips)} of lips", "merge")
+    if len(lips) != len(emotion):
+        raise CamelsError(f"{len(emotion)} frames of emotion for {len(lips)} of lips", "merge")
     gate = speech_gate(lips, fps) if gate is None else np.asarray(gate, np.float32)
-    if gate.shape != (len(lips),): raise CamelsError(f"a gate of shape {gate.shape} for {len(lips)} frames", "merge")
-    if not np.all((gate >= 0) & (gate <= 1)): raise CamelsError("the gate must lie in [0, 1]", "merge")
+    if gate.shape != (len(lips),):
+        raise CamelsError(f"a gate of shape {gate.shape} for {len(lips)} frames", "merge")
+    if not np.all((gate >= 0) & (gate <= 1)):
+        raise CamelsError("the gate must lie in [0, 1]", "merge")
     out, l = emotion.copy(), lips[:, _SHARED]
     out[:, _LIPSYNC] = lips[:, _LIPSYNC]
     out[:, _SHARED] = l + (1 - l)*emotion[:, _SHARED]*emotion_share(lips, gate, fps)[:, _SHARED]
@@ -121,18 +129,25 @@ class Idle:
         seed:int=0,    # equal seeds give equal lives
         fps:float=30., # frame rate in Hz
     ):
-        if not (np.isfinite(fps) and fps > 0): raise CamelsError(f"fps={fps} is not a positive number", "idle")
+        if not (np.isfinite(fps) and fps > 0):
+            raise CamelsError(f"fps={fps} is not a positive number", "idle")
         self.fps, self._blink_rng, self._gaze_rng = fps, *(np.random.default_rng([seed, i]) for i in (1, 2))
         rng = np.random.default_rng([seed, 3])
-        self._hz = .03*2**np.arange(5)*rng.uniform(.8, 1.25, (3, 5)); self._phase = rng.uniform(0, 2*np.pi, (3, 5))
+        self._hz = .03*2**np.arange(5)*rng.uniform(.8, 1.25, (3, 5))
+        self._phase = rng.uniform(0, 2*np.pi, (3, 5))
         self._blinks, self._next, self._looks = [], self._blink_rng.uniform(.5, 4.5), [(0., np.zeros(2))]
     def blink_times(self,
         until_s:float, # seconds
     )->list: # [start of each lid movement in seconds]
         "When lids begin to fall, up to `until_s`."
         while self._next <= until_s:
-            double, gap, wait = self._blink_rng.random() < DOUBLE, self._blink_rng.uniform(.3, .4), self._blink_rng.uniform(2.5, 4.5)
-            self._blinks += [self._next, self._next + gap][:1 + double]; self._next += wait
+            double, gap, wait = (
+                self._blink_rng.random() < DOUBLE,
+                self._blink_rng.uniform(.3, .4),
+                self._blink_rng.uniform(2.5, 4.5),
+            )
+            self._blinks += [self._next, self._next + gap][:1 + double]
+            self._next += wait
         return [o for o in self._blinks if o <= until_s]
     def _points(self, until_s:float)->tuple: # (times [m], points [m 2])
         while self._looks[-1][0] <= until_s:
@@ -146,7 +161,8 @@ class Idle:
 # %% ../../nbs/155_face.channels.ipynb #db01226a
 def _glances(times, points, t):
     "Gaze at rest on points, with jumps whose length in time follows their length in degrees."
-    i = np.searchsorted(times, t, "right") - 1; a, b = points[np.maximum(i - 1, 0)], points[i]
+    i = np.searchsorted(times, t, "right") - 1
+    a, b = points[np.maximum(i - 1, 0)], points[i]
     jump = (2.35*np.degrees(np.hypot(*(b - a).T)) + 25)/1000
     return a + smooth((t - times[i])/jump, 0, 1)[:, None]*(b - a)
 
@@ -159,13 +175,17 @@ def idle_track(
     "Idle life over some frames; the same whatever the chunks. A blink that touches a span is left out, the others stay."
     spans = [(float(a), float(b)) for a, b in suppress or ()]
     for a, b in spans:
-        if not a <= b: raise CamelsError(f"a span from {a} to {b}", "suppress", "give (start_s, end_s) with start_s ≤ end_s")
-    if n < 0 or start < 0: raise CamelsError(f"{n} frames from {start}", "idle")
+        if not a <= b:
+            raise CamelsError(f"a span from {a} to {b}", "suppress", "give (start_s, end_s) with start_s ≤ end_s")
+    if n < 0 or start < 0:
+        raise CamelsError(f"{n} frames from {start}", "idle")
     t, shut = (start + np.arange(n))/idle.fps, max(.04, 1/idle.fps)
     w, length, end = np.zeros((n, len(ARKIT)), np.float32), CLOSE_S + shut + OPEN_S, (start + n)/idle.fps
     for at in idle.blink_times(end):
-        if at + length < start/idle.fps or any(a < at + length and at < b for a, b in spans): continue
-        i, j = np.searchsorted(t, [at, at + length]); both = np.ix_(range(i, j), _two("eyeBlink"))
+        if at + length < start/idle.fps or any(a < at + length and at < b for a, b in spans):
+            continue
+        i, j = np.searchsorted(t, [at, at + length])
+        both = np.ix_(range(i, j), _two("eyeBlink"))
         w[both] = np.maximum(w[both], lid(t[i:j] - at, shut)[:, None])
     head = np.sin(2*np.pi*idle._hz*t[:, None, None] + idle._phase).sum(2)*HEAD_SD*np.sqrt(2/5)
     gaze = _glances(*idle._points(end), t) - REFLEX*head[:, :2]
@@ -173,7 +193,9 @@ def idle_track(
 
 # %% ../../nbs/155_face.channels.ipynb #92051027
 _WIDE = _two("eyeWide", "eyeSquint")
-_AGAINST = [(_two(f"eyeLook{a}")[k], _two(f"eyeLook{b}")[k]) for a, b in (("Up", "Down"), ("In", "Out")) for k in (0, 1)]
+_AGAINST = [
+    (_two(f"eyeLook{a}")[k], _two(f"eyeLook{b}")[k]) for a, b in (("Up", "Down"), ("In", "Out")) for k in (0, 1)
+]
 
 def look_weights(
     gaze:Float[np.ndarray, "t 2"], # yaw, pitch in radians, relative to the head
@@ -181,7 +203,16 @@ def look_weights(
     "Both eyes turned alike, as weights (the batch of `camels.face.shapes.gaze_weights`)."
     x, y = np.degrees(np.asarray(gaze, np.float32)).T/GAZE_DEG*[[1], [1/.8]]
     out = np.zeros((len(x), len(ARKIT)), np.float32)
-    for name, v in (("OutLeft", x), ("InRight", x), ("InLeft", -x), ("OutRight", -x), ("UpLeft", y), ("UpRight", y), ("DownLeft", -y), ("DownRight", -y)):
+    for name, v in (
+        ("OutLeft", x),
+        ("InRight", x),
+        ("InLeft", -x),
+        ("OutRight", -x),
+        ("UpLeft", y),
+        ("UpRight", y),
+        ("DownLeft", -y),
+        ("DownRight", -y),
+    ):
         out[:, index("eyeLook" + name)] = v.clip(0, 1)
     return out
 
@@ -193,10 +224,16 @@ def add_idle(
     "The face with its blinks, and with its glances where asked."
     blink = idle[0] if isinstance(idle, tuple) else idle
     face, blink = _frames(face, "face").copy(), _frames(blink, "idle")
-    if len(face) != len(blink): raise CamelsError(f"{len(blink)} frames of idle life for {len(face)} of face", "add_idle")
-    face[:, _WIDE] *= 1 - np.repeat(blink[:, [index("eyeBlinkLeft"), index("eyeBlinkRight")]][:, None], 2, 1).reshape(len(face), -1)
+    if len(face) != len(blink):
+        raise CamelsError(f"{len(blink)} frames of idle life for {len(face)} of face", "add_idle")
+    face[:, _WIDE] *= 1 - np.repeat(blink[:, [index("eyeBlinkLeft"), index("eyeBlinkRight")]][:, None], 2, 1).reshape(
+        len(face), -1
+    )
     face += (1 - face)*blink
     if look and isinstance(idle, tuple):
         face += look_weights(idle[2])
-        for a, b in _AGAINST: less = np.minimum(face[:, a], face[:, b]); face[:, a] -= less; face[:, b] -= less   # an eye looks one way
+        for a, b in _AGAINST:
+            less = np.minimum(face[:, a], face[:, b])
+            face[:, a] -= less
+            face[:, b] -= less   # an eye looks one way
     return face.clip(0, 1)

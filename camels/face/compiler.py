@@ -32,7 +32,8 @@ def parametric(
     "What a place in valence, arousal and dominance does to any face."
     table, drives = sensitivities()
     vad = np.asarray(vad, float)
-    if vad.shape[-1:] != (3,): raise CamelsError(f"shape {list(vad.shape)}, three numbers expected last", "parametric")
+    if vad.shape[-1:] != (3,):
+        raise CamelsError(f"shape {list(vad.shape)}, three numbers expected last", "parametric")
     return (table[:, 0]/(1 + np.exp(-table[:, 1] - vad @ table[:, 2:].T))) @ drives
 
 # %% ../../nbs/140_face.compiler.ipynb #4d9d6830
@@ -57,34 +58,52 @@ def weighting(
 def _heights(a, e, target):
     "Axis [3], stops and solved heights of an emotion's anchors, neutral first."
     own = [i for i in np.flatnonzero(a.emotion == e) if a.ids[i] != "neutral"]
-    rows = [a.row("neutral"), *own]; places = a.vad[rows].astype(float)
-    u = emotion_axis(places - places[0]); t = (places - places[0]) @ u
+    rows = [a.row("neutral"), *own]
+    places = a.vad[rows].astype(float)
+    u = emotion_axis(places - places[0])
+    t = (places - places[0]) @ u
     phi = weighting(t, t)
-    if np.linalg.cond(phi) > 1e4: raise CamelsError("two anchors lie at one place", EMOTIONS[e])
+    if np.linalg.cond(phi) > 1e4:
+        raise CamelsError("two anchors lie at one place", EMOTIONS[e])
     return u, t, np.linalg.solve(phi, target[rows])
 
 def _layout(a, target):
     "Exponents' slopes [3 u+16k], biases [u+16k], heights [16(k+1) 52]: anchor by anchor, each for all emotions."
-    table, _ = sensitivities(); k = max(np.bincount(a.emotion, minlength=len(EMOTIONS)).max(), 3); n = len(EMOTIONS)
+    table, _ = sensitivities()
+    k = max(np.bincount(a.emotion, minlength=len(EMOTIONS)).max(), 3)
+    n = len(EMOTIONS)
     slope, bias, high = np.zeros((k, n, 3)), np.full((k, n), -1e4), np.zeros((k + 1, n, len(ARKIT)))
     for e in range(n):
         u, t, h = _heights(a, e, target)
         high[:len(h), e] = h
-        for j, tj in enumerate(t[1:]): slope[j, e], bias[j, e] = u*tj/REACH**2, -tj**2/(2*REACH**2)
+        for j, tj in enumerate(t[1:]):
+            slope[j, e], bias[j, e] = u*tj/REACH**2, -tj**2/(2*REACH**2)
     bias = bias - np.einsum("jek,k->je", slope, a["neutral"][0])
-    return (np.concatenate([-table[:, 2:], slope.reshape(-1, 3)]), np.concatenate([-table[:, 1], bias.ravel()]), high.reshape(-1, len(ARKIT)))
+    return (
+        np.concatenate([-table[:, 2:], slope.reshape(-1, 3)]),
+        np.concatenate([-table[:, 1], bias.ravel()]),
+        high.reshape(-1, len(ARKIT)),
+    )
 
 # %% ../../nbs/140_face.compiler.ipynb #433e997f
-def _clip(x): np.maximum(x, 0, out=x); return np.minimum(x, 1, out=x)
+def _clip(x):
+    np.maximum(x, 0, out=x)
+    return np.minimum(x, 1, out=x)
 
 def _blocks(cond, size, f):
     "Apply `f(columns [19 n], first frame, out [n 52])` to `size` frames at a time."
     cond = np.asarray(cond)
     if cond.shape[-1:] != (len(LOW),) or not np.issubdtype(cond.dtype, np.number):
-        raise CamelsError(f"{cond.dtype} {list(cond.shape)}, {len(LOW)} numbers expected last", "condition", "16 emotion weights, then valence, arousal, dominance")
-    flat = cond.reshape(-1, len(LOW)); out = np.empty((len(flat), len(ARKIT)), np.float32)
+        raise CamelsError(
+            f"{cond.dtype} {list(cond.shape)}, {len(LOW)} numbers expected last",
+            "condition",
+            "16 emotion weights, then valence, arousal, dominance",
+        )
+    flat = cond.reshape(-1, len(LOW))
+    out = np.empty((len(flat), len(ARKIT)), np.float32)
     for i in range(0, len(flat), size):
-        c = np.array(flat[i:i+size].T, np.float32, order="C"); check_condition(c, i)
+        c = np.array(flat[i:i+size].T, np.float32, order="C")
+        check_condition(c, i)
         f(c, out[i:i+size])
     return out.reshape(*cond.shape[:-1], len(ARKIT))
 
@@ -97,22 +116,33 @@ class Compiler:
         anchors:Anchors=None,     # the frozen ones where none are given
         block:int=512,            # frames at a time: what they need stays in the cache
     ):
-        if archetype not in ("residual", "literal"): raise CamelsError(f"unknown archetype {archetype!r}", "Compiler", "residual or literal")
-        if not 0 <= share < 1: raise CamelsError(f"share is {share:g}", "Compiler", "a number in [0, 1)")
+        if archetype not in ("residual", "literal"):
+            raise CamelsError(f"unknown archetype {archetype!r}", "Compiler", "residual or literal")
+        if not 0 <= share < 1:
+            raise CamelsError(f"share is {share:g}", "Compiler", "a number in [0, 1)")
         self.kind, self.share, self.anchors, self.block = archetype, float(share), anchors or frozen_anchors(), block
         presets, (table, drives) = self.anchors.presets.astype(float), sensitivities()
         target = presets if archetype == "literal" else (presets - share*parametric(self.anchors.vad))/(1 - share)
         slope, bias, heights = _layout(self.anchors, target)
-        self.slope, self.bias, self.heights, self.u = np.float32(slope), np.float32(bias[:, None]), np.float32(heights), len(table)
+        self.slope, self.bias, self.heights, self.u = (
+            np.float32(slope),
+            np.float32(bias[:, None]),
+            np.float32(heights),
+            len(table),
+        )
         self.matrix = np.float32(np.concatenate([share*table[:, :1]*drives, (1 - share)*heights]))
     def rows(self, c):
         "Of conditions [19 n]: logistics [u n], then emotion weights shared out over anchors [16(k+1) n]."
         u, e = self.u, len(EMOTIONS)
         f = np.empty((len(self.matrix), c.shape[1]), np.float32)
-        x = np.dot(self.slope, c[e:]); x += self.bias; np.exp(x, out=x)
-        x[:u] += 1; np.reciprocal(x[:u], out=f[:u])
+        x = np.dot(self.slope, c[e:])
+        x += self.bias
+        np.exp(x, out=x)
+        x[:u] += 1
+        np.reciprocal(x[:u], out=f[:u])
         near, total = x[u:].reshape(-1, e, c.shape[1]), f[u:u+e]
-        np.add.reduce(near, 0, out=total); total += 1     # neutral's own Gaussian is 1 by construction
+        np.add.reduce(near, 0, out=total)
+        total += 1   # neutral's own Gaussian is 1 by construction
         np.divide(c[:e], total, out=total)
         np.multiply(near, total, out=f[u+e:].reshape(near.shape))
         return f
@@ -144,9 +174,11 @@ def torch_compiler(
     "The compiler for tensors."
     c, e, kept = compiler or frozen_compiler(), len(EMOTIONS), {}
     def compile_tensor(cond):
-        if cond.shape[-1] != e + 3: raise CamelsError(f"{list(cond.shape)}, {e + 3} numbers expected last", "condition")
+        if cond.shape[-1] != e + 3:
+            raise CamelsError(f"{list(cond.shape)}, {e + 3} numbers expected last", "condition")
         cond = cond.float()
-        if cond.device not in kept: kept[cond.device] = [cond.new_tensor(x) for x in (c.slope.T, c.bias[:, 0], c.matrix)]
+        if cond.device not in kept:
+            kept[cond.device] = [cond.new_tensor(x) for x in (c.slope.T, c.bias[:, 0], c.matrix)]
         slope, bias, matrix = kept[cond.device]
         x = (cond[..., e:] @ slope + bias).exp()
         near = x[..., c.u:].unflatten(-1, (-1, e))

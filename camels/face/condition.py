@@ -19,7 +19,8 @@ def condition(
 )->Float[np.ndarray, " c"]: # float32 [19]
     "One emotion as a condition: 16 weights, then valence, arousal, dominance."
     emotion = emotion_of(emotion)
-    out = np.zeros(len(EMOTIONS) + 3, np.float32); out[EMOTIONS.index(emotion)] = 1
+    out = np.zeros(len(EMOTIONS) + 3, np.float32)
+    out[EMOTIONS.index(emotion)] = 1
     out[len(EMOTIONS):] = vad_at(emotion, intensity) if vad is None else check_vad(vad, emotion)
     return out
 
@@ -33,10 +34,22 @@ def check_condition(
 )->None:
     "One clear error where a condition is none: not a number, out of range, or weights that do not sum to 1."
     total = c[:-3].sum(0)
-    if (c.min(1) >= LOW - 1e-5).all() and c.max() <= 1 + 1e-5 and total.max() <= 1.001 and total.min() >= .999: return
-    bad = ~((c >= LOW[:, None] - 1e-5) & (c <= 1 + 1e-5)); i = int((bad.any(0) | (np.abs(total - 1) > .001)).argmax())
-    if bad[:, i].any(): raise CamelsError(f"{NAMES[j := bad[:, i].argmax()]} is {c[j, i]:g}", f"condition, frame {first + i}", f"numbers in [{LOW[j]:g}, 1]")
-    raise CamelsError(f"the 16 weights sum to {total[i]:g}", f"condition, frame {first + i}", "divide them by their sum")
+    if (c.min(1) >= LOW - 1e-5).all() and c.max() <= 1 + 1e-5 and total.max() <= 1.001 and total.min() >= .999:
+        return
+    bad = ~((c >= LOW[:, None] - 1e-5) & (c <= 1 + 1e-5))
+    i = int((bad.any(0) | (np.abs(total - 1) > .001)).argmax())
+    if bad[:, i].any():
+        raise CamelsError(
+            f"{NAMES[j := bad[:, i].argmax()]} is {c[j, i]:g}",
+            f"condition, frame {first + i}",
+            f"numbers in [{LOW[j]:g}, 1]",
+        )
+    raise CamelsError(
+        f"the 16 weights sum to {total[i]:g}", f"condition, frame {first + i}", "divide them by their sum"
+    )
 
 # %% ../../nbs/135_face.condition.ipynb #f412c447
-def anchor_conditions()->Float[np.ndarray, "a c"]: "The condition of each anchor."; a = anchors(); return np.stack([condition(EMOTIONS[e], v) for e, v in zip(a.emotion, a.vad)])
+def anchor_conditions()->Float[np.ndarray, "a c"]:
+    "The condition of each anchor."
+    a = anchors()
+    return np.stack([condition(EMOTIONS[e], v) for e, v in zip(a.emotion, a.vad)])

@@ -26,33 +26,74 @@ UNIT_M = .09 # metres in a unit
 
 class Glb:
     "A glTF file in the making."
-    def __init__(self): self.doc, self.data = dict(asset=dict(version="2.0", generator="camels"), scene=0, accessors=[], bufferViews=[], buffers=[]), bytearray()
+    def __init__(self):
+        self.doc, self.data = (
+            dict(asset=dict(version="2.0", generator="camels"), scene=0, accessors=[], bufferViews=[], buffers=[]),
+            bytearray(),
+        )
     def add(self, key, **what)->int: # its number
         "Append to a list of the document."
-        self.doc.setdefault(key, []).append({k: v for k, v in what.items() if v is not None}); return len(self.doc[key]) - 1
+        self.doc.setdefault(key, []).append({k: v for k, v in what.items() if v is not None})
+        return len(self.doc[key]) - 1
     def view(self, data:bytes, target=None)->int:
-        self.data += b"\0"*(-len(self.data) % 4); at = len(self.data); self.data += data
+        self.data += b"\0"*(-len(self.data) % 4)
+        at = len(self.data)
+        self.data += data
         return self.add("bufferViews", buffer=0, byteOffset=at, byteLength=len(data), target=target)
     def accessor(self, x, kind, target=None, bounds=False, share=False)->int: # `share`: whole numbers stand for [0, 1]
         "Numbers: float32, or unsigned integers as they are."
         x = np.ascontiguousarray(x, None if x.dtype.kind == "u" else np.float32)
         types = {"float32": 5126, "uint32": 5125, "uint16": 5123, "uint8": 5121}
-        lo, hi = (x.reshape(len(x), -1).min(0).tolist(), x.reshape(len(x), -1).max(0).tolist()) if bounds else (None, None)
-        return self.add("accessors", bufferView=self.view(x.tobytes(), target), componentType=types[x.dtype.name], count=len(x), type=kind, min=lo, max=hi,
-                        normalized=share or None)
+        lo, hi = (
+            (x.reshape(len(x), -1).min(0).tolist(), x.reshape(len(x), -1).max(0).tolist()) if bounds else (None, None)
+        )
+        return self.add(
+            "accessors",
+            bufferView=self.view(x.tobytes(), target),
+            componentType=types[x.dtype.name],
+            count=len(x),
+            type=kind,
+            min=lo,
+            max=hi,
+            normalized=share or None,
+        )
     def sparse(self, x, least, bounds=True)->int:
         "Displacements, only those longer than `least`."
-        x = np.asarray(x, np.float32); i = np.flatnonzero(np.abs(x).max(1) > least); kept = np.zeros_like(x); kept[i] = x[i]
+        x = np.asarray(x, np.float32)
+        i = np.flatnonzero(np.abs(x).max(1) > least)
+        kept = np.zeros_like(x)
+        kept[i] = x[i]
         lo, hi = (kept.min(0).tolist(), kept.max(0).tolist()) if bounds else (None, None)
-        few = dict(count=len(i), indices=dict(bufferView=self.view(i.astype(np.uint16 if len(x) < 65535 else np.uint32).tobytes()), componentType=5123 if len(x) < 65535 else 5125),
-                   values=dict(bufferView=self.view(kept[i].tobytes()))) if len(i) else None
+        few = (
+            dict(
+                count=len(i),
+                indices=dict(
+                    bufferView=self.view(i.astype(np.uint16 if len(x) < 65535 else np.uint32).tobytes()),
+                    componentType=5123 if len(x) < 65535 else 5125,
+                ),
+                values=dict(bufferView=self.view(kept[i].tobytes())),
+            )
+            if len(i)
+            else None
+        )
         return self.add("accessors", componentType=5126, count=len(x), type="VEC3", min=lo, max=hi, sparse=few)
-    def copy(self): "The same file, free to grow."; g = Glb(); g.doc, g.data = json.loads(json.dumps(self.doc)), bytearray(self.data); return g
+    def copy(self):
+        "The same file, free to grow."
+        g = Glb()
+        g.doc, g.data = json.loads(json.dumps(self.doc)), bytearray(self.data)
+        return g
     def bytes(self)->bytes:
         "The file."
-        self.data += b"\0"*(-len(self.data) % 4); self.doc["buffers"] = [dict(byteLength=len(self.data))]
-        text = json.dumps(self.doc, separators=(",", ":")).encode(); text += b" "*(-len(text) % 4)
-        chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(self.data), 0x004E4942) + bytes(self.data)
+        self.data += b"\0"*(-len(self.data) % 4)
+        self.doc["buffers"] = [dict(byteLength=len(self.data))]
+        text = json.dumps(self.doc, separators=(",", ":")).encode()
+        text += b" "*(-len(text) % 4)
+        chunks = (
+            struct.pack("<II", len(text), 0x4E4F534A)
+            + text
+            + struct.pack("<II", len(self.data), 0x004E4942)
+            + bytes(self.data)
+        )
         return struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks
 
 # %% ../../nbs/178_face.glb.ipynb #6aca8b60
@@ -60,10 +101,16 @@ def png(
     img:UInt8[np.ndarray, "h w 3"], # RGB
 )->bytes:
     "A PNG file (each row stored as its difference from the one above)."
-    h, w, _ = img.shape; rows = np.diff(img.reshape(h, -1), axis=0, prepend=np.zeros((1, 3*w), np.uint8))
-    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(np.concatenate([np.full((h, 1), 2, np.uint8), rows], 1).tobytes(), 9)) + chunk(b"IEND", b""))
+    h, w, _ = img.shape
+    rows = np.diff(img.reshape(h, -1), axis=0, prepend=np.zeros((1, 3*w), np.uint8))
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(np.concatenate([np.full((h, 1), 2, np.uint8), rows], 1).tobytes(), 9))
+        + chunk(b"IEND", b"")
+    )
 
 # %% ../../nbs/178_face.glb.ipynb #bb0cfdec
 GLOSS = dict(lips=.34) # roughness of materials that share another part's points
@@ -71,24 +118,60 @@ GLOSS = dict(lips=.34) # roughness of materials that share another part's points
 def _material(g:Glb, name, part, texture):
     "Number of a part's material."
     fade = part.colour.shape[1] == 4
-    pbr = dict(metallicFactor=0., roughnessFactor=GLOSS.get(name, part.rough), baseColorTexture=dict(index=texture) if part.uv is not None else None)
-    return g.add("materials", name=name, pbrMetallicRoughness={k: v for k, v in pbr.items() if v is not None}, alphaMode="BLEND" if fade else None, doubleSided=True if name in ("hair", "lash", "mouth") else None)
+    pbr = dict(
+        metallicFactor=0.,
+        roughnessFactor=GLOSS.get(name, part.rough),
+        baseColorTexture=dict(index=texture) if part.uv is not None else None,
+    )
+    return g.add(
+        "materials",
+        name=name,
+        pbrMetallicRoughness={k: v for k, v in pbr.items() if v is not None},
+        alphaMode="BLEND" if fade else None,
+        doubleSided=True if name in ("hair", "lash", "mouth") else None,
+    )
 
 def _primitives(g:Glb, part:Part, texture, morph:bool)->list[dict]:
     "One for each material of a part."
-    same, faces = seams(part.points), part.faces; n0 = normals(part.points, faces, same); bent = n0 if part.bent is None else part.bent
-    colour = np.concatenate([linear(part.colour[:, :3]), part.colour[:, 3:]/255 if part.colour.shape[1] == 4 else np.ones((len(part.points), 1))], 1)
-    at = dict(POSITION=g.accessor(part.points, "VEC3", 34962, True), NORMAL=g.accessor(bent, "VEC3", 34962), COLOR_0=g.accessor(np.round(colour*65535).astype(np.uint16), "VEC4", 34962, share=True))
-    if part.uv is not None: at["TEXCOORD_0"] = g.accessor(part.uv, "VEC2", 34962)
+    same, faces = seams(part.points), part.faces
+    n0 = normals(part.points, faces, same)
+    bent = n0 if part.bent is None else part.bent
+    colour = np.concatenate(
+        [
+            linear(part.colour[:, :3]),
+            part.colour[:, 3:]/255 if part.colour.shape[1] == 4 else np.ones((len(part.points), 1)),
+        ],
+        1,
+    )
+    at = dict(
+        POSITION=g.accessor(part.points, "VEC3", 34962, True),
+        NORMAL=g.accessor(bent, "VEC3", 34962),
+        COLOR_0=g.accessor(np.round(colour*65535).astype(np.uint16), "VEC4", 34962, share=True),
+    )
+    if part.uv is not None:
+        at["TEXCOORD_0"] = g.accessor(part.uv, "VEC2", 34962)
     targets = None
     if morph:
         zero = g.sparse(np.zeros_like(part.points), 1.) if len(part.moves) < len(ARKIT) else None
-        targets = [dict(POSITION=g.sparse(d, 8e-4), NORMAL=g.sparse(normals(part.points + d, faces, same) - n0, .04, False)) if (d := part.moves.get(n)) is not None
-                   else dict(POSITION=zero, NORMAL=zero) for n in ARKIT]
+        targets = [
+            dict(POSITION=g.sparse(d, 8e-4), NORMAL=g.sparse(normals(part.points + d, faces, same) - n0, .04, False))
+            if (d := part.moves.get(n)) is not None
+            else dict(POSITION=zero, NORMAL=zero)
+            for n in ARKIT
+        ]
     out = []
     for name, tri in {part.name: part.triangles, **part.more}.items():
         tri = tri.ravel().astype(np.uint16 if len(part.points) < 65535 else np.uint32)
-        out.append({k: v for k, v in dict(attributes=at, indices=g.accessor(tri, "SCALAR", 34963), material=_material(g, name, part, texture), targets=targets).items() if v is not None})
+        out.append({
+            k: v
+            for k, v in dict(
+                attributes=at,
+                indices=g.accessor(tri, "SCALAR", 34963),
+                material=_material(g, name, part, texture),
+                targets=targets,
+            ).items()
+            if v is not None
+        })
     return out
 
 # %% ../../nbs/178_face.glb.ipynb #5358e2bc
@@ -97,8 +180,14 @@ def _scene(who:Identity)->Glb:
     "Head and body as meshes under one node: 0 avatar, 1 head, 2 face, 3 skull, 4 body."
     g = Glb()
     image = g.add("images", name="makeup", mimeType="image/png", bufferView=g.view(png(makeup(who))))
-    texture = g.add("textures", source=image, sampler=g.add("samplers", magFilter=9729, minFilter=9987, wrapS=33071, wrapT=33071))
-    groups = dict(face=[p for p in avatar(who) if p.moves], skull=[p for p in avatar(who) if p.on == "head" and not p.moves], body=[p for p in avatar(who) if p.on == "body"])
+    texture = g.add(
+        "textures", source=image, sampler=g.add("samplers", magFilter=9729, minFilter=9987, wrapS=33071, wrapT=33071)
+    )
+    groups = dict(
+        face=[p for p in avatar(who) if p.moves],
+        skull=[p for p in avatar(who) if p.on == "head" and not p.moves],
+        body=[p for p in avatar(who) if p.on == "body"],
+    )
     for name, parts in groups.items():
         face = name == "face"
         g.add("meshes", name=name, primitives=[q for p in parts for q in _primitives(g, p, texture, face)],
@@ -106,7 +195,9 @@ def _scene(who:Identity)->Glb:
     back = (-PIVOT).tolist()
     g.add("nodes", name="avatar", scale=[UNIT_M]*3, children=[1, 4])
     g.add("nodes", name="head", translation=PIVOT.tolist(), rotation=[0., 0., 0., 1.], children=[2, 3])
-    g.add("nodes", name="face", mesh=0, translation=back); g.add("nodes", name="skull", mesh=1, translation=back); g.add("nodes", name="body", mesh=2)
+    g.add("nodes", name="face", mesh=0, translation=back)
+    g.add("nodes", name="skull", mesh=1, translation=back)
+    g.add("nodes", name="body", mesh=2)
     g.add("scenes", nodes=[0])
     return g
 
@@ -120,7 +211,9 @@ def avatar_glb(
 # %% ../../nbs/178_face.glb.ipynb #49018c5e
 def _lit(part, points, texture):
     "Colours of a part's triangles, and which of them face the camera."
-    tri = part.faces; n = triangle_normals(points, tri); n = n/np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-12)
+    tri = part.faces
+    n = triangle_normals(points, tri)
+    n = n/np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-12)
     c = part.colour[tri].mean(1)[:, :3]
     if part.uv is not None:
         x, y = (part.uv[tri].mean(1)*texture.shape[0]).astype(int).clip(0, texture.shape[0] - 1).T
@@ -136,16 +229,28 @@ def sketch(
 )->UInt8[np.ndarray, "h w 3"]: # RGB
     "The head, seen from the front."
     import cv2
-    who, big = identity or Identity(), 2*size; img = np.full((big, big, 3), who.background, np.uint8)
-    w = {n: float(v) for n, v in zip(ARKIT, weight_vector(weights or {} if not isinstance(weights, np.ndarray) else weights)) if v}
+    who, big = identity or Identity(), 2*size
+    img = np.full((big, big, 3), who.background, np.uint8)
+    w = {
+        n: float(v)
+        for n, v in zip(ARKIT, weight_vector(weights or {} if not isinstance(weights, np.ndarray) else weights))
+        if v
+    }
     corners, colours, depth = [], [], []
     for part in avatar(who):
-        p = part.placed(w); p = (p - PIVOT) @ rotation_matrix(*head).T + PIVOT if part.on == "head" else p
-        colour, seen = _lit(part, p, makeup(who)); t = p[part.faces[seen]]
-        scale = big*.30*9/(9 - t[..., 2:]); xy = (t[..., :2] - [0, -.30])*[1, -1]*scale + big/2
-        corners.append(xy); colours.append(colour[seen]); depth.append(t[..., 2].mean(1))
-    corners, colours, depth = (np.concatenate(x) for x in (corners, colours, depth)); fixed = np.round(corners*16).astype(np.int32)
-    for i in np.argsort(depth): cv2.fillConvexPoly(img, fixed[i], colours[i].tolist(), cv2.LINE_8, 4)
+        p = part.placed(w)
+        p = (p - PIVOT) @ rotation_matrix(*head).T + PIVOT if part.on == "head" else p
+        colour, seen = _lit(part, p, makeup(who))
+        t = p[part.faces[seen]]
+        scale = big*.30*9/(9 - t[..., 2:])
+        xy = (t[..., :2] - [0, -.30])*[1, -1]*scale + big/2
+        corners.append(xy)
+        colours.append(colour[seen])
+        depth.append(t[..., 2].mean(1))
+    corners, colours, depth = (np.concatenate(x) for x in (corners, colours, depth))
+    fixed = np.round(corners*16).astype(np.int32)
+    for i in np.argsort(depth):
+        cv2.fillConvexPoly(img, fixed[i], colours[i].tolist(), cv2.LINE_8, 4)
     return cv2.resize(img, (size, size), interpolation=cv2.INTER_AREA)
 
 # %% ../../nbs/178_face.glb.ipynb #2c3c5c6a
@@ -153,7 +258,8 @@ def quaternion(
     head:Float[np.ndarray, "t 3"], # yaw, pitch, roll in radians
 )->Float[np.ndarray, "t 4"]: # x, y, z, w; unit length
     "Turns of the head, neighbours on the same side of the sphere."
-    (cy, cp, cr), (sy, sp, sr) = np.cos(head.T/2), np.sin(head.T/2); sp = -sp
+    (cy, cp, cr), (sy, sp, sr) = np.cos(head.T/2), np.sin(head.T/2)
+    sp = -sp
     q = np.stack([cy*sp*cr + sy*cp*sr, sy*cp*cr - cy*sp*sr, cy*cp*sr - sy*sp*cr, cy*cp*cr + sy*sp*sr], 1)
     turn = np.cumprod(np.where((q[1:]*q[:-1]).sum(1) < 0, -1., 1.))
     return q*np.concatenate([[1.], turn])[:, None]
@@ -166,28 +272,38 @@ def track_checked(
     name:str,     # what an error calls them
 )->Float[np.ndarray, "n width"]: # float64
     "Frames, checked."
-    try: x = np.asarray(x, float)
-    except (TypeError, ValueError): raise CamelsError(f"{name} are not numbers", None, f"give an array of shape (frames, {width})") from None
-    if x.ndim != 2 or x.shape[1] != width or len(x) != (n or len(x)): raise CamelsError(f"{name} of shape {x.shape}, not ({n or 'frames'}, {width})")
-    if not len(x): raise CamelsError(f"no frame in {name}", None, "an animation needs one at least")
-    if not np.isfinite(x).all(): raise CamelsError(f"{name} hold NaN or infinity", f"frame {int(np.flatnonzero(~np.isfinite(x).all(1))[0])}")
+    try:
+        x = np.asarray(x, float)
+    except (TypeError, ValueError):
+        raise CamelsError(f"{name} are not numbers", None, f"give an array of shape (frames, {width})") from None
+    if x.ndim != 2 or x.shape[1] != width or len(x) != (n or len(x)):
+        raise CamelsError(f"{name} of shape {x.shape}, not ({n or 'frames'}, {width})")
+    if not len(x):
+        raise CamelsError(f"no frame in {name}", None, "an animation needs one at least")
+    if not np.isfinite(x).all():
+        raise CamelsError(f"{name} hold NaN or infinity", f"frame {int(np.flatnonzero(~np.isfinite(x).all(1))[0])}")
     bad = (x < low - 1e-6) | (x > high + 1e-6)
-    if bad.any(): raise CamelsError(f"{name} must lie in [{low:.4g}, {high:.4g}]", f"frame {int(np.flatnonzero(bad.any(1))[0])}")
+    if bad.any():
+        raise CamelsError(f"{name} must lie in [{low:.4g}, {high:.4g}]", f"frame {int(np.flatnonzero(bad.any(1))[0])}")
     return x.clip(low, high)
 
 # %% ../../nbs/178_face.glb.ipynb #46b15c8b
-LIDS = dict(eyeBlink=1., eyeSquint=.47, cheekSquint=.25, eyeLookDown=.25, eyeLookUp=-.2, eyeWide=-.43)  # share of the eye's opening that each closes
+# share of the eye's opening that each closes
+LIDS = dict(eyeBlink=1., eyeSquint=.47, cheekSquint=.25, eyeLookDown=.25, eyeLookUp=-.2, eyeWide=-.43)
 
 def settled(
     weights:Float[np.ndarray, "t 52"], # in [0, 1]
 )->Float[np.ndarray, "t 52"]: # the same where lids and lips keep apart, else a little less
     "Weights whose lids meet at most and whose lips close at most the jaw's opening."
-    w = np.array(weights, float); at = {n: i for i, n in enumerate(ARKIT)}
+    w = np.array(weights, float)
+    at = {n: i for i, n in enumerate(ARKIT)}
     for side in ("Left", "Right"):
-        shut = lambda: sum(k*w[:, at[n + side]] for n, k in LIDS.items())
+        def shut():
+            return sum(k*w[:, at[n + side]] for n, k in LIDS.items())
         more = sum(k*w[:, at[n + side]] for n, k in LIDS.items() if n != "eyeBlink" and k > 0)
         cut = np.clip((shut() - 1)/np.maximum(more, 1e-6), 0, 1)
-        for n in ("eyeSquint", "cheekSquint"): w[:, at[n + side]] *= 1 - cut
+        for n in ("eyeSquint", "cheekSquint"):
+            w[:, at[n + side]] *= 1 - cut
         w[:, at["eyeBlink" + side]] -= np.clip(shut() - 1, 0, w[:, at["eyeBlink" + side]])
     w[:, at["mouthClose"]] = np.minimum(w[:, at["mouthClose"]], w[:, at["jawOpen"]])
     return w
@@ -202,14 +318,30 @@ def save_glb(
     gaze:Float[np.ndarray, "t 2"]=None,  # both eyes: yaw, pitch in radians, added to the weights
 )->Path: # the file; `CamelsError` on a wrong shape or number
     "Write the head and its animation."
-    w = track_checked(weights, None, len(ARKIT), 0., 1., "weights"); n = len(w)
-    if not (isinstance(fps, (int, float, np.number)) and np.isfinite(fps) and fps > 0): raise CamelsError(f"fps is {fps!r}", None, "frames a second, a number above 0")
-    if head is not None: head = track_checked(head, n, 3, -np.pi, np.pi, "head turns")
-    if gaze is not None: w = (w + [weight_vector(gaze_weights(*g)) for g in track_checked(gaze, n, 2, -np.pi/2, np.pi/2, "gaze")]).clip(0, 1)
-    if Path(path).is_dir(): raise CamelsError("is a folder, not a file", Path(path).as_posix(), "name a file that ends in .glb")
-    w = settled(w); g = _scene(identity).copy(); times = g.accessor(np.arange(n)/fps, "SCALAR", bounds=True)
-    moves = [("weights", 2, g.accessor(w.reshape(-1), "SCALAR"))] + ([] if head is None else [("rotation", 1, g.accessor(quaternion(head), "VEC4"))])
-    g.add("animations", name="speech", samplers=[dict(input=times, output=o, interpolation="LINEAR") for _, _, o in moves],
-          channels=[dict(sampler=i, target=dict(node=node, path=what)) for i, (what, node, _) in enumerate(moves)])
-    with atomic_path(path) as tmp: tmp.write_bytes(g.bytes())
+    w = track_checked(weights, None, len(ARKIT), 0., 1., "weights")
+    n = len(w)
+    if not (isinstance(fps, (int, float, np.number)) and np.isfinite(fps) and fps > 0):
+        raise CamelsError(f"fps is {fps!r}", None, "frames a second, a number above 0")
+    if head is not None:
+        head = track_checked(head, n, 3, -np.pi, np.pi, "head turns")
+    if gaze is not None:
+        w = (
+            w + [weight_vector(gaze_weights(*g)) for g in track_checked(gaze, n, 2, -np.pi/2, np.pi/2, "gaze")]
+        ).clip(0, 1)
+    if Path(path).is_dir():
+        raise CamelsError("is a folder, not a file", Path(path).as_posix(), "name a file that ends in .glb")
+    w = settled(w)
+    g = _scene(identity).copy()
+    times = g.accessor(np.arange(n)/fps, "SCALAR", bounds=True)
+    moves = [("weights", 2, g.accessor(w.reshape(-1), "SCALAR"))] + (
+        [] if head is None else [("rotation", 1, g.accessor(quaternion(head), "VEC4"))]
+    )
+    g.add(
+        "animations",
+        name="speech",
+        samplers=[dict(input=times, output=o, interpolation="LINEAR") for _, _, o in moves],
+        channels=[dict(sampler=i, target=dict(node=node, path=what)) for i, (what, node, _) in enumerate(moves)],
+    )
+    with atomic_path(path) as tmp:
+        tmp.write_bytes(g.bytes())
     return Path(path)

@@ -16,12 +16,18 @@ from .shapes import PIVOT
 hair_styles = Registry("hair style")
 
 def _cap(h, volume, low=100.):
-    t, p = np.meshgrid(np.linspace(0, low, 12), np.arange(0, 360, 18)); return h.at(volume, t.ravel(), p.ravel())
+    t, p = np.meshgrid(np.linspace(0, low, 12), np.arange(0, 360, 18))
+    return h.at(volume, t.ravel(), p.ravel())
 def _fringe(h, volume, inward=.06, dip=0., side=0., tuft=0., burn=.6):
     "From the hairline up to the crown. It covers the forehead's edge by `inward`, by `dip` more toward `side`; `burn`: length of the sideburns."
-    t = np.linspace(0, 14, 29); low = np.stack([np.interp(t, np.arange(15), h.line[:, i]) for i in range(3)], 1)
+    t = np.linspace(0, 14, 29)
+    low = np.stack([np.interp(t, np.arange(15), h.line[:, i]) for i in range(3)], 1)
     wave = tuft*np.random.default_rng(8).uniform(-1, 1, (29, 1))*np.array([.4, 1]*14 + [.4])[:, None]
-    low += ([0, -.05, 0] - low)*(inward + wave)*[1, 1, 0] - np.exp(-((low[:, :1]/h.wide - side)/.4)**2)*[0, dip, 0] + [0, 0, .04]
+    low += (
+        ([0, -.05, 0] - low)*(inward + wave)*[1, 1, 0]
+        - np.exp(-(((low[:, :1]/h.wide - side)/.4)**2))*[0, dip, 0]
+        + [0, 0, .04]
+    )
     tip = h.line[[0, -1]]*[.985, 1, 1] - [0, burn*.5, 0]
     arc = h.at(volume + 1.5*wave[:, 0, None], np.abs(np.linspace(-86, 86, 29)), np.sign(np.linspace(1, -1, 29))*90.)
     return np.concatenate([tip[:1], low, tip[1:], arc])
@@ -34,36 +40,61 @@ def _strands(h, volume, part=(0., .2), n=14, inward=.06):
     return out
 def _lock(h, side, low, outer=.2, inner=.0):
     "A lock that falls beside the face."
-    y = np.linspace(h.top - .1, low, 7); t = np.linspace(0, 1, 7)
+    y = np.linspace(h.top - .1, low, 7)
+    t = np.linspace(0, 1, 7)
     a = np.stack([side*(h.wide*(.86 + .12*np.sin(t*2.2)) - inner*t), y, np.linspace(0, -.25, 7)], 1)
     b = np.stack([side*(h.wide + .02 + outer*np.sin(t*2.4 + .25)), y + .02, np.full(7, -.4)], 1)
     return np.concatenate([a, b[::-1]])
 
 # %% ../../nbs/120_face.hair.ipynb #4ae671e7
 @hair_styles.register("bald")
-def _bald(h): return dict(back=[_cap(h, 1., 105)], front=[], strands=[])
+def _bald(h):
+    return dict(back=[_cap(h, 1., 105)], front=[], strands=[])
 @hair_styles.register("crop")
-def _crop(h): return dict(back=[_cap(h, 1.03, 100)], front=[_fringe(h, 1.03, 0., burn=.7)], strands=[])
+def _crop(h):
+    return dict(back=[_cap(h, 1.03, 100)], front=[_fringe(h, 1.03, 0., burn=.7)], strands=[])
 @hair_styles.register("short")
-def _short(h): return dict(back=[_cap(h, 1.1, 100)], front=[_fringe(h, 1.1, .02, .04, .25, .06)], strands=_strands(h, 1.09, (-.35, .45)))
+def _short(h):
+    return dict(
+        back=[_cap(h, 1.1, 100)],
+        front=[_fringe(h, 1.1, .02, .04, .25, .06)],
+        strands=_strands(h, 1.09, (-.35, .45)),
+    )
 @hair_styles.register("swept")
-def _swept(h): return dict(back=[_cap(h, 1.12, 100)], front=[_fringe(h, 1.12, .01, .15, .55)], strands=_strands(h, 1.1, (-.6, .6)))
+def _swept(h):
+    return dict(back=[_cap(h, 1.12, 100)], front=[_fringe(h, 1.12, .01, .15, .55)], strands=_strands(h, 1.1, (-.6, .6)))
 @hair_styles.register("bob")
 def _bob(h):
     sides = np.array([(s*(h.wide + .17), y, z) for s in (-1, 1) for y in (-.2, -.7, -1.0) for z in (-.3, -.9)])
-    return dict(back=[np.concatenate([_cap(h, 1.14, 100), sides])], front=[_fringe(h, 1.14, .06, .04), _lock(h, -1, -1.02, .2, .06), _lock(h, 1, -1.02, .2, .06)], strands=_strands(h, 1.12))
+    return dict(
+        back=[np.concatenate([_cap(h, 1.14, 100), sides])],
+        front=[_fringe(h, 1.14, .06, .04), _lock(h, -1, -1.02, .2, .06), _lock(h, 1, -1.02, .2, .06)],
+        strands=_strands(h, 1.12),
+    )
 @hair_styles.register("long")
 def _long(h):
-    sides = np.array([(s*(h.wide + .15), y, z) for s in (-1, 1) for y in (-.2, -1., -1.8) for z in (-.3, -.8)] + [(s*h.wide*.8, -2., -.5) for s in (-1, 1)])
-    return dict(back=[np.concatenate([_cap(h, 1.12, 100), sides])], front=[_fringe(h, 1.12, .02), _lock(h, -1, -1.75, .17, -.1), _lock(h, 1, -1.75, .17, -.1)], strands=_strands(h, 1.1, (-.2, .3)))
+    sides = np.array(
+        [(s*(h.wide + .15), y, z) for s in (-1, 1) for y in (-.2, -1., -1.8) for z in (-.3, -.8)]
+        + [(s*h.wide*.8, -2., -.5) for s in (-1, 1)]
+    )
+    return dict(
+        back=[np.concatenate([_cap(h, 1.12, 100), sides])],
+        front=[_fringe(h, 1.12, .02), _lock(h, -1, -1.75, .17, -.1), _lock(h, 1, -1.75, .17, -.1)],
+        strands=_strands(h, 1.1, (-.2, .3)),
+    )
 @hair_styles.register("bun")
 def _bun(h):
     ball = np.array([[.32*np.cos(t), h.top + .58 + .28*np.sin(t), -.55] for t in np.linspace(0, 2*np.pi, 14)])
-    return dict(back=[ball, _cap(h, 1.05, 95)], front=[_fringe(h, 1.05, .01, burn=.3)], strands=_strands(h, 1.04, (0, .05)))
+    return dict(
+        back=[ball, _cap(h, 1.05, 95)], front=[_fringe(h, 1.05, .01, burn=.3)], strands=_strands(h, 1.04, (0, .05))
+    )
 @hair_styles.register("curly")
 def _curly(h):
     rng = np.random.default_rng(5)
-    t, p = np.concatenate([np.linspace(-92, 92, 17), rng.uniform(-80, 80, 24)]), np.concatenate([np.full(17, 90.), rng.uniform(55, 90, 24)])
+    t, p = (
+        np.concatenate([np.linspace(-92, 92, 17), rng.uniform(-80, 80, 24)]),
+        np.concatenate([np.full(17, 90.), rng.uniform(55, 90, 24)]),
+    )
     blobs = [h.at(1.13, np.abs(t), np.sign(t)*p), h.line[1:-1:2] + [0, .08, .04], h.line[2:-1:2] + [0, .14, .02]]
     return dict(back=[_cap(h, 1.14, 105)], front=[_fringe(h, 1.12, .01)], strands=[], blobs=np.concatenate(blobs))
 
@@ -78,10 +109,14 @@ class Hair:
         self.clouds = [rig.add(c) for c in style["back"]] if back else []
         self.names = []
         if not back:
-            for i, c in enumerate(style["front"]): self.names.append(f"hair_{i}"); rig.curve(f"hair_{i}", rig.add(c, wrap=True), closed=True, per=3)
+            for i, c in enumerate(style["front"]):
+                self.names.append(f"hair_{i}")
+                rig.curve(f"hair_{i}", rig.add(c, wrap=True), closed=True, per=3)
         self.strands = []
         if not back:
-            for i, c in enumerate(style["strands"]): self.strands.append(f"strand_{i}"); rig.curve(f"strand_{i}", rig.add(c, wrap=True))
+            for i, c in enumerate(style["strands"]):
+                self.strands.append(f"strand_{i}")
+                rig.curve(f"strand_{i}", rig.add(c, wrap=True))
         self.blobs = rig.add(style["blobs"], wrap=True) if "blobs" in style and not back else None
         self.y, self.x = np.mgrid[:64, :64].astype(np.float32)*(rig.camera.size/64)
     def light(self, f):
@@ -96,14 +131,21 @@ class Hair:
         lit = np.clip(.45 + .6*(x*LAMP[0] + y*LAMP[1] + z*LAMP[2]), .35, 1.1)
         band = np.exp(-((x*f.turn[0, 1] + y*f.turn[1, 1] + z*f.turn[2, 1] - .62 + .15*x*x)/.16)**2)*np.maximum(z, .2)
         img = self.colour*(lit*.85 + .2)[..., None] + (30 + .12*self.colour)*band[..., None]
-        return f.pen.cv.resize(np.clip(img, 0, 255).astype(np.uint8), f.pen.img.shape[1::-1], interpolation=f.pen.cv.INTER_LINEAR)
+        return f.pen.cv.resize(
+            np.clip(img, 0, 255).astype(np.uint8), f.pen.img.shape[1::-1], interpolation=f.pen.cv.INTER_LINEAR
+        )
     def draw(self, f):
-        if self.back: f.hair = self.light(f)
+        if self.back:
+            f.hair = self.light(f)
         curves = [f.pen.cv.convexHull(f.px[c])[:, 0] for c in self.clouds] + [f[n] for n in self.names]
         for c in curves:
-            with f.pen.inside(c) as q: q.img[:] = f.hair[q.box]
-        for i, n in enumerate(self.strands): f.pen.line(self.tones[i % 2], 1, f[n])
+            with f.pen.inside(c) as q:
+                q.img[:] = f.hair[q.box]
+        for i, n in enumerate(self.strands):
+            f.pen.line(self.tones[i % 2], 1, f[n])
         if self.blobs is not None:
-            at = f.px[self.blobs]; x, y = np.clip(at.astype(int), 0, f.pen.img.shape[0] - 1).T
+            at = f.px[self.blobs]
+            x, y = np.clip(at.astype(int), 0, f.pen.img.shape[0] - 1).T
             tone = (f.hair[y, x]*np.resize(np.float32([1, .92, 1.07]), (len(at), 1))).clip(0, 255).tolist()
-            for i, (c, p) in enumerate(zip(tone, at)): f.pen.dot(c, p, f.unit*(.13, .16, .14)[i % 3])
+            for i, (c, p) in enumerate(zip(tone, at)):
+                f.pen.dot(c, p, f.unit*(.13, .16, .14)[i % 3])

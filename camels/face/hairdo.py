@@ -13,21 +13,44 @@ from .render import Head
 from .shapes import Identity, smooth
 
 # %% ../../nbs/172_face.hairdo.ipynb #b2e0db96
-EDGE = ((0, 51), (28, 54), (50, 61), (66, 70), (77, 80), (85, 90), (90, 100), (94, 106), (99, 103), (103, 96), (112, 97), (121, 112), (138, 132), (180, 139)) # degrees from the front: from the crown
-HAIRDO = dict(  # depth, groove depth, grooves round the head, parting (x, y, z), lowest point below the eyes (0: no hanging hair)
-    crop=(.05, .003, 60, (0, .75, -.65), 0), short=(.13, .022, 21, (-.30, .9, .25), 0), swept=(.14, .020, 23, (-.55, .75, .25), 0), bob=(.13, .014, 34, (-.25, .9, .55), 1.02),
-    long=(.11, .016, 36, (.18, .9, .5), 1.75), bun=(.06, .010, 44, (0, .55, -.8), 0), curly=(.15, 0., 1, (0, 1, 0), 0))
+EDGE = (
+    (0, 51), (28, 54), (50, 61), (66, 70), (77, 80), (85, 90), (90, 100), (94, 106), (99, 103), (103, 96), (112, 97),
+    (121, 112), (138, 132), (180, 139),
+) # degrees from the front: from the crown
+# depth, groove depth, grooves round the head, parting (x, y, z), lowest point below the eyes (0: no hanging hair)
+HAIRDO = dict(
+    crop=(.05, .003, 60, (0, .75, -.65), 0),
+    short=(.13, .022, 21, (-.30, .9, .25), 0),
+    swept=(.14, .020, 23, (-.55, .75, .25), 0),
+    bob=(.13, .014, 34, (-.25, .9, .55), 1.02),
+    long=(.11, .016, 36, (.18, .9, .5), 1.75),
+    bun=(.06, .010, 44, (0, .55, -.8), 0),
+    curly=(.15, 0., 1, (0, 1, 0), 0),
+)
 
-def _skin_radius(d, u): # distance from the skull's centre to the skin in directions `d`, from the skin's points `u` seen from that centre
-    far = np.linalg.norm(u, axis=1); near = (d @ (u/far[:, None]).T).astype(np.float32)
-    i = np.argpartition(-near, 4, 1)[:, :4]; w = 1/(1.00002 - np.take_along_axis(near, i, 1))
+def _skin_radius(
+    d,
+    u,
+): # distance from the skull's centre to the skin in directions `d`, from the skin's points `u` seen from that centre
+    far = np.linalg.norm(u, axis=1)
+    near = (d @ (u/far[:, None]).T).astype(np.float32)
+    i = np.argpartition(-near, 4, 1)[:, :4]
+    w = 1/(1.00002 - np.take_along_axis(near, i, 1))
     return (far[i]*w).sum(1)/w.sum(1)
 
 def _flow(d, part, number): # in [-1, 1]
     "Grooves that fan out from the parting."
-    part = np.array(part)/np.linalg.norm(part); e = np.cross(part, [0, 0, 1.]); e = e/max(np.linalg.norm(e), 1e-6); f = np.cross(part, e)
-    a = np.arctan2(d @ f, d @ e); off = np.arccos(np.clip(d @ part, -1, 1))
-    wave = .55*np.sin(number*a + 3*off + 1.3*np.sin(3*a)) + .3*np.sin(1.7*number*a - 4*off + 1) + .25*np.sin(.43*number*a + 2)
+    part = np.array(part)/np.linalg.norm(part)
+    e = np.cross(part, [0, 0, 1.])
+    e = e/max(np.linalg.norm(e), 1e-6)
+    f = np.cross(part, e)
+    a = np.arctan2(d @ f, d @ e)
+    off = np.arccos(np.clip(d @ part, -1, 1))
+    wave = (
+        .55*np.sin(number*a + 3*off + 1.3*np.sin(3*a))
+        + .3*np.sin(1.7*number*a - 4*off + 1)
+        + .25*np.sin(.43*number*a + 2)
+    )
     return wave*smooth(off, .08, .6)
 
 # %% ../../nbs/172_face.hairdo.ipynb #98f942b8
@@ -36,33 +59,57 @@ def hair(
     cols:int=160, rows:int=46,
 )->list[Part]: # none on a bald head
     "Hair as a shell over the skin."
-    if who.hair_style not in HAIRDO: return []
+    if who.hair_style not in HAIRDO:
+        return []
     depth, groove, number, part, low = HAIRDO[who.hair_style]
-    phi = np.linspace(-180, 180, cols, endpoint=False); t = 1 - (1 - np.linspace(0, 1, rows)[:, None])**1.35
-    end = np.interp(np.abs(phi), *np.array(EDGE).T); end = (np.roll(end, 1) + end*2 + np.roll(end, -1))/4
+    phi = np.linspace(-180, 180, cols, endpoint=False)
+    t = 1 - (1 - np.linspace(0, 1, rows)[:, None])**1.35
+    end = np.interp(np.abs(phi), *np.array(EDGE).T)
+    end = (np.roll(end, 1) + end*2 + np.roll(end, -1))/4
     front = smooth(np.abs(phi), 88, 45)
-    if who.hair_style == "short": end += front*(1.6*np.sin(phi*.14 + .6) + 1.3*np.sin(phi*.25 + 1) + 3*np.sin(np.radians(phi)*1.6 + .5))
-    if who.hair_style == "swept": end += 7*np.exp(-((phi - 38)/26)**2) - 1.5*front
+    if who.hair_style == "short":
+        end += front*(1.6*np.sin(phi*.14 + .6) + 1.3*np.sin(phi*.25 + 1) + 3*np.sin(np.radians(phi)*1.6 + .5))
+    if who.hair_style == "swept":
+        end += 7*np.exp(-((phi - 38)/26)**2) - 1.5*front
     hang = smooth(np.abs(phi), 52, 78) if low else 0*phi
-    end = end*(1 - hang) + np.minimum(end + 40, 94)*hang; fall = hang*(low + .1)
-    path = t*(np.radians(end) + fall); over = np.minimum(path, np.radians(end)); drop = path - over
-    a = np.radians(phi); d = np.stack([np.sin(over)*np.sin(a), np.cos(over) + 0*a, np.sin(over)*np.cos(a)], -1).reshape(-1, 3)
-    u = face.points - head.c; u = u[(u[:, 1] > -.75) & ((u[:, 1] > .2) | (np.abs(u[:, 0]) > .6) | (u[:, 2] < .2))]
+    end = end*(1 - hang) + np.minimum(end + 40, 94)*hang
+    fall = hang*(low + .1)
+    path = t*(np.radians(end) + fall)
+    over = np.minimum(path, np.radians(end))
+    drop = path - over
+    a = np.radians(phi)
+    d = np.stack([np.sin(over)*np.sin(a), np.cos(over) + 0*a, np.sin(over)*np.cos(a)], -1).reshape(-1, 3)
+    u = face.points - head.c
+    u = u[(u[:, 1] > -.75) & ((u[:, 1] > .2) | (np.abs(u[:, 0]) > .6) | (u[:, 2] < .2))]
     wave = _flow(d, part, number).reshape(rows, cols)
     rim = smooth(t, 1., .86)**.5
-    h = depth*(1 - (.72 - .22*front)*smooth(t, .3, 1)*(1 - hang))*rim + groove*wave*rim*smooth(t, 0, .12)*(1 - .6*smooth(t, .6, 1)*(1 - hang))
-    if who.hair_style == "swept": h = h + .09*np.exp(-((t - .78)/.2)**2)*np.exp(-((phi - 5)/42)**2)*rim
-    if who.hair_style == "curly": wave = _curls(d).reshape(rows, cols); h = h + .085*wave*np.maximum(rim, .3)
+    h = depth*(1 - (.72 - .22*front)*smooth(t, .3, 1)*(1 - hang))*rim + groove*wave*rim*smooth(
+        t, 0, .12
+    )*(1 - .6*smooth(t, .6, 1)*(1 - hang))
+    if who.hair_style == "swept":
+        h = h + .09*np.exp(-((t - .78)/.2)**2)*np.exp(-((phi - 5)/42)**2)*rim
+    if who.hair_style == "curly":
+        wave = _curls(d).reshape(rows, cols)
+        h = h + .085*wave*np.maximum(rim, .3)
     r = _skin_radius(d, u)[:, None] + (h - .035*smooth(t, .93, 1)*(1 - hang)).reshape(-1, 1)
     p = (head.c + d*r).reshape(rows, cols, 3)
-    p[..., 1] -= drop; k = drop/max(low, 1e-6); tuck = 1 + (.10*np.sin(np.pi*np.minimum(k, 1)) - .16*smooth(t, .9, 1))*hang
-    p[..., 0] *= tuck; p[..., 2] = head.c[2] + (p[..., 2] - head.c[2])*tuck
-    return [_hair_part(p.reshape(-1, 3), grid(rows, cols, True), wave.ravel(), np.broadcast_to(t, (rows, cols)).ravel(), who)] + _bun(who, head)
+    p[..., 1] -= drop
+    k = drop/max(low, 1e-6)
+    tuck = 1 + (.10*np.sin(np.pi*np.minimum(k, 1)) - .16*smooth(t, .9, 1))*hang
+    p[..., 0] *= tuck
+    p[..., 2] = head.c[2] + (p[..., 2] - head.c[2])*tuck
+    return [
+        _hair_part(
+            p.reshape(-1, 3), grid(rows, cols, True), wave.ravel(), np.broadcast_to(t, (rows, cols)).ravel(), who
+        )
+    ] + _bun(who, head)
 
 # %% ../../nbs/172_face.hairdo.ipynb #50120c73
 def _curls(d, n=230):
     "Bumps of curly hair, in [0, 1]."
-    i = np.arange(n) + .5; z = 1 - 2*i/n; a = np.pi*(1 + 5**.5)*i
+    i = np.arange(n) + .5
+    z = 1 - 2*i/n
+    a = np.pi*(1 + 5**.5)*i
     c = np.stack([np.sqrt(1 - z*z)*np.cos(a), z, np.sqrt(1 - z*z)*np.sin(a)], 1)
     return np.sqrt(np.clip(1 - (np.arccos(np.clip((d @ c.T).max(1), -1, 1))/.155)**2, 0, 1))
 
@@ -74,9 +121,19 @@ def _hair_part(points, triangles, wave, t, who):
 
 def _bun(who, head):
     "The knot of a bun; nothing for other styles."
-    if who.hair_style != "bun": return []
-    v, u = np.meshgrid(np.linspace(0, np.pi, 26), np.linspace(0, 2*np.pi, 64, endpoint=False), indexing="ij"); v, u = v.ravel(), u.ravel()
+    if who.hair_style != "bun":
+        return []
+    v, u = np.meshgrid(np.linspace(0, np.pi, 26), np.linspace(0, 2*np.pi, 64, endpoint=False), indexing="ij")
+    v, u = v.ravel(), u.ravel()
     wave = np.sin(11*u + 4*v)*np.sin(v)**2
     r = (.30 + .012*wave)[:, None]*[1, .88, 1]
     at = head.c + [0, .80, -.42]
-    return [_hair_part(at + r*np.stack([np.sin(v)*np.cos(u), np.cos(v), -np.sin(v)*np.sin(u)], 1), grid(26, 64, True), wave, 0*v, who)]
+    return [
+        _hair_part(
+            at + r*np.stack([np.sin(v)*np.cos(u), np.cos(v), -np.sin(v)*np.sin(u)], 1),
+            grid(26, 64, True),
+            wave,
+            0*v,
+            who,
+        )
+    ]

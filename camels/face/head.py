@@ -30,14 +30,21 @@ class Eye:
         self.centre = face[473 if side > 0 else 468] + np.array([-.023*side, .004, -.161])
     def push(self, points, clear=CLEAR): # float [v 3]
         "Points near the ball, moved out of it."
-        d = points - self.centre; far = np.linalg.norm(d, axis=1, keepdims=True)
-        return np.where((far < BALL + clear) & (far > 1e-6), self.centre + d*(BALL + clear)/np.maximum(far, 1e-6), points)
+        d = points - self.centre
+        far = np.linalg.norm(d, axis=1, keepdims=True)
+        return np.where(
+            (far < BALL + clear) & (far > 1e-6), self.centre + d*(BALL + clear)/np.maximum(far, 1e-6), points
+        )
     def turns(self)->dict: # {blendshape: (yaw, pitch)} in radians
         "How far each gaze shape turns it."
         a, s = np.arcsin(np.sin(np.radians(GAZE_DEG))*EYEBALL/BALL), self.side
         side = "Left" if s > 0 else "Right"
-        return {f"eyeLook{d}{side}": (a*x, a*y) for d, x, y in (("Out", s, 0), ("In", -s, 0), ("Up", 0, .8), ("Down", 0, -.8))}
-    def rotate(self, points, yaw, pitch): return (points - self.centre) @ rotation_matrix(yaw, pitch, 0).T + self.centre
+        return {
+            f"eyeLook{d}{side}": (a*x, a*y)
+            for d, x, y in (("Out", s, 0), ("In", -s, 0), ("Up", 0, .8), ("Down", 0, -.8))
+        }
+    def rotate(self, points, yaw, pitch):
+        return (points - self.centre) @ rotation_matrix(yaw, pitch, 0).T + self.centre
 
 # %% ../../nbs/174_face.head.ipynb #6e1d9ee9
 def eyeball(
@@ -49,28 +56,63 @@ def eyeball(
     rim, rng = np.degrees(np.arcsin(IRIS/BALL)), np.random.default_rng(7)
     iris, dark = np.array(iris, float), np.array([13, 10, 11.])
     light = iris*1.22 + [14, 16, 18]
-    stops = [(0, dark), (.38, dark), (.40, iris*.5), (.47, light*.9), (.62, light), (.80, iris*1.12), (.92, iris*.62), (1., iris*.3), (1.07, iris*.3 + 60), (1.14, [226, 222, 220]),
-             (1.35, [243, 239, 236]), (2.2, [240, 232, 228]), (3.0, [226, 190, 182]), (3.8, [205, 150, 142]), (6., [190, 130, 124])]
-    angle = np.radians(rim*np.array([s for s, _ in stops]))[:, None]; round_ = np.linspace(0, 2*np.pi, segments, endpoint=False)
-    streak = 1 + .16*rng.normal(size=segments); streak = (streak + np.roll(streak, 1)*.4)/1.4
+    stops = [
+        (0, dark),
+        (.38, dark),
+        (.40, iris*.5),
+        (.47, light*.9),
+        (.62, light),
+        (.80, iris*1.12),
+        (.92, iris*.62),
+        (1., iris*.3),
+        (1.07, iris*.3 + 60),
+        (1.14, [226, 222, 220]),
+        (1.35, [243, 239, 236]),
+        (2.2, [240, 232, 228]),
+        (3.0, [226, 190, 182]),
+        (3.8, [205, 150, 142]),
+        (6., [190, 130, 124]),
+    ]
+    angle = np.radians(rim*np.array([s for s, _ in stops]))[:, None]
+    round_ = np.linspace(0, 2*np.pi, segments, endpoint=False)
+    streak = 1 + .16*rng.normal(size=segments)
+    streak = (streak + np.roll(streak, 1)*.4)/1.4
     fibre = np.exp(-((np.array([s for s, _ in stops]) - .66)/.17)**2)[:, None]
     colour = np.array([c for _, c in stops], float)[:, None]*(1 + fibre*(streak - 1))[..., None]
-    colour = colour*(1 + (fibre*(-.28*np.sin(round_)))[..., None]) # brighter below, where the light falls through the cornea
-    d = np.stack([np.sin(angle)*np.cos(round_)*eye.side, np.sin(angle)*np.sin(round_), np.cos(angle) + 0*round_], -1).reshape(-1, 3)
+    # brighter below, where the light falls through the cornea
+    colour = colour*(1 + (fibre*(-.28*np.sin(round_)))[..., None])
+    d = np.stack(
+        [np.sin(angle)*np.cos(round_)*eye.side, np.sin(angle)*np.sin(round_), np.cos(angle) + 0*round_], -1
+    ).reshape(-1, 3)
     d = d @ rotation_matrix(np.radians(3.5)*eye.side, 0, 0).T
-    p = eye.centre + BALL*d; n = len(stops)
-    t = grid(n, segments, True); t = t[:, ::-1] if eye.side < 0 else t
+    p = eye.centre + BALL*d
+    n = len(stops)
+    t = grid(n, segments, True)
+    t = t[:, ::-1] if eye.side < 0 else t
     moves = {k: eye.rotate(p, *a) - p for k, a in eye.turns().items()}
-    axis = d[0]; off = d - axis; bulge = smooth(np.linalg.norm(off, axis=1, keepdims=True), np.sin(np.radians(rim))*1.25, 0)
+    axis = d[0]
+    off = d - axis
+    bulge = smooth(np.linalg.norm(off, axis=1, keepdims=True), np.sin(np.radians(rim))*1.25, 0)
     bent = d + .75*off*np.minimum(bulge*3, 1)  # the cornea is rounder than the ball: its glint lies nearer to the pupil
-    return Part("eye", p, t, np.clip(colour, 0, 255).reshape(-1, 3), moves, rough=.12, bent=bent/np.linalg.norm(bent, axis=1, keepdims=True))
+    return Part(
+        "eye",
+        p,
+        t,
+        np.clip(colour, 0, 255).reshape(-1, 3),
+        moves,
+        rough=.12,
+        bent=bent/np.linalg.norm(bent, axis=1, keepdims=True),
+    )
 
 # %% ../../nbs/174_face.head.ipynb #5c336b69
 SKULL_ROWS = 14
 
 def _lip_points()->np.ndarray:
     "Points of the lips, from the outer ring to the inner one."
-    m = base_mesh(); x, y = m.points[:468, :2].T; r = m.regions; s = np.argsort(m.points[r["lips_outer_top"], 0])
+    m = base_mesh()
+    x, y = m.points[:468, :2].T
+    r = m.regions
+    s = np.argsort(m.points[r["lips_outer_top"], 0])
     top, bottom = (np.interp(x, *m.points[r[f"lips_outer_{n}"]][s, :2].T) for n in ("top", "bottom"))
     return np.flatnonzero((np.abs(x) < m.points[291, 0] + 1e-4) & (y <= top + 1e-4) & (y >= bottom - 1e-4))
 
@@ -79,7 +121,9 @@ def skull(
     head:Head,                     # ellipsoid
 )->tuple[np.ndarray, np.ndarray]: # points float [rows n 3], how much of the ring's movement each row takes [rows]
     "The skin behind the face, row by row, down to the last before the pole at the back."
-    u = ring - head.c; r0 = np.linalg.norm(u, axis=1); a, theta = np.arctan2(u[:, 1], u[:, 0]), np.arccos(u[:, 2]/r0)
+    u = ring - head.c
+    r0 = np.linalg.norm(u, axis=1)
+    a, theta = np.arctan2(u[:, 1], u[:, 0]), np.arccos(u[:, 2]/r0)
     t = (np.arange(1, SKULL_ROWS + 1)/(SKULL_ROWS + .5))[:, None]**1.25
     th = theta + (np.pi - theta)*t
     d = np.stack([np.sin(th)*np.cos(a), np.sin(th)*np.sin(a), np.cos(th)], -1)
@@ -89,25 +133,39 @@ def skull(
 
 # %% ../../nbs/174_face.head.ipynb #3957c421
 REST = .35 # how much of eyeWide the face wears at rest: the measured mean looks sleepy in three dimensions
-PARTED = {"jawOpen": .28, "mouthLowerDownLeft": .35, "mouthLowerDownRight": .35, "mouthUpperUpLeft": .12, "mouthUpperUpRight": .12} # how the lips make way for the tongue
+PARTED = {
+    "jawOpen": .28,
+    "mouthLowerDownLeft": .35,
+    "mouthLowerDownRight": .35,
+    "mouthUpperUpLeft": .12,
+    "mouthUpperUpRight": .12,
+} # how the lips make way for the tongue
 
 def skin(
     who:Puppet, # whose
     eyes,       # two of `Eye`
 )->Part:
     "Face and scalp in one piece; the lips are a material of their own."
-    rows, tri = fine_face(); flat = (rows @ base_mesh().points)[:, :2]
+    rows, tri = fine_face()
+    flat = (rows @ base_mesh().points)[:, :2]
     rows, n = rows[:, :478], len(rows)
     wide = REST*(rows @ (who.basis[index("eyeWideLeft")] + who.basis[index("eyeWideRight")]).reshape(-1, 3)[:478])
-    p, d = rows @ who.neutral[:478] + wide, np.tensordot(who.basis.reshape(len(ARKIT), -1, 3)[:, :478], rows, (1, 1)).swapaxes(1, 2)
-    for side, mine in (("Left", p[:, :1] > 0), ("Right", p[:, :1] < 0)): d[index("eyeBlink" + side)] -= wide*mine
-    ring = np.array(borders(tri)[0]); head = Head(who.neutral[:478])
-    back, keep = skull(p[ring], head); k = len(ring)
+    p, d = (
+        rows @ who.neutral[:478] + wide,
+        np.tensordot(who.basis.reshape(len(ARKIT), -1, 3)[:, :478], rows, (1, 1)).swapaxes(1, 2),
+    )
+    for side, mine in (("Left", p[:, :1] > 0), ("Right", p[:, :1] < 0)):
+        d[index("eyeBlink" + side)] -= wide*mine
+    ring = np.array(borders(tri)[0])
+    head = Head(who.neutral[:478])
+    back, keep = skull(p[ring], head)
+    k = len(ring)
     pole = head.c - [0, 0, head.r[2]]
     def whole(face, move=True): # the skin behind follows the ring
         shift = (keep[:, None, None]*(face - p)[ring]) if move else 0
         q = np.concatenate([face, (back + shift).reshape(-1, 3), pole[None]])
-        for e in eyes: q = e.push(q)
+        for e in eyes:
+            q = e.push(q)
         return q
     rest = whole(p)
     moves = {name: whole(p + x) - rest for name, x in zip(ARKIT, d) if name != "tongueOut"}
@@ -118,14 +176,30 @@ def skin(
     lips = np.isin(np.arange(478), _lip_points()).astype(np.float32)
     on_lips = (rows @ lips > .72)[tri].all(1)
     paints = np.concatenate([paint(who), np.zeros((10, 3), np.float32)])
-    colour = np.concatenate([rows @ paints, np.repeat((rows @ paints)[ring][None], SKULL_ROWS, 0).reshape(-1, 3), np.array(who.identity.skin)[None]*[.97, .95, .95]])
-    uv = (np.concatenate([flat, np.repeat(flat[ring][None], SKULL_ROWS, 0).reshape(-1, 2), [[0, .7]]]) - [BOX[0], BOX[3]])/[BOX[1] - BOX[0], BOX[2] - BOX[3]]
-    return Part("skin", rest, np.concatenate([tri[~on_lips], sheet]), colour, moves, uv=np.clip(uv, 0, 1), rough=.52, more=dict(lips=tri[on_lips]))
+    colour = np.concatenate([
+        rows @ paints,
+        np.repeat((rows @ paints)[ring][None], SKULL_ROWS, 0).reshape(-1, 3),
+        np.array(who.identity.skin)[None]*[.97, .95, .95],
+    ])
+    uv = (
+        np.concatenate([flat, np.repeat(flat[ring][None], SKULL_ROWS, 0).reshape(-1, 2), [[0, .7]]]) - [BOX[0], BOX[3]]
+    )/[BOX[1] - BOX[0], BOX[2] - BOX[3]]
+    return Part(
+        "skin",
+        rest,
+        np.concatenate([tri[~on_lips], sheet]),
+        colour,
+        moves,
+        uv=np.clip(uv, 0, 1),
+        rough=.52,
+        more=dict(lips=tri[on_lips]),
+    )
 
 # %% ../../nbs/174_face.head.ipynb #5d555b58
 def rings()->list[np.ndarray]: # mouth, then the eyes (person's right, left); indices into the fine face
     "Borders of the openings of the fine face, each starting at its corner on the viewer's left."
-    rows, tri = fine_face(); p = rows @ base_mesh().points
+    rows, tri = fine_face()
+    p = rows @ base_mesh().points
     found = [np.array(r) for r in borders(tri)[1:]]
     found = [np.roll(r, -int(np.argmin(p[r, 0]))) for r in found]
     return sorted(found, key=lambda r: (p[r, 1].mean() > -.4, p[r, 0].mean()))
@@ -133,7 +207,9 @@ def rings()->list[np.ndarray]: # mouth, then the eyes (person's right, left); in
 def _follow(name:str, part:Part, ring, shape, **kw)->dict: # {blendshape: displacement}
     "How points made by `shape(ring points)` move when the ring does."
     rest = shape(part.points[ring])
-    moves = {n: shape(part.points[ring] + d[ring]) - rest for n, d in part.moves.items() if np.abs(d[ring]).max() > 2e-4}
+    moves = {
+        n: shape(part.points[ring] + d[ring]) - rest for n, d in part.moves.items() if np.abs(d[ring]).max() > 2e-4
+    }
     return dict(name=name, points=rest, moves=moves, **kw)
 
 # %% ../../nbs/174_face.head.ipynb #357d7784
@@ -145,12 +221,16 @@ def lids(
     "What surrounds the eyes."
     out, red = [], np.array(who.skin)*[.80, .58, .54] + [22, 8, 8]
     for eye, ring in zip(sorted(eyes, key=lambda e: e.side), rings()[1:]):
-        n = len(ring); half = n//2 + 1
+        n = len(ring)
+        half = n//2 + 1
         is_top = face.points[ring][1:n//2, 1].mean() > face.points[ring][n//2+1:, 1].mean()
         top = np.arange(half) if is_top else np.arange(n, n - half, -1) % n
-        inward = lambda q, r: eye.centre + (q - eye.centre)*(r/np.linalg.norm(q - eye.centre, axis=1, keepdims=True))
-        rim = lambda q: np.concatenate([q, q*.35 + .65*inward(q, BALL*.985), inward(q, BALL*.93)])
-        t = grid(3, n, True); colour = np.concatenate([np.tile(c, (n, 1)) for c in (red*.96, red*.92, red*.55)])
+        def inward(q, r):
+            return eye.centre + (q - eye.centre)*(r/np.linalg.norm(q - eye.centre, axis=1, keepdims=True))
+        def rim(q):
+            return np.concatenate([q, q*.35 + .65*inward(q, BALL*.985), inward(q, BALL*.93)])
+        t = grid(3, n, True)
+        colour = np.concatenate([np.tile(c, (n, 1)) for c in (red*.96, red*.92, red*.55)])
         out.append(Part(**_follow("lid", face, ring, rim), triangles=t, colour=colour, rough=.35))
         out += [_lashes(face, ring[top], eye, who), _shade(face, ring[top], eye, inward)]
     return out
@@ -158,14 +238,19 @@ def lids(
 # %% ../../nbs/174_face.head.ipynb #bfc5d0ff
 def _lashes(face, arc, eye, who, rows=4):
     "A dark fringe along the upper lid, longer toward the temple; it hangs when the eye is closed."
-    n = len(arc); out = np.linspace(0, 1, n)[:, None]; out = out if eye.side > 0 else out[::-1]
+    n = len(arc)
+    out = np.linspace(0, 1, n)[:, None]
+    out = out if eye.side > 0 else out[::-1]
     long = who.lashes*(.012 + .034*out**1.3)*np.sin(np.pi*np.clip(out, .03, 1)**.8*.93 + .06)
     rest = face.points[arc]
     def fringe(q):
         shut = np.clip((rest - q)[:, 1:2]/.09, 0, 1)
         d = np.array([0, .55, 1]) - [0, .75, 0]*shut + out*[eye.side*.75, 0, -.2]
         d /= np.linalg.norm(d, axis=1, keepdims=True)
-        sheet = [q + [0, 0, .0025] + k*long*(1 - .35*shut)*(d + [0, .5*k*k, 0]*(1 - shut)) for k in np.linspace(0, 1, rows)]
+        sheet = [
+            q + [0, 0, .0025] + k*long*(1 - .35*shut)*(d + [0, .5*k*k, 0]*(1 - shut))
+            for k in np.linspace(0, 1, rows)
+        ]
         return np.concatenate(sheet + [sheet[0] + [0, -.004, -.004]] + [x + [0, -.0015, 0] for x in sheet[1:]])
     t = np.concatenate([grid(rows, n), grid(rows, n, start=rows*n)[:, ::-1]])
     dark = np.array(who.hair)*.35 + [10, 6, 6]
@@ -173,10 +258,17 @@ def _lashes(face, arc, eye, who, rows=4):
 
 def _shade(face, arc, eye, inward, rows=5):
     "The upper lid's soft shadow on the ball, fading downward."
-    n = len(arc); bow = np.sin(np.pi*np.linspace(0, 1, n))[:, None]
-    def veil(q): return np.concatenate([inward(q + [0, .012 - .052*k, 0]*bow, BALL + .0022) for k in np.linspace(0, 1, rows)])
+    n = len(arc)
+    bow = np.sin(np.pi*np.linspace(0, 1, n))[:, None]
+    def veil(q):
+        return np.concatenate([inward(q + [0, .012 - .052*k, 0]*bow, BALL + .0022) for k in np.linspace(0, 1, rows)])
     fade = np.repeat((1 - np.linspace(0, 1, rows))**1.4*118, n)
-    return Part(**_follow("shade", face, arc, veil), triangles=grid(rows, n), colour=np.c_[np.tile([38, 18, 18], (rows*n, 1)), fade], rough=1.)
+    return Part(
+        **_follow("shade", face, arc, veil),
+        triangles=grid(rows, n),
+        colour=np.c_[np.tile([38, 18, 18], (rows*n, 1)), fade],
+        rough=1.,
+    )
 
 # %% ../../nbs/174_face.head.ipynb #5af99a74
 def jaw_moves(
@@ -185,30 +277,54 @@ def jaw_moves(
 )->dict: # {blendshape: displacement}
     "How points fixed to the jaw move."
     still = np.zeros_like(points)
-    bone = dict(jawOpen=jaw_swing(points), jawForward=still + [0, 0, .1], jawLeft=still + [.1, 0, 0], jawRight=still - [.1, 0, 0])
+    bone = dict(
+        jawOpen=jaw_swing(points),
+        jawForward=still + [0, 0, .1],
+        jawLeft=still + [.1, 0, 0],
+        jawRight=still - [.1, 0, 0],
+    )
     return {n: d*share for n, d in bone.items()} | dict(tongueOut=PARTED["jawOpen"]*bone["jawOpen"]*share)
 
 def mouth_bag(
     face:Part, # the skin
 )->Part:
     "The inside of lips and cheeks."
-    ring = rings()[0]; q = face.points[ring]; n = len(ring)
+    ring = rings()[0]
+    q = face.points[ring]
+    n = len(ring)
     s = np.sin(np.linspace(0, 2*np.pi, n, endpoint=False))[:, None] # 1 in the middle of the upper lip, -1 of the lower
-    if q[1:n//2, 1].mean() < q[n//2+1:, 1].mean(): s = -s
-    mid = np.array([0, q[:, 1].mean(), 0]); up, low = np.maximum(s, 0), np.maximum(-s, 0)
-    rows = [q, q + [0, 0, -.02] + s*[0, .03, 0] - low*[0, 0, .02], q + [0, 0, -.05] + s*[0, .15, 0] - low*[0, 0, .045],
-            q*[1.04, 1, 1] + [0, 0, -.16] + s*[0, .2, 0], (q - mid)*[1, 1, .6] + mid + [0, 0, -.22] + s*[0, .2, 0], (q - mid)*[.7, 1, .2] + mid + [0, 0, -.30] + s*[0, .12, 0]]
+    if q[1:n//2, 1].mean() < q[n//2+1:, 1].mean():
+        s = -s
+    mid = np.array([0, q[:, 1].mean(), 0])
+    up, low = np.maximum(s, 0), np.maximum(-s, 0)
+    rows = [
+        q,
+        q + [0, 0, -.02] + s*[0, .03, 0] - low*[0, 0, .02],
+        q + [0, 0, -.05] + s*[0, .15, 0] - low*[0, 0, .045],
+        q*[1.04, 1, 1] + [0, 0, -.16] + s*[0, .2, 0],
+        (q - mid)*[1, 1, .6] + mid + [0, 0, -.22] + s*[0, .2, 0],
+        (q - mid)*[.7, 1, .2] + mid + [0, 0, -.30] + s*[0, .12, 0],
+    ]
     keep, p = (1, .9, .55, .25, .05, 0), np.concatenate(rows)
-    ride, bone = np.concatenate([k*np.ones((n, 1)) for k in keep]), np.concatenate([(low + (1 - up - low)/2)*k for k in (1, 1, 1, 1, .5, .15)])
+    ride, bone = (
+        np.concatenate([k*np.ones((n, 1)) for k in keep]),
+        np.concatenate([(low + (1 - up - low)/2)*k for k in (1, 1, 1, 1, .5, .15)]),
+    )
     moves = {m: np.tile(d[ring], (len(rows), 1))*ride for m, d in face.moves.items() if np.abs(d[ring]).max() > 2e-4}
-    for m, d in jaw_moves(p, bone*(1 - ride)).items(): moves[m] = moves.get(m, 0) + d
-    end = lambda x: np.concatenate([x, x[-n:].mean(0, keepdims=True)]); last = (len(rows) - 1)*n + np.arange(n)
+    for m, d in jaw_moves(p, bone*(1 - ride)).items():
+        moves[m] = moves.get(m, 0) + d
+    def end(x):
+        return np.concatenate([x, x[-n:].mean(0, keepdims=True)])
+    last = (len(rows) - 1)*n + np.arange(n)
     t = np.concatenate([grid(len(rows), n, True), np.stack([np.roll(last, -1), last, np.full(n, len(p))], 1)])
-    colour = np.repeat([[150, 62, 62], [136, 50, 52], [112, 38, 42], [84, 26, 30], [50, 14, 18], [24, 6, 8]], n, 0).astype(float)
+    colour = np.repeat(
+        [[150, 62, 62], [136, 50, 52], [112, 38, 42], [84, 26, 30], [50, 14, 18], [24, 6, 8]], n, 0
+    ).astype(float)
     return Part("mouth", end(p), t, end(colour), {m: end(d) for m, d in moves.items()}, rough=.8)
 
 # %% ../../nbs/174_face.head.ipynb #16fab9ed
-TEETH = dict(top=(.088, .070, .078, .072, .070, .09), bottom=(.058, .062, .070, .072, .074, .09)) # widths from the middle outward, units
+# widths from the middle outward, units
+TEETH = dict(top=(.088, .070, .078, .072, .070, .09), bottom=(.058, .062, .070, .072, .074, .09))
 
 def teeth(
     lips:Float[np.ndarray, " 3"], # middle of the inner lips
@@ -216,29 +332,38 @@ def teeth(
 )->list[Part]: # teeth, gum
     "One row of teeth and its gum."
     sign, deep = (1, .078) if jaw == "top" else (-1, .096)
-    x = np.linspace(-.34, .34, 1201); z = -2.5*x**2 + 4*x**4
-    along = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))]); along -= along[600]
+    x = np.linspace(-.34, .34, 1201)
+    z = -2.5*x**2 + 4*x**4
+    along = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
+    along -= along[600]
     edge, high = lips + [0, (-.006 if sign > 0 else -.046), -deep], .118 if sign > 0 else .1
     def arch(s, y, out=0.): # points `s` along the arch, `y` from the teeth's edge toward the gum, `out` of it
-        a, b = np.interp(s, along, x), np.interp(s, along, z); t = np.stack([np.gradient(x, along), np.gradient(z, along)], 1)
+        a, b = np.interp(s, along, x), np.interp(s, along, z)
+        t = np.stack([np.gradient(x, along), np.gradient(z, along)], 1)
         nx, nz = -np.interp(s, along, t[:, 1]), np.interp(s, along, t[:, 0])
         return edge + np.stack([a + nx*out, sign*y + 0*a, b + nz*out], -1)
-    u, v = np.meshgrid(np.linspace(-1, 1, 7), np.linspace(0, 1, 7)); u, v = u.ravel(), v.ravel()
+    u, v = np.meshgrid(np.linspace(-1, 1, 7), np.linspace(0, 1, 7))
+    u, v = u.ravel(), v.ravel()
     points, tri, at = [], [], 0.
     for i, w in enumerate(TEETH[jaw]):
         tall = high*(1, .93, 1.02, .9, .84, .8)[i]
         for side in (1, -1):
             round_ = np.clip(1 - np.abs(u)**5, 0, 1)*np.clip(v/.16, 0, 1)**.5
             s = side*(at + w/2) + u*w/2*(1.03 - .12*v)*(1 - .05*(1 - np.clip(v/.14, 0, 1)))
-            tri.append(grid(7, 7, start=49*len(points))[:, ::-sign]); points.append(arch(s, v*tall + .012*(1 - round_)*(v < .3), .018*round_*(1 - .5*v) - .012*(1 - round_)))
+            tri.append(grid(7, 7, start=49*len(points))[:, ::-sign])
+            points.append(arch(s, v*tall + .012*(1 - round_)*(v < .3), .018*round_*(1 - .5*v) - .012*(1 - round_)))
         at += w
-    shade = np.concatenate([np.repeat([np.array([247, 243, 235.])*(1 - .035*i)], 98, 0) for i in range(6)])*(1 - .10*np.tile(v, 12)[:, None]*[.3, .8, 1.3])
-    g = np.linspace(-at, at, 41); wave = .012*np.cos(g*70)
+    shade = np.concatenate([np.repeat([np.array([247, 243, 235.])*(1 - .035*i)], 98, 0) for i in range(6)])*(
+        1 - .10*np.tile(v, 12)[:, None]*[.3, .8, 1.3]
+    )
+    g = np.linspace(-at, at, 41)
+    wave = .012*np.cos(g*70)
     rows = [arch(g, high*.80 + wave, .002), arch(g, high*1.0, .016), arch(g, high*1.45, .012), arch(g, high*1.5, -.08)]
     parts = [Part("teeth", np.concatenate(points), np.concatenate(tri), shade, rough=.18),
              Part("gum", np.concatenate(rows), grid(4, 41)[:, ::-sign], np.tile([196., 104, 104], (164, 1)), rough=.3)]
     for p in parts:
-        if sign < 0: p.moves = jaw_moves(p.points)
+        if sign < 0:
+            p.moves = jaw_moves(p.points)
     return parts
 
 # %% ../../nbs/174_face.head.ipynb #cc573c2c
@@ -246,20 +371,43 @@ def tongue(
     lips:Float[np.ndarray, " 3"], # middle of the inner lips
 )->Part:
     "The tongue: a flattened tube with a furrow, that can come out."
-    t = np.linspace(0, 1, 18); round_ = np.linspace(0, 2*np.pi, 24, endpoint=False)
+    t = np.linspace(0, 1, 18)
+    round_ = np.linspace(0, 2*np.pi, 24, endpoint=False)
     def tube(path, width, thick): # path: (y, z) from the lips' middle, from the root to the tip
-        k = np.linspace(0, 1, len(path)); m = spline(len(path), per=17)
+        k = np.linspace(0, 1, len(path))
+        m = spline(len(path), per=17)
         c = np.stack([np.interp(t, np.linspace(0, 1, len(m)), col) for col in (m @ np.array(path)).T], 1)
-        d = np.gradient(c, axis=0); d /= np.linalg.norm(d, axis=1, keepdims=True); up = np.stack([d[:, 1], -d[:, 0]], 1)
+        d = np.gradient(c, axis=0)
+        d /= np.linalg.norm(d, axis=1, keepdims=True)
+        up = np.stack([d[:, 1], -d[:, 0]], 1)
         taper = np.sqrt(np.clip(1 - np.clip((t - .62)/.38, 0, 1)**2.4, 0, 1))
         w, h = np.interp(t, k, width)*taper, np.interp(t, k, thick)*np.sqrt(taper)
-        x, y = np.outer(w, np.cos(round_)), np.outer(h, np.sin(round_) - .35*np.exp(-(np.cos(round_)/.25)**2)*(np.sin(round_) > 0))
+        x, y = (
+            np.outer(w, np.cos(round_)),
+            np.outer(h, np.sin(round_) - .35*np.exp(-((np.cos(round_)/.25)**2))*(np.sin(round_) > 0)),
+        )
         return np.stack([x, c[:, :1] + up[:, :1]*y, c[:, 1:] + up[:, 1:]*y], -1).reshape(-1, 3) + lips
-    rest = tube([(-.2, -.48), (-.125, -.38), (-.105, -.26), (-.11, -.16), (-.118, -.115)], (.15, .16, .155, .14, .10), (.07, .06, .045, .035, .02))
-    out = tube([(-.2, -.48), (-.09, -.28), (-.048, -.06), (-.055, .075), (-.20, .155)], (.15, .155, .145, .135, .115), (.07, .055, .034, .03, .022))
-    moves = jaw_moves(rest); moves["tongueOut"] = out + PARTED["jawOpen"]*jaw_swing(out)*.8 - rest
+    rest = tube(
+        [(-.2, -.48), (-.125, -.38), (-.105, -.26), (-.11, -.16), (-.118, -.115)],
+        (.15, .16, .155, .14, .10),
+        (.07, .06, .045, .035, .02),
+    )
+    out = tube(
+        [(-.2, -.48), (-.09, -.28), (-.048, -.06), (-.055, .075), (-.20, .155)],
+        (.15, .155, .145, .135, .115),
+        (.07, .055, .034, .03, .022),
+    )
+    moves = jaw_moves(rest)
+    moves["tongueOut"] = out + PARTED["jawOpen"]*jaw_swing(out)*.8 - rest
     tip = np.repeat(smooth(t, .1, .9), 24)[:, None]
-    return Part("tongue", rest, grid(18, 24, True)[:, ::-1], np.array([150, 62, 66])*(1 - tip) + np.array([214, 112, 112])*tip, moves, rough=.32)
+    return Part(
+        "tongue",
+        rest,
+        grid(18, 24, True)[:, ::-1],
+        np.array([150, 62, 66])*(1 - tip) + np.array([214, 112, 112])*tip,
+        moves,
+        rough=.32,
+    )
 
 # %% ../../nbs/174_face.head.ipynb #188a8585
 def ear(
@@ -269,8 +417,12 @@ def ear(
 )->Part:
     "One ear."
     a = np.linspace(0, 2*np.pi, 40, endpoint=False)
-    outline = np.stack([.125*np.cos(a)*(1 + .22*np.sin(a)) - .015*np.sin(a), .235*np.sin(a)*(1 - .06*np.cos(2*a))], 1) # (backward, up)
-    rings_ = [(.02, -.060), (.22, -.062), (.38, -.052), (.52, -.012), (.62, .012), (.70, .002), (.77, -.006), (.84, .010), (.91, .026), (.97, .026), (1.0, .010), (.98, -.012), (.9, -.03), (.7, -.06), (.45, -.12)]
+    # (backward, up)
+    outline = np.stack([.125*np.cos(a)*(1 + .22*np.sin(a)) - .015*np.sin(a), .235*np.sin(a)*(1 - .06*np.cos(2*a))], 1)
+    rings_ = [
+        (.02, -.060), (.22, -.062), (.38, -.052), (.52, -.012), (.62, .012), (.70, .002), (.77, -.006), (.84, .010),
+        (.91, .026), (.97, .026), (1.0, .010), (.98, -.012), (.9, -.03), (.7, -.06), (.45, -.12),
+    ]
     scoop = np.array([.035, -.03]) # the bowl lies forward and low
     p = []
     for r, h in rings_:
@@ -278,29 +430,61 @@ def ear(
         lobe = smooth(o[:, 1], -.10, -.22)                       # the lobe is flat and soft
         h = h*(1 - .75*lobe) if r <= 1 else h
         flare = .055 + .30*(o[:, 0] + .1)                         # it stands off the head toward the back
-        p.append(np.stack([face[454, 0] - .035 + flare + h - .07*lobe, o[:, 1] - .135, face[454, 2] - .045 - o[:, 0] - .05*h], 1))
-    p = np.concatenate(p)*[side, 1, 1]; t = grid(len(rings_), 40, True)
+        p.append(
+            np.stack(
+                [
+                    face[454, 0] - .035 + flare + h - .07*lobe,
+                    o[:, 1] - .135,
+                    face[454, 2] - .045 - o[:, 0] - .05*h,
+                ],
+                1,
+            )
+        )
+    p = np.concatenate(p)*[side, 1, 1]
+    t = grid(len(rings_), 40, True)
     tone = np.repeat(np.array([.62, .66, .74, .88, .97, .9, .86, .93, 1, 1, .98, .92, .88, .84, .8]), 40)[:, None]
     colour = np.array(who.skin)*(tone**[.7, 1.1, 1.1])*[1.0, .93, .91]
     return Part("ear", p, t[:, ::side], colour, rough=.55)
 
 # %% ../../nbs/174_face.head.ipynb #1d755a4e
-BUST = ((-1.46, .555, .42, -.74), (-1.54, .63, .45, -.74), (-1.63, .76, .475, -.73), (-1.74, .94, .50, -.72), (-1.87, 1.17, .53, -.72), (-2.02, 1.39, .56, -.72),
-        (-2.20, 1.57, .59, -.72), (-2.46, 1.68, .63, -.71), (-2.90, 1.73, .66, -.70)) # height, half width, half depth, middle (z)
+BUST = (
+    (-1.46, .555, .42, -.74),
+    (-1.54, .63, .45, -.74),
+    (-1.63, .76, .475, -.73),
+    (-1.74, .94, .50, -.72),
+    (-1.87, 1.17, .53, -.72),
+    (-2.02, 1.39, .56, -.72),
+    (-2.20, 1.57, .59, -.72),
+    (-2.46, 1.68, .63, -.71),
+    (-2.90, 1.73, .66, -.70),
+) # height, half width, half depth, middle (z)
 
 def _loft(rows, n=96, power=2.): # points [len(rows)*n 3]
     "A tube of rounded rectangles; rows are (y, half width, half depth, z, tilt)."
-    a = np.linspace(0, 2*np.pi, n, endpoint=False); c, s = np.cos(a), np.sin(a)
+    a = np.linspace(0, 2*np.pi, n, endpoint=False)
+    c, s = np.cos(a), np.sin(a)
     x, z = (np.sign(v)*np.abs(v)**(2/power) for v in (c, s))
     out = []
-    for y, w, d, mid, *tilt in rows: out.append(np.stack([w*x, y + (tilt[0]*z if tilt else 0*z), mid + d*z], 1))
+    for y, w, d, mid, *tilt in rows:
+        out.append(np.stack([w*x, y + (tilt[0]*z if tilt else 0*z), mid + d*z], 1))
     return np.concatenate(out)
 
 def neck(who:Identity)->Part:
     "Neck, down into the collar."
-    rows = [(-.45, .42, .36, -.76), (-.75, .42, .36, -.75), (-1., .405, .35, -.72), (-1.22, .40, .36, -.71), (-1.36, .425, .37, -.72), (-1.46, .47, .375, -.73), (-1.58, .56, .38, -.74), (-1.75, .62, .38, -.74)]
-    p = _loft(spline(len(rows), per=5) @ np.array(rows)); n = len(p)//96; y = p[:, 1:2]
-    cord = np.exp(-((np.abs(p[:, :1]) - .17 - .2*(y + 1.6))/.07)**2)*(p[:, 2:] > -.7)*smooth(y, -1.65, -1.4)*smooth(y, -.8, -1.1) # the muscles to the collar bones
+    rows = [
+        (-.45, .42, .36, -.76), (-.75, .42, .36, -.75), (-1., .405, .35, -.72), (-1.22, .40, .36, -.71),
+        (-1.36, .425, .37, -.72), (-1.46, .47, .375, -.73), (-1.58, .56, .38, -.74), (-1.75, .62, .38, -.74),
+    ]
+    p = _loft(spline(len(rows), per=5) @ np.array(rows))
+    n = len(p)//96
+    y = p[:, 1:2]
+    # the muscles to the collar bones
+    cord = (
+        np.exp(-(((np.abs(p[:, :1]) - .17 - .2*(y + 1.6))/.07)**2))
+        *(p[:, 2:] > -.7)
+        *smooth(y, -1.65, -1.4)
+        *smooth(y, -.8, -1.1)
+    )
     p = p + cord*[0, 0, .022]
     shadow = 1 - .18*smooth(y, -1.45, -1.0)
     return Part("neck", p, grid(n, 96, True)[:, ::-1], np.array(who.skin)*shadow*[.97, .92, .91], on="body", rough=.58)
@@ -308,13 +492,29 @@ def neck(who:Identity)->Part:
 def shirt(who:Identity)->Part:
     "Collar, shoulders and chest."
     m = spline(len(BUST), per=4) @ np.array(BUST)
-    y = m[:, 0]; tilt = -.055*smooth(y, -2.2, -1.5)                   # the collar lies lower before the throat
+    y = m[:, 0]
+    tilt = -.055*smooth(y, -2.2, -1.5)   # the collar lies lower before the throat
     rows = np.c_[m, tilt] + [-.03, .012, .012, 0, 0]
-    top = rows[0]; roll = [top + [dy, dw, dw, 0, 0] for dy, dw in ((-.10, -.05), (-.01, -.035), (.028, -.012), (.034, .008), (.018, .028), (-.022, .034), (-.036, .020))]
-    low = rows[-1]; rows = np.concatenate([roll, rows[2:], [low - [.05, .03, .03, 0, 0], low*[1, .01, .01, 1, 0] - [.06, 0, 0, 0, 0]]])
-    p = _loft(rows, power=2.25); p[:, 1] -= .055*(np.abs(p[:, 0])/1.7)**2*(p[:, 1] > -2.6)
+    top = rows[0]
+    roll = [
+        top + [dy, dw, dw, 0, 0]
+        for dy, dw in (
+            (-.10, -.05), (-.01, -.035), (.028, -.012), (.034, .008), (.018, .028), (-.022, .034), (-.036, .020),
+        )
+    ]
+    low = rows[-1]
+    rows = np.concatenate([roll, rows[2:], [low - [.05, .03, .03, 0, 0], low*[1, .01, .01, 1, 0] - [.06, 0, 0, 0, 0]]])
+    p = _loft(rows, power=2.25)
+    p[:, 1] -= .055*(np.abs(p[:, 0])/1.7)**2*(p[:, 1] > -2.6)
     tone = np.repeat(np.r_[np.full(len(roll), .86), np.ones(len(rows) - len(roll))], 96)[:, None]
-    return Part("shirt", p, grid(len(rows), 96, True)[:, ::-1], np.clip(np.array(who.shirt)*tone, 0, 255), on="body", rough=.9)
+    return Part(
+        "shirt",
+        p,
+        grid(len(rows), 96, True)[:, ::-1],
+        np.clip(np.array(who.shirt)*tone, 0, 255),
+        on="body",
+        rough=.9,
+    )
 
 # %% ../../nbs/174_face.head.ipynb #7d4a5f7f
 @lru_cache(16)
@@ -322,21 +522,45 @@ def avatar(
     identity:Identity=None, # who; the mean face where none is given
 )->tuple[Part, ...]:
     "All parts of a head: what moves first, then what only turns, then the body."
-    who = Puppet(identity); me, face = who.identity, who.neutral[:478]
-    eyes = [Eye(face, s) for s in (1, -1)]; base = skin(who, eyes); lips = face[[13, 14]].mean(0)
-    parts = [base, *(eyeball(e, me.iris) for e in eyes), *lids(base, eyes, me), mouth_bag(base), *teeth(lips, "top"), *teeth(lips, "bottom"), tongue(lips)]
-    parts += hair(base, me, Head(face)) + ([ear(face, s, me) for s in (1, -1)] if me.hair_style not in ("bob", "long") else [])
+    who = Puppet(identity)
+    me, face = who.identity, who.neutral[:478]
+    eyes = [Eye(face, s) for s in (1, -1)]
+    base = skin(who, eyes)
+    lips = face[[13, 14]].mean(0)
+    parts = [
+        base,
+        *(eyeball(e, me.iris) for e in eyes),
+        *lids(base, eyes, me),
+        mouth_bag(base),
+        *teeth(lips, "top"),
+        *teeth(lips, "bottom"),
+        tongue(lips),
+    ]
+    parts += hair(base, me, Head(face)) + (
+        [ear(face, s, me) for s in (1, -1)] if me.hair_style not in ("bob", "long") else []
+    )
     return tuple(_joined(parts + [neck(me), shirt(me)]))
 
 def _joined(parts)->list[Part]:
     "Parts of one name made one."
     out = {}
-    for p in parts: out.setdefault(p.name, []).append(p)
+    for p in parts:
+        out.setdefault(p.name, []).append(p)
     return [_join(same) if len(same) > 1 else same[0] for same in out.values()]
 
 def _join(same):
-    start = np.cumsum([0] + [len(p.points) for p in same]); moves = {}
-    for n in {n for p in same for n in p.moves}: moves[n] = np.concatenate([p.moves.get(n, np.zeros_like(p.points)) for p in same])
+    start = np.cumsum([0] + [len(p.points) for p in same])
+    moves = {}
+    for n in {n for p in same for n in p.moves}:
+        moves[n] = np.concatenate([p.moves.get(n, np.zeros_like(p.points)) for p in same])
     p = same[0]
-    return Part(p.name, np.concatenate([q.points for q in same]), np.concatenate([q.triangles + s for q, s in zip(same, start)]), np.concatenate([q.colour for q in same]), moves, p.on, rough=p.rough,
-                bent=None if p.bent is None else np.concatenate([q.bent for q in same]))
+    return Part(
+        p.name,
+        np.concatenate([q.points for q in same]),
+        np.concatenate([q.triangles + s for q, s in zip(same, start)]),
+        np.concatenate([q.colour for q in same]),
+        moves,
+        p.on,
+        rough=p.rough,
+        bent=None if p.bent is None else np.concatenate([q.bent for q in same]),
+    )

@@ -39,7 +39,9 @@ def _row(symbol:str)->Float[np.ndarray, "3 c"]:
     "Target, insistence and fading of one simple sound, for each channel."
     c = viseme_table()["classes"][_CLASS.get(symbol, "schwa")]
     strong, fast = c.get("strong", {}), c.get("fast", c["theta"])
-    return np.array([(c["target"].get(k, 0.), strong.get(k, c["alpha"]), fast if k in strong else c["theta"]) for k in CHANNELS]).T
+    return np.array([
+        (c["target"].get(k, 0.), strong.get(k, c["alpha"]), fast if k in strong else c["theta"]) for k in CHANNELS
+    ]).T
 
 def segments(
     phones:Sequence[Phone], # in order of time
@@ -48,8 +50,10 @@ def segments(
     "Phones split into simple sounds, pauses filled with silence."
     out, t, parts = [], 0., viseme_table()["parts"]
     for p in phones:
-        if p.start_s > t + 1e-3: out.append(("", t, p.start_s))
-        ps = parts.get(p.label, [p.label]); edges = np.linspace(p.start_s, p.end_s, len(ps)+1)
+        if p.start_s > t + 1e-3:
+            out.append(("", t, p.start_s))
+        ps = parts.get(p.label, [p.label])
+        edges = np.linspace(p.start_s, p.end_s, len(ps)+1)
         out += [(q, float(a), float(b)) for q, a, b in zip(ps, edges, edges[1:])]
         t = p.end_s
     return out + ([("", t, duration_s)] if duration_s > t + 1e-3 else [])
@@ -78,15 +82,21 @@ def loudness_track(
     "Level of sound around each frame, on a decibel scale between −45 and −9 dB of full scale."
     t = np.arange(n)/fps
     a, b = (np.clip(np.round((t + s*window_s/2)*sr).astype(int), 0, len(x)) for s in (-1, 1))
-    edges = np.unique([a, b]); x = np.asarray(x, np.float32)
-    power = np.cumsum([0.] + [float(np.dot(s := x[i:j], s)) for i, j in zip(edges, edges[1:])])    # no copy of a long recording
+    edges = np.unique([a, b])
+    x = np.asarray(x, np.float32)
+    # no copy of a long recording
+    power = np.cumsum([0.] + [float(np.dot(s := x[i:j], s)) for i, j in zip(edges, edges[1:])])
     db = 10*np.log10((power[np.searchsorted(edges, b)] - power[np.searchsorted(edges, a)])/np.maximum(b - a, 1) + 1e-10)
     return np.clip((db + 45)/36, 0, 1).astype(np.float32)
 
 # %% ../../nbs/150_face.lipsync.ipynb #f0a88a4c
 lipsyncs = Registry("lip-sync model", {"lam": "camels.express.lam:Lam.load"})
-def list_lipsyncs(pattern:str="*")->list[str]: "Names of the known lip-sync models."; return lipsyncs.list(pattern)
-def create_lipsync(name:str="contact", **kw): "A ready lip-sync model by name."; return lipsyncs[name](**kw)
+def list_lipsyncs(pattern:str="*")->list[str]:
+    "Names of the known lip-sync models."
+    return lipsyncs.list(pattern)
+def create_lipsync(name:str="contact", **kw):
+    "A ready lip-sync model by name."
+    return lipsyncs[name](**kw)
 
 _OPENS = [CHANNELS.index(o) for o in ("jawOpen", "mouthUpperUp", "mouthLowerDown")]
 _SIDED = ("mouthStretch", "mouthSmile", "mouthPress", "mouthUpperUp", "mouthLowerDown")
@@ -97,7 +107,8 @@ def channel_weights(
     "Channels as blendshapes: both sides alike, and `closure` as the part of the jaw's opening that the lips take back."
     out = np.zeros((len(c), len(ARKIT)), np.float32)
     for i, name in enumerate(CHANNELS):
-        for n in (name+"Left", name+"Right") if name in _SIDED else (name,)*(name != "closure"): out[:, index(n)] = c[:, i]
+        for n in (name+"Left", name+"Right") if name in _SIDED else (name,)*(name != "closure"):
+            out[:, index(n)] = c[:, i]
     out[:, index("mouthClose")] = c[:, CHANNELS.index("closure")]*c[:, CHANNELS.index("jawOpen")]
     return out.clip(0, 1)
 
@@ -108,8 +119,11 @@ class Dominance:
     def __init__(self,
         gain:float=1.,      # how clearly the speaker articulates; 1 is average
         by_loudness:float=.85, # share of the opening that follows loudness, in [0, 1]
-    ): self.gain, self.by_loudness = gain, by_loudness
-    def channels(self, phones, n, fps)->Float[np.ndarray, "t c"]: "Values of `CHANNELS`, before loudness."; return dominance(segments(phones, n/fps), np.arange(n)/fps)
+    ):
+        self.gain, self.by_loudness = gain, by_loudness
+    def channels(self, phones, n, fps)->Float[np.ndarray, "t c"]:
+        "Values of `CHANNELS`, before loudness."
+        return dominance(segments(phones, n/fps), np.arange(n)/fps)
     def track(self,
         phones:Sequence[Phone], # in order of time
         n:int,                  # frames
@@ -117,7 +131,8 @@ class Dominance:
         loudness=None,          # [n] in [0, 1] as `loudness_track` gives it; none: 0.7 everywhere
     )->Float[np.ndarray, "t k"]: # weights in ARKit's order
         "The mouth at frames 0 … n−1, frame i at i/fps seconds."
-        if loudness is not None and len(loudness) != n: raise CamelsError(f"{len(loudness)} loudness values for {n} frames", "lip-sync")
+        if loudness is not None and len(loudness) != n:
+            raise CamelsError(f"{len(loudness)} loudness values for {n} frames", "lip-sync")
         c = self.channels(phones, n, fps)
         if loudness is not None:
             soft = np.convolve(np.pad(loudness, 2, mode="edge"), [.1, .2, .4, .2, .1], "valid")  # the jaw is slow
@@ -135,7 +150,8 @@ def contact_track(
     "When the lips must touch, smooth in time and wide enough for the frame rate."
     out, t = np.zeros(n, np.float32), np.arange(n)/fps
     for p in phones:
-        if viseme_of(p.label) != viseme: continue
+        if viseme_of(p.label) != viseme:
+            continue
         middle, half = (p.start_s + p.end_s)/2, max((p.end_s - p.start_s)/4, .5/fps + 1e-6)
         a, b = (int(np.clip(np.floor((middle + s*(half + ramp_s))*fps) + 1, 0, n)) for s in (-1, 1))
         out[a:b] = np.maximum(out[a:b], smooth(np.abs(t[a:b] - middle), half + ramp_s, half))
@@ -143,7 +159,13 @@ def contact_track(
 
 # %% ../../nbs/150_face.lipsync.ipynb #54ff9c81
 _JAW, _CLOSE = index("jawOpen"), index("mouthClose")
-_PARTING = [index(o) for o in ("mouthFunnel", "mouthShrugUpper", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight")]
+_PARTING = [
+    index(o)
+    for o in (
+        "mouthFunnel", "mouthShrugUpper", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft",
+        "mouthLowerDownRight",
+    )
+]
 _LOWERING = _PARTING[-2:]
 
 def seal(
@@ -160,15 +182,18 @@ def seal(
     w[:, _CLOSE] += lips*(w[:, _JAW] - w[:, _CLOSE])
     return w
 
-EDGE_S, BLOCK_S, REACH_S = .04, 10., 2. # of a pause or a long sound; of the frames worked on at once; of dominance, below 1e-11 there
+# of a pause or a long sound; of the frames worked on at once; of dominance, below 1e-11 there
+EDGE_S, BLOCK_S, REACH_S = .04, 10., 2.
 
 @lipsyncs.register("contact")
 class Contact(Dominance):
     "Dominance, lips that touch where speech needs it, and a mouth that closes at once in a pause, in a recording of any length."
     def channels(self, phones, n, fps)->Float[np.ndarray, "t c"]:
         segs, t = segments(phones, n/fps), np.arange(n)/fps
-        if not segs: return np.zeros((n, len(CHANNELS)), np.float32)
-        a, b = np.array([o[1:] for o in segs]).T; out = []
+        if not segs:
+            return np.zeros((n, len(CHANNELS)), np.float32)
+        a, b = np.array([o[1:] for o in segs]).T
+        out = []
         for part in np.array_split(t, max(1, round(n/fps/BLOCK_S))):
             i, j = np.searchsorted(b, part[0] - REACH_S), np.searchsorted(a, part[-1] + REACH_S)
             out.append(dominance(segs[min(i, len(segs) - 1):max(j, 1)], part, EDGE_S))
@@ -185,7 +210,8 @@ def mouth_track(
     fps:float,  # frame rate in Hz
 )->Float[np.ndarray, "t k"]: # weights in ARKit's order
     "The mouth of an utterance, by a model of phones or by one that hears."
-    if not hasattr(model, "from_audio"): return model.track(speech.phones, n, fps, loudness_track(speech.audio, speech.sr, n, fps))
+    if not hasattr(model, "from_audio"):
+        return model.track(speech.phones, n, fps, loudness_track(speech.audio, speech.sr, n, fps))
     w = seal(model.from_audio(speech.audio, speech.sr, n, fps), speech.phones, fps)
     w[:, _CLOSE] = np.minimum(w[:, _CLOSE], w[:, _JAW])
     return w

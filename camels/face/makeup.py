@@ -24,28 +24,39 @@ class Canvas:
     def __init__(self, side=SIDE):
         self.unit = (BOX[1] - BOX[0])/side
         x, y = np.linspace(BOX[0], BOX[1], side + 1)[:-1] + self.unit/2, np.linspace(BOX[3], BOX[2], side + 1)[:-1]
-        self.x, self.y = np.meshgrid(x, y); self.img = np.ones((side, side, 3))
+        self.x, self.y = np.meshgrid(x, y)
+        self.img = np.ones((side, side, 3))
     def near(self, pts, margin): # slices of the part around points
         (x0, y0), (x1, y1) = pts.min(0) - margin, pts.max(0) + margin
-        r, c = np.flatnonzero((self.y[:, 0] > y0) & (self.y[:, 0] < y1)), np.flatnonzero((self.x[0] > x0) & (self.x[0] < x1))
+        r, c = (
+            np.flatnonzero((self.y[:, 0] > y0) & (self.y[:, 0] < y1)),
+            np.flatnonzero((self.x[0] > x0) & (self.x[0] < x1)),
+        )
         return slice(r[0], r[-1] + 1), slice(c[0], c[-1] + 1)
     def distance(self, pts, box, closed=False): # to a line of points; also where along it the nearest is, in [0, 1]
-        p = np.stack([self.x[box], self.y[box]], -1); best, along = np.full(p.shape[:2], np.inf), np.zeros(p.shape[:2])
+        p = np.stack([self.x[box], self.y[box]], -1)
+        best, along = np.full(p.shape[:2], np.inf), np.zeros(p.shape[:2])
         ends = np.roll(pts, -1, 0) if closed else pts[1:]
         for i, (a, b) in enumerate(zip(pts, ends)):
-            t = np.clip(((p - a) @ (b - a))/max((b - a) @ (b - a), 1e-12), 0, 1); d = np.hypot(*np.moveaxis(p - a - t[..., None]*(b - a), -1, 0))
+            t = np.clip(((p - a) @ (b - a))/max((b - a) @ (b - a), 1e-12), 0, 1)
+            d = np.hypot(*np.moveaxis(p - a - t[..., None]*(b - a), -1, 0))
             along, best = np.where(d < best, (i + t)/len(ends), along), np.minimum(d, best)
         return best, along
     def inside(self, pts, box): # even-odd rule
         x, y, odd = self.x[box], self.y[box], np.zeros(self.x[box].shape, bool)
         for (ax, ay), (bx, by) in zip(pts, np.roll(pts, -1, 0)):
-            if ay != by: odd ^= ((ay > y) != (by > y)) & (x < (bx - ax)*(y - ay)/(by - ay) + ax)
+            if ay != by:
+                odd ^= ((ay > y) != (by > y)) & (x < (bx - ax)*(y - ay)/(by - ay) + ax)
         return odd
     def area(self, pts, factor, soft=.008): # multiply inside a ring
-        box = self.near(pts, 3*soft); d, _ = self.distance(pts, box, True); d = np.where(self.inside(pts, box), d, -d)
+        box = self.near(pts, 3*soft)
+        d, _ = self.distance(pts, box, True)
+        d = np.where(self.inside(pts, box), d, -d)
         self.img[box] *= 1 - smooth(d, -soft, soft)[..., None]*(1 - np.asarray(factor))
     def line(self, pts, factor, width, soft=.006): # `width`: [2] half width at both ends, or one number
-        box = self.near(pts, np.max(width) + 2*soft); d, t = self.distance(pts, box); w = np.interp(t, np.linspace(0, 1, np.size(width)), np.ravel(width)) if np.size(width) > 1 else width
+        box = self.near(pts, np.max(width) + 2*soft)
+        d, t = self.distance(pts, box)
+        w = np.interp(t, np.linspace(0, 1, np.size(width)), np.ravel(width)) if np.size(width) > 1 else width
         self.img[box] *= 1 - smooth(d - w, soft, -soft)[..., None]*(1 - np.asarray(factor))
 
 # %% ../../nbs/176_face.makeup.ipynb #dd25f350
@@ -55,7 +66,8 @@ def _ratio(colour, skin): # in linear light
 
 def linear(colour): # [0, 1] from sRGB in 0 to 255
     "Light that a screen colour stands for (IEC 61966-2-1)."
-    c = np.clip(np.asarray(colour, float)/255, 0, 1); return np.where(c <= .04045, c/12.92, ((c + .055)/1.055)**2.4)
+    c = np.clip(np.asarray(colour, float)/255, 0, 1)
+    return np.where(c <= .04045, c/12.92, ((c + .055)/1.055)**2.4)
 
 def screen(light): # 0 to 255 from [0, 1]
     "The screen colour of an amount of light."
@@ -63,14 +75,16 @@ def screen(light): # 0 to 255 from [0, 1]
 
 def _brow(c, top, bottom, who, rng):
     "One brow: a soft ground and hairs that sweep outward; the arcs run from the temple inward."
-    t = np.linspace(0, 1, len(top))[:, None]; mid = (top + bottom)/2
+    t = np.linspace(0, 1, len(top))[:, None]
+    mid = (top + bottom)/2
     half = (top - bottom)/2*(.30 + .62*np.sin(np.linspace(.22, 2.45, len(top))))[:, None]*min(who.brow, 1.3)
     colour = _ratio(np.array(who.hair)*.55 + np.array([30, 20, 16])*.35 + np.array(who.skin)*.10, who.skin)
     c.area(np.concatenate([mid + half*.86, (mid - half*.86)[::-1]]), colour**.42, .014)
     out = (top[0] - top[-1])/np.linalg.norm(top[0] - top[-1])
     for k in rng.uniform(0, 1, 110):
         m, h = (np.array([np.interp(k, t[:, 0], v[:, i]) for i in (0, 1)]) for v in (mid, half))
-        root = m + h*rng.uniform(-1, .55); lean = rng.normal(0, .12)
+        root = m + h*rng.uniform(-1, .55)
+        lean = rng.normal(0, .12)
         rise = .5*k**1.5 + .22 - .42*np.clip(root - m, -.03, .03)[1]/.03
         tip = root + (out*(1 - .45*k**3) + [0, rise + lean])*rng.uniform(.05, .085)
         c.line(np.stack([root, (root + tip)/2 + [0, .004], tip]), colour**.5, (.0042, .0032, .0008), .0028)
@@ -83,23 +97,31 @@ def makeup(
 )->UInt8[np.ndarray, "h w 3"]: # sRGB
     "The texture of a face: what the colours of the skin are multiplied with."
     c, r, rng = Canvas(side), base_mesh().regions, np.random.default_rng(478)
-    flat = (fine_face()[0][:478] @ base_mesh().points)[:, :2]; curve = lambda i, closed=False, per=6: spline(len(i), closed, per) @ flat[np.asarray(i)]
+    flat = (fine_face()[0][:478] @ base_mesh().points)[:, :2]
+    def curve(i, closed=False, per=6):
+        return spline(len(i), closed, per) @ flat[np.asarray(i)]
     lips = np.array(who.lips, float)
     outer, inner = curve(r["lips_outer"], True), curve(r["lips_inner"], True)
     seam = curve(r["lips_inner_top"])
     c.area(outer, _ratio(lips, who.skin), .010)
-    upper = np.concatenate([curve(r["lips_outer_top"]), seam[::-1]]); c.area(upper, [.86, .80, .80], .012)
+    upper = np.concatenate([curve(r["lips_outer_top"]), seam[::-1]])
+    c.area(upper, [.86, .80, .80], .012)
     c.area(inner, [.62, .46, .46], .014)
     c.line(seam, [.66, .5, .5], .0016, .008)
     for side_ in ("left", "right"):
         _brow(c, curve(r[f"brow_{side_}_top"]), curve(r[f"brow_{side_}_bottom"]), who, rng)
-        lash = curve(r[f"eye_{side_}_top"]); c.line(lash, [.30, .22, .22], .0035*who.lashes, .010)
+        lash = curve(r[f"eye_{side_}_top"])
+        c.line(lash, [.30, .22, .22], .0035*who.lashes, .010)
         c.line(curve(r[f"eye_{side_}_bottom"]), [.72, .58, .56], .002, .010)
-        i = np.array([247, 30, 29, 27, 28, 56, 190]); i = i if side_ == "right" else base_mesh().mirror[i]
+        i = np.array([247, 30, 29, 27, 28, 56, 190])
+        i = i if side_ == "right" else base_mesh().mirror[i]
         c.line(curve(i), [.84, .73, .71], (.002, .006, .004), .012)
-        i = np.array([60, 75, 238, 20, 242, 99]); i = i if side_ == "right" else base_mesh().mirror[i]
+        i = np.array([60, 75, 238, 20, 242, 99])
+        i = i if side_ == "right" else base_mesh().mirror[i]
         c.area(curve(i, True), [.28, .17, .15], .012)
     if who.beard:
-        f = smooth(c.y, -.60, -.86)*smooth(np.abs(c.x), .95, .6); d, _ = c.distance(outer[::3], (slice(None), slice(None)), True); f = f*np.where(c.inside(outer, (slice(None), slice(None))), 0, smooth(d, .01, .07))
+        f = smooth(c.y, -.60, -.86)*smooth(np.abs(c.x), .95, .6)
+        d, _ = c.distance(outer[::3], (slice(None), slice(None)), True)
+        f = f*np.where(c.inside(outer, (slice(None), slice(None))), 0, smooth(d, .01, .07))
         c.img *= 1 - (who.beard*.5*f*(rng.random(c.x.shape) < .5))[..., None]*.55
     return np.round(screen(c.img)).astype(np.uint8)

@@ -26,7 +26,8 @@ class Mesh:
     mirror: np.ndarray     # int32 [478], the index of each point's partner on the other side
     about: dict            # provenance and licence
     def __getitem__(self, region:str)->np.ndarray:
-        if region not in self.regions: raise CamelsError(f"unknown region {region!r}", "face mesh", "known: " + ", ".join(self.regions))
+        if region not in self.regions:
+            raise CamelsError(f"unknown region {region!r}", "face mesh", "known: " + ", ".join(self.regions))
         return self.points[self.regions[region]]
 
 # %% ../../nbs/105_face.mesh.ipynb #356a3c3c
@@ -34,9 +35,14 @@ class Mesh:
 def base_mesh()->Mesh: # shared, so its arrays are read-only
     "The neutral face in `camels/assets/face/base_mesh.json`."
     o = json.loads(asset("face", "base_mesh.json").read_text(encoding="utf-8"))
-    arr = dict(points=np.array(o["points"], np.float32), triangles=np.array(o["triangles"], np.int32), mirror=np.array(o["mirror"], np.int32))
+    arr = dict(
+        points=np.array(o["points"], np.float32),
+        triangles=np.array(o["triangles"], np.int32),
+        mirror=np.array(o["mirror"], np.int32),
+    )
     regions = {k: np.array(v, np.int32) for k, v in o["regions"].items()}
-    for a in (*arr.values(), *regions.values()): a.flags.writeable = False
+    for a in (*arr.values(), *regions.values()):
+        a.flags.writeable = False
     return Mesh(**arr, regions=regions, about=o["about"])
 
 # %% ../../nbs/105_face.mesh.ipynb #0a174cef
@@ -45,12 +51,16 @@ def triangles_of(
 )->Int[np.ndarray, "f 3"]: # each triangle once, smallest index first, winding not yet decided
     "Triangles of a flat mesh given by its edges."
     near = {}
-    for a, b in np.asarray(edges).tolist(): near.setdefault(a, set()).add(b); near.setdefault(b, set()).add(a)
+    for a, b in np.asarray(edges).tolist():
+        near.setdefault(a, set()).add(b)
+        near.setdefault(b, set()).add(a)
     tris = sorted((a, b, c) for a in near for b in near[a] if b > a for c in near[a] & near[b] if c > b)
-    sides = lambda t: ((t[0], t[1]), (t[1], t[2]), (t[0], t[2]))
+    def sides(t):
+        return ((t[0], t[1]), (t[1], t[2]), (t[0], t[2]))
     count = {}
     for t in tris:
-        for s in sides(t): count[s] = count.get(s, 0) + 1
+        for s in sides(t):
+            count[s] = count.get(s, 0) + 1
     return np.array([t for t in tris if not all(count[s] > 2 for s in sides(t))], np.int32)
 
 # %% ../../nbs/105_face.mesh.ipynb #87bec8b0
@@ -62,8 +72,11 @@ def borders(
     after = {a: b for a, b in half if (b, a) not in half}
     rings = []
     while after:
-        start = min(after); ring, p = [start], after.pop(start)
-        while p != start: ring.append(p); p = after.pop(p)
+        start = min(after)
+        ring, p = [start], after.pop(start)
+        while p != start:
+            ring.append(p)
+            p = after.pop(p)
         rings.append(ring)
     return sorted(rings, key=lambda r: (-len(r), r))
 
@@ -85,13 +98,17 @@ def mirror_map(
 )->Int[np.ndarray, " v"]: # partner of each point; points of the midline are their own
     "Which point lies opposite to which."
     near = np.eye(n := len(points))
-    for i in range(3): near[triangles[:, i], triangles[:, i-1]] = near[triangles[:, i-1], triangles[:, i]] = 1
+    for i in range(3):
+        near[triangles[:, i], triangles[:, i-1]] = near[triangles[:, i-1], triangles[:, i]] = 1
     share = near/near.sum(1, keepdims=True)
     d2 = ((points[:, None]*[-1, 1, 1] - points[None])**2).sum(-1)
     m = d2.argmin(1)
-    for _ in range(4): m = (d2 - 0.1**2*share @ np.eye(n)[m] @ near).argmin(1)
+    for _ in range(4):
+        m = (d2 - 0.1**2*share @ np.eye(n)[m] @ near).argmin(1)
     if (m[m] != np.arange(n)).any():
-        raise CamelsError("the two sides do not match", "mirror_map", "turn the points so that x = 0 is the plane of symmetry")
+        raise CamelsError(
+            "the two sides do not match", "mirror_map", "turn the points so that x = 0 is the plane of symmetry"
+        )
     return m.astype(np.int32)
 
 # %% ../../nbs/105_face.mesh.ipynb #6ac2c5fb
@@ -99,7 +116,8 @@ def neutral_frames(
     x:Float[np.ndarray, "t 478 3"], # FaceMesh points of one person in pixels; x right, y down, z away
 )->Bool[np.ndarray, " t"]:
     "Frames of one person with a face at rest."
-    span = lambda a, b: np.linalg.norm(x[:, a] - x[:, b], axis=-1)
+    def span(a, b):
+        return np.linalg.norm(x[:, a] - x[:, b], axis=-1)
     unit = span(33, 263)
     gap, width, eye = span(13, 14)/unit, span(61, 291)/unit, (span(159, 145) + span(386, 374))/2/unit
     turn = np.abs(x[:, 234, 2] - x[:, 454, 2])/span(234, 454)
@@ -115,25 +133,39 @@ def neutral_mean(
     "The mean face at rest over people, made exactly symmetric."
     rest = {k: x[neutral_frames(x)] * [1, -1, -1] for k, x in people.items()}
     rest = {k: v for k, v in rest.items() if len(v) >= min_frames}
-    if not rest: raise CamelsError("nobody has enough neutral frames", "neutral_mean", "add recordings with closed mouths")
+    if not rest:
+        raise CamelsError("nobody has enough neutral frames", "neutral_mean", "add recordings with closed mouths")
     mean = _frame(next(iter(rest.values()))[0])
     for _ in range(4):
         mean = _frame(np.mean([np.median([align(f, mean) for f in v], axis=0) for v in rest.values()], axis=0))
     mirror = mirror_map(mean, triangles)
-    for _ in range(4): mean = (mean + align(mean[mirror]*[-1, 1, 1], mean))/2; mean = _frame(mean)
+    for _ in range(4):
+        mean = (mean + align(mean[mirror]*[-1, 1, 1], mean))/2
+        mean = _frame(mean)
     return (mean + mean[mirror]*[-1, 1, 1])/2, mirror, {k: len(v) for k, v in rest.items()}
 
 def _frame(x):
     "`x` in our axes: x through the outer eye corners, y from chin to forehead, unit and origin as documented."
-    ex = x[263] - x[33]; unit = np.linalg.norm(ex); ex = ex/unit
-    ey = x[10] - x[152]; ey = ey - ex*(ex @ ey); ey = ey/np.linalg.norm(ey)
+    ex = x[263] - x[33]
+    unit = np.linalg.norm(ex)
+    ex = ex/unit
+    ey = x[10] - x[152]
+    ey = ey - ex*(ex @ ey)
+    ey = ey/np.linalg.norm(ey)
     return (x - (x[263] + x[33])/2) @ np.stack([ex, ey, np.cross(ex, ey)]).T / unit
 
 # %% ../../nbs/105_face.mesh.ipynb #6d34495f
-ARCS = dict(brow_right_top=(70, 63, 105, 66, 107), brow_right_bottom=(46, 53, 52, 65, 55), nostril_right=(98, 97, 240, 75, 60, 20, 238, 79, 166, 59),
-            eye_right_top=(33, 246, 161, 160, 159, 158, 157, 173, 133), eye_right_bottom=(33, 7, 163, 144, 145, 153, 154, 155, 133),
-            lips_outer_top=(61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291), lips_outer_bottom=(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
-            lips_inner_top=(78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308), lips_inner_bottom=(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308))
+ARCS = dict(
+    brow_right_top=(70, 63, 105, 66, 107),
+    brow_right_bottom=(46, 53, 52, 65, 55),
+    nostril_right=(98, 97, 240, 75, 60, 20, 238, 79, 166, 59),
+    eye_right_top=(33, 246, 161, 160, 159, 158, 157, 173, 133),
+    eye_right_bottom=(33, 7, 163, 144, 145, 153, 154, 155, 133),
+    lips_outer_top=(61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291),
+    lips_outer_bottom=(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
+    lips_inner_top=(78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308),
+    lips_inner_bottom=(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308),
+)
 
 def find_regions(
     points:Float[np.ndarray, "v 3"],  # the neutral face
@@ -142,17 +174,29 @@ def find_regions(
 )->dict: # name → list of indices
     "Rings, arcs and areas of the face, each side by the person's own left and right."
     r = {k: list(v) for k, v in ARCS.items()}
-    ring = lambda top, bottom: r[top] + r[bottom][-2:0:-1]
-    r |= dict(eye_right=ring("eye_right_top", "eye_right_bottom"), lips_outer=ring("lips_outer_top", "lips_outer_bottom"),
-              lips_inner=ring("lips_inner_top", "lips_inner_bottom"), brow_right=r["brow_right_top"] + r["brow_right_bottom"][::-1],
-              iris_right=[468, 469, 470, 471, 472])
+    def ring(top, bottom):
+        return r[top] + r[bottom][-2:0:-1]
+    r |= dict(
+        eye_right=ring("eye_right_top", "eye_right_bottom"),
+        lips_outer=ring("lips_outer_top", "lips_outer_bottom"),
+        lips_inner=ring("lips_inner_top", "lips_inner_bottom"),
+        brow_right=r["brow_right_top"] + r["brow_right_bottom"][::-1],
+        iris_right=[468, 469, 470, 471, 472],
+    )
     r |= {k.replace("right", "left"): mirror[v].tolist() for k, v in r.items() if "right" in k}
     i, (x, y) = np.arange(468), points[:468, :2].T
-    area = lambda m: i[m].tolist()
+    def area(m):
+        return i[m].tolist()
     mouth_y, brow_y, nose_y = points[r["lips_outer"], 1].max(), points[r["brow_left"], 1].max(), points[2, 1]
-    r |= dict(oval=borders(triangles)[0], forehead=area(y > brow_y), jaw=area(y < points[17, 1]),
-              nose=area((np.abs(x) < .2) & (y > nose_y - .01) & (y < -.05)), lips=sorted({*r["lips_outer"], *r["lips_inner"]}),
-              cheek_right=area((x < -.22) & (y < -.12) & (y > mouth_y)), cheek_left=area((x > .22) & (y < -.12) & (y > mouth_y)))
+    r |= dict(
+        oval=borders(triangles)[0],
+        forehead=area(y > brow_y),
+        jaw=area(y < points[17, 1]),
+        nose=area((np.abs(x) < .2) & (y > nose_y - .01) & (y < -.05)),
+        lips=sorted({*r["lips_outer"], *r["lips_inner"]}),
+        cheek_right=area((x < -.22) & (y < -.12) & (y > mouth_y)),
+        cheek_left=area((x > .22) & (y < -.12) & (y > mouth_y)),
+    )
     return r
 
 # %% ../../nbs/105_face.mesh.ipynb #3e0484c0
@@ -164,11 +208,17 @@ def make_base_mesh(
     "The base mesh from recordings of people."
     tri = triangles_of(edges)
     points, mirror, used = neutral_mean(people, tri)
-    points = np.round(points, 4); points = np.where(mirror[:, None] == np.arange(478)[:, None], points*[0, 1, 1], points)
+    points = np.round(points, 4)
+    points = np.where(mirror[:, None] == np.arange(478)[:, None], points*[0, 1, 1], points)
     front = np.cross(points[tri[:, 1], :2] - points[tri[:, 0], :2], points[tri[:, 2], :2] - points[tri[:, 0], :2]) > 0
     tri = np.where(front[:, None], tri, tri[:, ::-1])
-    return dict(about=about | dict(neutral_frames=used), points=points.tolist(), triangles=tri.tolist(), mirror=mirror.tolist(),
-                regions={k: [int(i) for i in v] for k, v in find_regions(points, tri, mirror).items()})
+    return dict(
+        about=about | dict(neutral_frames=used),
+        points=points.tolist(),
+        triangles=tri.tolist(),
+        mirror=mirror.tolist(),
+        regions={k: [int(i) for i in v] for k, v in find_regions(points, tri, mirror).items()},
+    )
 
 # %% ../../nbs/105_face.mesh.ipynb #65cee24c
 def triangle_normals(
@@ -178,4 +228,11 @@ def triangle_normals(
     "Outward normals of triangles."
     a, b, c = (points[triangles[:, i]] for i in range(3))
     u, v = b - a, c - a
-    return np.stack([u[:, 1]*v[:, 2] - u[:, 2]*v[:, 1], u[:, 2]*v[:, 0] - u[:, 0]*v[:, 2], u[:, 0]*v[:, 1] - u[:, 1]*v[:, 0]], 1)
+    return np.stack(
+        [
+            u[:, 1]*v[:, 2] - u[:, 2]*v[:, 1],
+            u[:, 2]*v[:, 0] - u[:, 0]*v[:, 2],
+            u[:, 0]*v[:, 1] - u[:, 1]*v[:, 0],
+        ],
+        1,
+    )

@@ -17,10 +17,13 @@ from .mesh import base_mesh, triangle_normals
 # %% ../../nbs/170_face.parts.ipynb #cb8bc399
 def even_triangles()->Int[np.ndarray, "f 3"]:
     "The face's triangles with the few diagonals that differ between left and right laid alike."
-    m = base_mesh(); key = lambda t: tuple(sorted(t))
+    m = base_mesh()
+    def key(t):
+        return tuple(sorted(t))
     known = {key(t) for t in m.triangles.tolist()}
     paired = np.array([key(t) in known for t in m.mirror[m.triangles].tolist()])
-    odd = m.triangles[~paired]; odd = odd[m.points[odd, 0].mean(1) > 0]
+    odd = m.triangles[~paired]
+    odd = odd[m.points[odd, 0].mean(1) > 0]
     return np.concatenate([m.triangles[paired], odd, m.mirror[odd][:, ::-1]])
 
 # %% ../../nbs/170_face.parts.ipynb #ad7c7041
@@ -32,20 +35,29 @@ def refine(
     "One round of Loop's subdivision."
     n, turn = len(rows), lambda i: triangles[:, i % 3]
     sides = np.sort(np.concatenate([np.stack([turn(i), turn(i+1)], 1) for i in range(3)]), 1)
-    edge, where, count = np.unique(sides, axis=0, return_inverse=True, return_counts=True); where = where.ravel()
-    far = np.zeros((len(edge), rows.shape[1])); np.add.at(far, where, rows[np.concatenate([turn(i+2) for i in range(3)])])
+    edge, where, count = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
+    where = where.ravel()
+    far = np.zeros((len(edge), rows.shape[1]))
+    np.add.at(far, where, rows[np.concatenate([turn(i+2) for i in range(3)])])
     inner, ends = (count == 2)[:, None], rows[edge].sum(1)
     odd = np.where(inner, .375*ends + .125*far, .5*ends)
     def gather(e): # sum over neighbours, number of them
         s, c = np.zeros_like(rows), np.zeros((n, 1))
-        for a, b in ((0, 1), (1, 0)): np.add.at(s, e[:, a], rows[e[:, b]]); np.add.at(c, e[:, a], 1)
+        for a, b in ((0, 1), (1, 0)):
+            np.add.at(s, e[:, a], rows[e[:, b]])
+            np.add.at(c, e[:, a], 1)
         return s, c
-    s, c = gather(edge); rim, on_rim = gather(edge[count == 1])
+    s, c = gather(edge)
+    rim, on_rim = gather(edge[count == 1])
     beta = np.where(c > 3, 3/(8*np.maximum(c, 1)), 3/16)
     even = np.where(on_rim > 0, .75*rows + .125*rim, (1 - c*beta)*rows + beta*s)
-    even[(c == 0).ravel()] = rows[(c == 0).ravel()]; even[list(sharp)] = rows[list(sharp)]
-    a, b, c = (n + where[i*len(triangles):(i+1)*len(triangles)] for i in range(3)); x, y, z = triangles.T
-    return np.concatenate([even, odd]), np.concatenate([np.stack(t, 1) for t in ((x, a, c), (a, y, b), (c, b, z), (a, b, c))]).astype(np.int32)
+    even[(c == 0).ravel()] = rows[(c == 0).ravel()]
+    even[list(sharp)] = rows[list(sharp)]
+    a, b, c = (n + where[i*len(triangles):(i+1)*len(triangles)] for i in range(3))
+    x, y, z = triangles.T
+    return np.concatenate([even, odd]), np.concatenate([
+        np.stack(t, 1) for t in ((x, a, c), (a, y, b), (c, b, z), (a, b, c))
+    ]).astype(np.int32)
 
 # %% ../../nbs/170_face.parts.ipynb #b3170c01
 CORNERS = (33, 133, 263, 362, 78, 308) # of eyes and mouth
@@ -54,7 +66,8 @@ CORNERS = (33, 133, 263, 362, 78, 308) # of eyes and mouth
 def fine_face()->tuple[np.ndarray, np.ndarray]: # float32 [v 478], int32 [f 3]
     "The face refined twice: how each point follows from the 478, and the triangles."
     rows, tri = np.eye(478), even_triangles()
-    for _ in range(2): rows, tri = refine(rows, tri, CORNERS)
+    for _ in range(2):
+        rows, tri = refine(rows, tri, CORNERS)
     return rows.astype(np.float32), tri
 
 # %% ../../nbs/170_face.parts.ipynb #3f355d52
@@ -75,7 +88,9 @@ class Part:
         "Points under named weights."
         return sum((w*self.moves[n] for n, w in weights.items() if n in self.moves), self.points)
     @property
-    def faces(self)->np.ndarray: "Triangles of all materials."; return np.concatenate([self.triangles, *self.more.values()])
+    def faces(self)->np.ndarray:
+        "Triangles of all materials."
+        return np.concatenate([self.triangles, *self.more.values()])
 
 # %% ../../nbs/170_face.parts.ipynb #98d2fcce
 def grid(
@@ -85,7 +100,8 @@ def grid(
 )->Int[np.ndarray, "f 3"]:
     "Triangles of a sheet of points that lie row after row; seen from outside, rows go down and columns to the right."
     i = np.arange(rows*cols).reshape(rows, cols) + start
-    if closed: i = np.concatenate([i, i[:, :1]], 1)
+    if closed:
+        i = np.concatenate([i, i[:, :1]], 1)
     a, b, c, d = i[:-1, :-1].ravel(), i[:-1, 1:].ravel(), i[1:, 1:].ravel(), i[1:, :-1].ravel()
     return np.concatenate([np.stack([a, d, c], 1), np.stack([a, c, b], 1)]).astype(np.int32)
 
@@ -95,13 +111,18 @@ def normals(
     same:Int[np.ndarray, " v"]=None, # equal numbers for points that share a place; found where none are given
 )->Float[np.ndarray, "v 3"]: # unit length
     "Smooth normals, also over seams where points are doubled."
-    if same is None: same = seams(points)
+    if same is None:
+        same = seams(points)
     n, out = triangle_normals(points, triangles), np.zeros((len(points), 3))
-    for i in range(3): np.add.at(out, same[triangles[:, i]], n)
-    out = out[same]; size = np.linalg.norm(out, axis=1, keepdims=True)
+    for i in range(3):
+        np.add.at(out, same[triangles[:, i]], n)
+    out = out[same]
+    size = np.linalg.norm(out, axis=1, keepdims=True)
     return np.where(size > 1e-12, out/np.maximum(size, 1e-12), [0, 0, 1.])
 
-def seams(points)->np.ndarray: "Equal numbers for points that share a place."; return np.unique(np.round(points*1e4).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
+def seams(points)->np.ndarray:
+    "Equal numbers for points that share a place."
+    return np.unique(np.round(points*1e4).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
 
 # %% ../../nbs/170_face.parts.ipynb #0756f4be
 BOX = (-.88, .88, -1.36, .76) # left, right, bottom, top of the texture on the face seen from the front, in units

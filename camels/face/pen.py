@@ -37,9 +37,11 @@ def spline(
     m = n*per if closed else (n - 1)*per + 1
     out = np.zeros((m, n), np.float32)
     for j in range(m):
-        i, t = divmod(j, per); t /= per
+        i, t = divmod(j, per)
+        t /= per
         w = np.array([-t + 2*t**2 - t**3, 2 - 5*t**2 + 3*t**3, t + 4*t**2 - 3*t**3, -t**2 + t**3])/2
-        for k, v in zip(range(i - 1, i + 3), w): out[j, k % n if closed else min(max(k, 0), n - 1)] += v
+        for k, v in zip(range(i - 1, i + 3), w):
+            out[j, k % n if closed else min(max(k, 0), n - 1)] += v
     return out
 
 # %% ../../nbs/118_face.pen.ipynb #4a954130
@@ -59,7 +61,9 @@ def shade(
     glint = np.clip(normals @ GLINT, 0, 1)[:, None]**24
     return np.clip(colour*light + 255*gloss*glint, 0, 255)
 
-def mix(a, b, t): "Colour between `a` and `b`."; return tuple(float(x + (y - x)*t) for x, y in zip(a, b))
+def mix(a, b, t):
+    "Colour between `a` and `b`."
+    return tuple(float(x + (y - x)*t) for x, y in zip(a, b))
 
 # %% ../../nbs/118_face.pen.ipynb #22ce39bf
 class Pen:
@@ -67,10 +71,15 @@ class Pen:
     def __init__(self, img:UInt8[np.ndarray, "h w 3"], origin=(0, 0)):
         import cv2
         self.cv, self.img, self.origin = cv2, img, np.array(origin)
-    def fixed(self, pts): "Sixteenths of a pixel between pixel centres, as OpenCV wants them."; return np.round((pts - self.origin - .5)*16).astype(np.int32)
-    def fill(self, colour, *curves): self.cv.fillPoly(self.img, [self.fixed(c) for c in curves], colour, self.cv.LINE_AA, 4)
+    def fixed(self, pts):
+        "Sixteenths of a pixel between pixel centres, as OpenCV wants them."
+        return np.round((pts - self.origin - .5)*16).astype(np.int32)
+    def fill(self, colour, *curves):
+        self.cv.fillPoly(self.img, [self.fixed(c) for c in curves], colour, self.cv.LINE_AA, 4)
     def line(self, colour, width, *curves, closed=False):
-        self.cv.polylines(self.img, [self.fixed(c) for c in curves], closed, colour, max(1, round(width)), self.cv.LINE_AA, 4)
+        self.cv.polylines(
+            self.img, [self.fixed(c) for c in curves], closed, colour, max(1, round(width)), self.cv.LINE_AA, 4
+        )
     def dot(self, colour, at, radius):
         x, y = self.fixed(at).tolist()
         self.cv.circle(self.img, (x, y), max(1, round(radius*16)), colour, -1, self.cv.LINE_AA, 4)
@@ -86,11 +95,13 @@ class Pen:
     @contextmanager
     def inside(self, *curves):
         "A pen on a copy of the part around `curves`; what it drew inside them is kept. Its `box` says which part that is."
-        lo = np.min([c.min(0) for c in curves], 0) - 2 - self.origin; hi = np.max([c.max(0) for c in curves], 0) + 2 - self.origin
+        lo = np.min([c.min(0) for c in curves], 0) - 2 - self.origin
+        hi = np.max([c.max(0) for c in curves], 0) + 2 - self.origin
         x0, y0, x1, y1 = (int(v) for v in np.clip([*lo, *hi], 0, [*self.img.shape[1::-1]]*2))
         seen = x1 > x0 and y1 > y0
         box = (slice(y0, y1), slice(x0, x1)) if seen else (slice(0, 1),)*2
-        pen = Pen(self.img[box].copy(), self.origin + [box[1].start, box[0].start]); pen.box = box
+        pen = Pen(self.img[box].copy(), self.origin + [box[1].start, box[0].start])
+        pen.box = box
         yield pen
         if seen:
             w = pen.mask(*curves)

@@ -17,14 +17,19 @@ from ..core import CamelsError, Float, asset
 N_POINTS = 478
 
 # %% ../../nbs/110_face.pose.ipynb #e08f017b
-STABLE = (10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 33, 133, 263, 362, 127, 356, 234, 454, 21, 251, 54, 284, 103, 332, 67, 297, 109, 338)
+STABLE = (
+    10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 33, 133, 263, 362, 127, 356, 234, 454, 21, 251, 54, 284, 103, 332, 67,
+    297, 109, 338,
+)
 
-Pose = namedtuple("Pose", "rotation size centre") # float [t 3 3], [t] pixels a unit, [t 3] pixels (x right, y up, z near)
+# float [t 3 3], [t] pixels a unit, [t 3] pixels (x right, y up, z near)
+Pose = namedtuple("Pose", "rotation size centre")
 
 @functools.cache
 def canonical()->np.ndarray: # float32 [478 3], read-only
     "The canonical face in `camels/assets/face/canonical.json`."
-    x = np.array(json.loads(asset("face", "canonical.json").read_text(encoding="utf-8"))["points"], np.float32); x.flags.writeable = False
+    x = np.array(json.loads(asset("face", "canonical.json").read_text(encoding="utf-8"))["points"], np.float32)
+    x.flags.writeable = False
     return x
 
 def head_pose(
@@ -32,10 +37,14 @@ def head_pose(
     face:Float[np.ndarray, "478 3"]=None,  # canonical face
 )->Pose: # rotation takes canonical directions (columns) to the image's
     "The similarity transform between the canonical face and each frame, over the stable points."
-    y = np.asarray(canonical() if face is None else face, float)[STABLE, :]; x = x[:, STABLE].astype(float)
-    centre = x.mean(1); x = x - centre[:, None]; y = y - y.mean(0)
+    y = np.asarray(canonical() if face is None else face, float)[STABLE, :]
+    x = x[:, STABLE].astype(float)
+    centre = x.mean(1)
+    x = x - centre[:, None]
+    y = y - y.mean(0)
     u, s, vt = np.linalg.svd(x.transpose(0, 2, 1) @ y)
-    d = np.ones((len(x), 3)); d[:, 2] = np.sign(np.linalg.det(u @ vt))
+    d = np.ones((len(x), 3))
+    d[:, 2] = np.sign(np.linalg.det(u @ vt))
     return Pose((u*d[:, None]) @ vt, (x**2).sum((1, 2))/(s*d).sum(1), centre)
 
 def upright(
@@ -53,13 +62,26 @@ def head_angles(
 )->Float[np.ndarray, "t 3"]: # yaw, pitch, roll in degrees
     "Euler angles of a head: rotation = Ry(yaw) Rx(-pitch) Rz(roll)."
     r = rotation
-    return np.degrees(np.stack([np.arctan2(r[:, 0, 2], r[:, 2, 2]), np.arcsin(np.clip(r[:, 1, 2], -1, 1)), np.arctan2(r[:, 1, 0], r[:, 1, 1])], 1))
+    return np.degrees(
+        np.stack(
+            [
+                np.arctan2(r[:, 0, 2], r[:, 2, 2]),
+                np.arcsin(np.clip(r[:, 1, 2], -1, 1)),
+                np.arctan2(r[:, 1, 0], r[:, 1, 1]),
+            ],
+            1,
+        )
+    )
 
 # %% ../../nbs/110_face.pose.ipynb #1a7013bd
 def _place(x):
     "One face [478 3] moved to the canonical axes, unit and origin; y points from chin (152) to forehead (10)."
-    ex = x[263] - x[33]; unit = np.linalg.norm(ex); ex = ex/unit
-    ey = x[10] - x[152]; ey = ey - ex*(ex @ ey); ey = ey/np.linalg.norm(ey)
+    ex = x[263] - x[33]
+    unit = np.linalg.norm(ex)
+    ex = ex/unit
+    ey = x[10] - x[152]
+    ey = ey - ex*(ex @ ey)
+    ey = ey/np.linalg.norm(ey)
     return (x - (x[263] + x[33])/2) @ np.stack([ex, ey, np.cross(ex, ey)]).T/unit
 
 def canonical_face(
@@ -67,7 +89,9 @@ def canonical_face(
 )->Float[np.ndarray, "478 3"]: # symmetric, rounded to 4 digits
     "The mean face of `people` in canonical axes."
     mean = _place(next(iter(people.values()))[0])
-    for _ in range(5): mean = _place(np.mean([np.median(upright(x, head_pose(x, mean), mean), 0) for x in people.values()], 0))
+    for _ in range(5):
+        mean = _place(np.mean([np.median(upright(x, head_pose(x, mean), mean), 0) for x in people.values()], 0))
     partner = ((mean[:, None]*(-1, 1, 1) - mean)**2).sum(-1).argmin(1)
-    if (partner[partner] != np.arange(N_POINTS)).any(): raise CamelsError("left and right do not match", "canonical_face", "give more frames that face the camera")
+    if (partner[partner] != np.arange(N_POINTS)).any():
+        raise CamelsError("left and right do not match", "canonical_face", "give more frames that face the camera")
     return np.round((mean + mean[partner]*(-1, 1, 1))/2, 4) + 0.

@@ -26,14 +26,22 @@ def paint(
     "Colour of each point of the skin under full light."
     who, a = puppet.identity, Anatomy(puppet.neutral[:478])
     skin, p = np.array(who.skin, float), a.p
-    near = lambda index, radius: a.near(index, radius)
+    def near(index, radius):
+        return a.near(index, radius)
     c = np.repeat(skin[None], 478, 0)
     sockets = near(a.i["eye_left"], .07) + near(a.i["eye_right"], .07)
     c *= 1 - np.minimum(sockets, 1)*[.10, .15, .15]
-    c *= 1 - near([129, 358, 98, 327], .05)*[.12, .16, .16] - near([2], .06)*[.14, .18, .18] - near([200], .05)*[.06, .08, .08]
+    c *= (
+        1
+        - near([129, 358, 98, 327], .05)*[.12, .16, .16]
+        - near([2], .06)*[.14, .18, .18]
+        - near([200], .05)*[.06, .08, .08]
+    )
     blush = near([50, 280, 205, 425], .16)*.9 + near([4, 1], .07)*.6
     c += blush*(np.array([skin[0]*1.03, skin[1]*.84, skin[2]*.82]) - skin)
-    jaw = smooth(p[:, 1:2], -.62, -.82)*smooth(np.abs(p[:, :1]), 1.2, .6) + near([164, 167, 393, 92, 322, 165, 391], .07)
+    jaw = smooth(p[:, 1:2], -.62, -.82)*smooth(np.abs(p[:, :1]), 1.2, .6) + near(
+        [164, 167, 393, 92, 322, 165, 391], .07
+    )
     jaw = np.clip(jaw - 1.2*near(a.i["lips"], .035), 0, 1)*who.beard
     return (c + jaw*.8*(np.array(who.hair) - c)).astype(np.float32)[:468]
 
@@ -57,7 +65,8 @@ def around(
 )->Float[np.ndarray, "v 3"]:
     "Points behind the skull's outline brought forward onto it, so that a lock of hair on the far side does not cross the face."
     u = (p - head.c)/head.r
-    g = view/head.r; g = g/np.linalg.norm(g)
+    g = view/head.r
+    g = g/np.linalg.norm(g)
     v = u - np.minimum(u @ g, 0)[:, None]*g
     v[:, ::2] *= (np.linalg.norm(u[:, ::2], axis=1)/np.maximum(np.linalg.norm(v[:, ::2], axis=1), 1e-6))[:, None]
     return head.c + v*head.r
@@ -70,25 +79,32 @@ class Rig:
         self.mesh, self.unit, self.parts, self._index, self._weight = base_mesh(), camera.scale*camera.size, {}, [], []
         self.head, self.wrapped = Head(self.face), []  # points of `wrapped` stay on the visible side of the skull
         for n, i in self.mesh.regions.items():
-            if n.startswith(("eye", "brow", "lips_")): self.curve(n, i, closed=n in ("eye_left", "eye_right", "lips_outer", "lips_inner"))
+            if n.startswith(("eye", "brow", "lips_")):
+                self.curve(n, i, closed=n in ("eye_left", "eye_right", "lips_outer", "lips_inner"))
     @property
-    def face(self): return self.puppet.neutral[:478]
+    def face(self):
+        return self.puppet.neutral[:478]
     def add(self, points, on_jaw=False, wrap=False)->np.ndarray:
         "Fix points to skull or jaw; their indices."
         s = self.puppet.attach(np.asarray(points, np.float32), on_jaw)
         index = np.arange(s.start, s.stop)
-        if wrap: self.wrapped += index.tolist()
+        if wrap:
+            self.wrapped += index.tolist()
         return index
     def curve(self, name, index, closed=False, per=4):
         "Name a spline through points."
-        index = np.asarray(index); m = spline(len(index), closed, per)
-        if len(index) < 4: index, m = np.pad(index, (0, 4 - len(index)), mode="edge"), np.pad(m, ((0, 0), (0, 4 - m.shape[1])))
+        index = np.asarray(index)
+        m = spline(len(index), closed, per)
+        if len(index) < 4:
+            index, m = np.pad(index, (0, 4 - len(index)), mode="edge"), np.pad(m, ((0, 0), (0, 4 - m.shape[1])))
         top = np.argsort(-np.abs(m), 1, kind="stable")[:, :4]
         start = sum(len(i) for i in self._index)
-        self._index.append(index[top]); self._weight.append(np.take_along_axis(m, top, 1))
+        self._index.append(index[top])
+        self._weight.append(np.take_along_axis(m, top, 1))
         self.parts[name] = slice(start, start + len(m))
     @cached_property
-    def table(self): return np.concatenate(self._index), np.concatenate(self._weight)[..., None]
+    def table(self):
+        return np.concatenate(self._index), np.concatenate(self._weight)[..., None]
 
 class Frame:
     "One picture in the making."
@@ -96,13 +112,18 @@ class Frame:
         self.rig, self.pen, self.unit, self.shift = rig, Pen(img), rig.unit, np.asarray(translation, np.float32)
         self.weights, self.turn = weight_vector(weights), rotation_matrix(*rotation).astype(np.float32)
         p = rig.puppet.move(self.weights, gaze)
-        if rig.wrapped: p[rig.wrapped] = around(p[rig.wrapped], rig.head, self.turn[2])
+        if rig.wrapped:
+            p[rig.wrapped] = around(p[rig.wrapped], rig.head, self.turn[2])
         self.p = (p - PIVOT.astype(np.float32)) @ self.turn.T + np.float32(PIVOT + translation)
         self.px = rig.camera.project(self.p).astype(np.float32)
         index, weight = rig.table
         self.curves = (self.px[index]*weight).sum(1)
-    def __getitem__(self, name:str): "A curve in pixels."; return self.curves[self.rig.parts[name]]
-    def weight(self, *names): "Mean of some weights."; return float(np.mean([self.weights[ARKIT.index(n)] for n in names]))
+    def __getitem__(self, name:str):
+        "A curve in pixels."
+        return self.curves[self.rig.parts[name]]
+    def weight(self, *names):
+        "Mean of some weights."
+        return float(np.mean([self.weights[ARKIT.index(n)] for n in names]))
 
 # %% ../../nbs/122_face.render.ipynb #045fbabb
 def backdrop(
@@ -113,12 +134,14 @@ def backdrop(
     y, x = np.mgrid[:n, :n]/n - .5
     light = 1.06 - .5*((x + .12)**2 + (y + .15)**2) - .06*(y + .5)
     pen = Pen(np.clip(np.array(who.background)*light[..., None], 0, 255).astype(np.uint8))
-    at = lambda pts: rig.camera.project(np.array([[*p, -.55] for p in pts], float))
+    def at(pts):
+        return rig.camera.project(np.array([[*p, -.55] for p in pts], float))
     half = [(.42, -1.74), (.72, -1.86), (1.10, -1.98), (1.52, -2.18), (1.84, -2.5), (2.05, -3.2), (2.2, -4)]
     body = spline(14) @ at([(-a, b) for a, b in half[::-1]] + half)
     shirt = np.array(who.shirt)
     pen.fill(mix(shirt, (0, 0, 0), .12), body)
-    with pen.inside(body - [rig.unit*.10, -rig.unit*.06]) as q: q.img[:] = np.clip(shirt*1.04, 0, 255)
+    with pen.inside(body - [rig.unit*.10, -rig.unit*.06]) as q:
+        q.img[:] = np.clip(shirt*1.04, 0, 255)
     return pen.img
 
 class Neck:
@@ -126,10 +149,21 @@ class Neck:
     def __init__(self, rig):
         self.top = rig.add([(s*.47, y, -.42) for s in (-1, 1) for y in (-.75,)])
         skin = np.array(rig.who.skin)
-        rig.curve("jawline", [234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454], per=2)
+        rig.curve(
+            "jawline",
+            [234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454],
+            per=2,
+        )
         self.skin, self.dark, self.collar = skin*[.86, .80, .78], (.80, .74, .73), mix(rig.who.shirt, (0, 0, 0), .3)
-        u = rig.camera.project(np.array([[s*x, y, z] for s, x, y, z in [(1, .47, -1.5, -.5), (1, .56, -1.74, -.45), (1, .34, -1.98, -.3), (1, 0, -2.08, -.25),
-            (-1, .34, -1.98, -.3), (-1, .56, -1.74, -.45), (-1, .47, -1.5, -.5)]]))
+        u = rig.camera.project(
+            np.array([
+                [s*x, y, z]
+                for s, x, y, z in [
+                    (1, .47, -1.5, -.5), (1, .56, -1.74, -.45), (1, .34, -1.98, -.3), (1, 0, -2.08, -.25),
+                    (-1, .34, -1.98, -.3), (-1, .56, -1.74, -.45), (-1, .47, -1.5, -.5),
+                ]
+            ])
+        )
         self.base, self.edge = spline(7) @ u, spline(5) @ u[1:6]
     def draw(self, f):
         l, r = f.px[self.top]
@@ -163,32 +197,49 @@ class Skin:
             self.points, self.tri = np.concatenate([self.points, rig.add(points)]), np.concatenate([self.tri, tri])
             self.paint = np.concatenate([self.paint, np.tile(self.paint[_HAIRLINE], (4, 1))])
         self.spread = np.zeros((len(self.points), len(self.tri)), np.float32)
-        for i in range(3): self.spread[self.tri[:, i], np.arange(len(self.tri))] = 1
+        for i in range(3):
+            self.spread[self.tri[:, i], np.arange(len(self.tri))] = 1
         self.outline = np.setdiff1d(self.points, np.concatenate([rig.mesh.regions["nose"], rig.mesh.regions["lips"]]))
         self.canvas, self.blur = np.empty((rig.camera.size//2,)*2 + (3,), np.uint8), round(rig.unit/14) | 1
         self.base = np.uint8(np.array(rig.who.skin)*[.84, .79, .77])
     def draw(self, f):
         cv, p = f.pen.cv, f.p[self.points]
         n = triangle_normals(p, self.tri)
-        v = self.spread @ n; v /= np.linalg.norm(v, axis=1, keepdims=True) + 1e-9
+        v = self.spread @ n
+        v /= np.linalg.norm(v, axis=1, keepdims=True) + 1e-9
         colour = shade(v, self.paint)[self.tri].mean(1)
         front = np.flatnonzero(n[:, 2] > 0)
         front = front[p[:, 2][self.tri[front]].sum(1).argsort(kind="stable")]
         corners = np.round((f.px[self.points]/2 - .5)*16).astype(np.int32)[self.tri[front]]
         self.canvas[:] = self.base
-        for pts, c in zip(corners, colour[front].tolist()): cv.fillConvexPoly(self.canvas, pts, c, 8, 4)
-        whole = cv.resize(cv.GaussianBlur(self.canvas, (self.blur,)*2, 0), f.pen.img.shape[1::-1], interpolation=cv.INTER_LINEAR)
-        with f.pen.inside(cv.convexHull(f.px[self.outline])[:, 0]) as q: q.img[:] = whole[q.box]
+        for pts, c in zip(corners, colour[front].tolist()):
+            cv.fillConvexPoly(self.canvas, pts, c, 8, 4)
+        whole = cv.resize(
+            cv.GaussianBlur(self.canvas, (self.blur,)*2, 0), f.pen.img.shape[1::-1], interpolation=cv.INTER_LINEAR
+        )
+        with f.pen.inside(cv.convexHull(f.px[self.outline])[:, 0]) as q:
+            q.img[:] = whole[q.box]
 
 class Ears:
     "Ears, where hair leaves them free."
     def __init__(self, rig):
         skin, x = np.array(rig.who.skin), np.abs(rig.face[454, 0])
-        self.fold, self.sides = tuple(skin*[.66, .52, .5]), () if rig.who.hair_style in ("bob", "long") else (("left", skin*[.80, .72, .70]), ("right", skin*[.90, .81, .79]))
-        ear = np.array([(-.02, .12, .05), (.05, .24, -.06), (.13, .25, -.14), (.17, .14, -.18), (.15, -.02, -.16), (.10, -.16, -.10), (.05, -.26, -.04), (-.02, -.28, .06)])
+        self.fold, self.sides = (
+            tuple(skin*[.66, .52, .5]),
+            ()
+            if rig.who.hair_style in ("bob", "long")
+            else (("left", skin*[.80, .72, .70]), ("right", skin*[.90, .81, .79])),
+        )
+        ear = np.array([
+            (-.02, .12, .05), (.05, .24, -.06), (.13, .25, -.14), (.17, .14, -.18), (.15, -.02, -.16),
+            (.10, -.16, -.10), (.05, -.26, -.04), (-.02, -.28, .06),
+        ])
         for s, n in ((1, "left"), (-1, "right")):
             rig.curve(f"ear_{n}", rig.add((ear + [x - .03, -.13, -.66])*[s, 1, 1]), closed=True)
-            rig.curve(f"ear_fold_{n}", rig.add(([.04, 0, 0] + ear[1:6]*[.72, .68, 1] + [x - .03, -.13, -.64])*[s, 1, 1]))
+            rig.curve(
+                f"ear_fold_{n}",
+                rig.add(([.04, 0, 0] + ear[1:6]*[.72, .68, 1] + [x - .03, -.13, -.64])*[s, 1, 1]),
+            )
     def draw(self, f):
         for n, colour in self.sides:
             f.pen.fill(tuple(colour), f[f"ear_{n}"])
@@ -199,7 +250,11 @@ class Nose:
     "Nostrils and wings."
     def __init__(self, rig):
         skin = np.array(rig.who.skin)
-        self.hole, self.crease, self.soft = tuple(skin*[.36, .24, .22]), tuple(skin*[.74, .61, .59]), tuple(skin*[.78, .67, .65])
+        self.hole, self.crease, self.soft = (
+            tuple(skin*[.36, .24, .22]),
+            tuple(skin*[.74, .61, .59]),
+            tuple(skin*[.78, .67, .65]),
+        )
         mirror = rig.mesh.mirror
         for n, side in (("right", lambda i: i), ("left", lambda i: mirror[i])):
             rig.curve(f"wing_{n}", side(np.array([129, 64, 98])))
@@ -214,7 +269,8 @@ class Nose:
 class Brows:
     "Brows in the colour of the hair."
     def __init__(self, rig):
-        self.colour = mix(mix(rig.who.hair, (30, 20, 16), .35), rig.who.skin, .12); self.stroke = mix(self.colour, (0, 0, 0), .3)
+        self.colour = mix(mix(rig.who.hair, (30, 20, 16), .35), rig.who.skin, .12)
+        self.stroke = mix(self.colour, (0, 0, 0), .3)
         self.thick = (.35 + .65*np.sin(np.linspace(.25, 2.5, 17)))[:, None]*rig.who.brow
     def draw(self, f):
         for n in ("left", "right"):
@@ -226,18 +282,25 @@ class Brows:
 class Eyes:
     "Eyeballs, lashes and folds."
     def __init__(self, rig):
-        who = rig.who; iris, skin = np.array(who.iris), np.array(who.skin)
+        who = rig.who
+        iris, skin = np.array(who.iris), np.array(who.skin)
         self.tones = [tuple(np.clip(iris*k, 0, 255)) for k in (.42, .95, 1.45)]
-        self.lash, self.rim, self.fold = mix((26, 18, 18), who.hair, .15), tuple(skin*[.60, .46, .44]), tuple(skin*[.72, .60, .58])
+        self.lash, self.rim, self.fold = (
+            mix((26, 18, 18), who.hair, .15),
+            tuple(skin*[.60, .46, .44]),
+            tuple(skin*[.72, .60, .58]),
+        )
         self.thick = .008 + .014*np.linspace(1, .1, 33)[:, None]*who.lashes
-        for n, side in (("right", lambda i: i), ("left", lambda i: rig.mesh.mirror[i])): rig.curve(f"fold_{n}", side(np.array([247, 30, 29, 27, 28, 56, 190])))
+        for n, side in (("right", lambda i: i), ("left", lambda i: rig.mesh.mirror[i])):
+            rig.curve(f"fold_{n}", side(np.array([247, 30, 29, 27, 28, 56, 190])))
         self.centre = dict(right=468, left=473)
     def draw(self, f):
         for n, c in self.centre.items():
             ring, top, bottom, at = f[f"eye_{n}"], f[f"eye_{n}_top"], f[f"eye_{n}_bottom"], f.px[c]
             r = np.linalg.norm(f.px[c+1:c+5] - at, axis=1).max()
             if (top[16] - bottom[16])[1] < -.4:
-                with f.pen.inside(ring) as q: self.ball(q, f, ring, top, at, r)
+                with f.pen.inside(ring) as q:
+                    self.ball(q, f, ring, top, at, r)
             up = np.float32([0, -1])*self.thick*f.unit
             f.pen.line(self.rim, 1, bottom)
             f.pen.fill(self.lash, np.concatenate([top + up, (top - up*.2)[::-1]]))
@@ -245,7 +308,8 @@ class Eyes:
     def ball(self, q, f, ring, top, at, r):
         q.img[:] = (240, 236, 232)
         q.dot((214, 160, 150), ring[32], f.unit*.022)
-        for tone, size in zip(self.tones[:2], (1, .86)): q.dot(tone, at, r*size)
+        for tone, size in zip(self.tones[:2], (1, .86)):
+            q.dot(tone, at, r*size)
         q.dot(self.tones[2], at + [0, .28*r], r*.5)
         q.dot((14, 11, 12), at, r*.44)
         q.tint((.66, .62, .64), np.concatenate([top + [0, -3], (top + [0, .022*f.unit])[::-1]]))
@@ -255,11 +319,17 @@ class Eyes:
 class Mouth:
     "Lips, and between them teeth, tongue and the dark."
     def __init__(self, rig):
-        lips = np.array(rig.who.lips); self.rig = rig
-        self.upper, self.lower, self.shine = tuple(lips*[.84, .80, .80]), tuple(lips.astype(float)), mix(lips, (255, 240, 235), .32)
+        lips = np.array(rig.who.lips)
+        self.rig = rig
+        self.upper, self.lower, self.shine = (
+            tuple(lips*[.84, .80, .80]),
+            tuple(lips.astype(float)),
+            mix(lips, (255, 240, 235), .32),
+        )
         self.seam = tuple(lips*[.45, .30, .32])
         y, x = rig.face[13, 1], np.linspace(-.27, .27, 9)
-        arch = lambda dy: np.stack([x, np.full(9, dy) + y + .25*x**2, rig.face[13, 2] - .05 - 2.2*x**2], 1)
+        def arch(dy):
+            return np.stack([x, np.full(9, dy) + y + .25*x**2, rig.face[13, 2] - .05 - 2.2*x**2], 1)
         rig.curve("teeth_top", np.concatenate([rig.add(arch(-.048)), rig.add(arch(.12))[::-1]]))
         rig.curve("teeth_bottom", np.concatenate([rig.add(arch(-.03), True), rig.add(arch(-.2), True)[::-1]]))
         self.round = np.linspace(0, 2*np.pi, 12, endpoint=False)
@@ -281,7 +351,8 @@ class Mouth:
         f.pen.line(self.seam, 1, top, bottom)
         if (out := f.weight("tongueOut")) > .05:
             tip = f.px[14] + f.unit*np.stack([.12*np.cos(self.round), .09*out + (.03 + .1*out)*np.sin(self.round)], 1)
-            f.pen.fill((196, 104, 104), tip); f.pen.line((164, 76, 80), 1, tip[[3, 9]].mean(0) + f.unit*np.array([[0, -.05], [0, .05]])*out)
+            f.pen.fill((196, 104, 104), tip)
+            f.pen.line((164, 76, 80), 1, tip[[3, 9]].mean(0) + f.unit*np.array([[0, -.05], [0, .05]])*out)
 
 # %% ../../nbs/122_face.render.ipynb #16c35d6b
 class Renderer:
@@ -294,7 +365,17 @@ class Renderer:
         self.identity, self.camera = identity or Identity(), camera or Camera(size)
         self.rig = Rig(self.identity, self.camera)
         self.backdrop = backdrop(self.rig)
-        self.layers = [Hair(self.rig, True), Neck(self.rig), Ears(self.rig), Skin(self.rig), Nose(self.rig), Mouth(self.rig), Eyes(self.rig), Brows(self.rig), Hair(self.rig, False)]
+        self.layers = [
+            Hair(self.rig, True),
+            Neck(self.rig),
+            Ears(self.rig),
+            Skin(self.rig),
+            Nose(self.rig),
+            Mouth(self.rig),
+            Eyes(self.rig),
+            Brows(self.rig),
+            Hair(self.rig, False),
+        ]
     def render(self,
         weights,                    # {name: weight in [0, 1]} or [52] in ARKit's order
         rotation=(0., 0., 0.),      # yaw, pitch, roll in radians
@@ -303,9 +384,16 @@ class Renderer:
     )->UInt8[np.ndarray, "h w 3"]: # RGB
         "A picture of the face."
         f = Frame(self.rig, self.backdrop.copy(), weights, rotation, translation, gaze)
-        for layer in self.layers: layer.draw(f)
+        for layer in self.layers:
+            layer.draw(f)
         return f.pen.img
-    def landmarks(self, weights, rotation=(0., 0., 0.), translation=(0., 0., 0.), gaze=(0., 0.))->Float[np.ndarray, "478 2"]:
+    def landmarks(
+        self,
+        weights,
+        rotation=(0., 0., 0.),
+        translation=(0., 0., 0.),
+        gaze=(0., 0.),
+    )->Float[np.ndarray, "478 2"]:
         "Where the mesh's points truly are in that picture, in pixels from its left and top edge."
         p = self.rig.puppet.move(weight_vector(weights), gaze)[:478]
         return self.camera.project((p - PIVOT) @ rotation_matrix(*rotation).T + PIVOT + translation).astype(np.float32)
@@ -316,4 +404,7 @@ class Renderer:
         gaze:Float[np.ndarray, "t 2"]=None,      # radians
     )->Iterable:
         "The frames, one after another."
-        for i, w in enumerate(weights): yield self.render(w, *(x[i] if x is not None else np.zeros(n) for x, n in ((rotation, 3), (translation, 3), (gaze, 2))))
+        for i, w in enumerate(weights):
+            yield self.render(
+                w, *(x[i] if x is not None else np.zeros(n) for x, n in ((rotation, 3), (translation, 3), (gaze, 2)))
+            )

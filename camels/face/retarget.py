@@ -33,11 +33,15 @@ def upright(
     face:Float[np.ndarray, "478 3"]=None,    # face to lay them on, in units; the base mesh where none is given
 )->tuple[np.ndarray, np.ndarray]: # points float [t 478 3] in units, rotations float [t 3 3] from face to camera
     "Points without the head's place, size and rotation."
-    i = still_points(); x = np.asarray(x, float)*(1, -1, -1)
+    i = still_points()
+    x = np.asarray(x, float)*(1, -1, -1)
     face = np.asarray(base_mesh().points if face is None else face, float)
-    to = face[i] - face[i].mean(0); at = x[:, i].mean(1, keepdims=True); have = x[:, i] - at
+    to = face[i] - face[i].mean(0)
+    at = x[:, i].mean(1, keepdims=True)
+    have = x[:, i] - at
     u, s, vt = np.linalg.svd(have.transpose(0, 2, 1) @ to)
-    d = np.ones((len(x), 3)); d[:, 2] = np.sign(np.linalg.det(u @ vt))
+    d = np.ones((len(x), 3))
+    d[:, 2] = np.sign(np.linalg.det(u @ vt))
     turn, size = (u*d[:, None]) @ vt, (have**2).sum((1, 2))/(s*d).sum(1)
     return (x - at) @ turn/size[:, None, None] + face[i].mean(0), turn
 
@@ -45,7 +49,14 @@ def head_angles(
     turn:Float[np.ndarray, "t 3 3"], # from `upright`
 )->Float[np.ndarray, "t 3"]: # yaw, pitch, roll in radians, as `camels.face.shapes.rotation_matrix` takes them
     "Angles of the head."
-    return np.stack([np.arctan2(turn[:, 0, 2], turn[:, 2, 2]), np.arcsin(np.clip(turn[:, 1, 2], -1, 1)), np.arctan2(turn[:, 1, 0], turn[:, 1, 1])], 1)
+    return np.stack(
+        [
+            np.arctan2(turn[:, 0, 2], turn[:, 2, 2]),
+            np.arcsin(np.clip(turn[:, 1, 2], -1, 1)),
+            np.arctan2(turn[:, 1, 0], turn[:, 1, 1]),
+        ],
+        1,
+    )
 
 # %% ../../nbs/160_face.retarget.ipynb #89d720ff
 @cache
@@ -53,7 +64,8 @@ def fields()->np.ndarray: # float64 [f 1434], read-only
     "Each blendshape's field along each axis, of unit length; fields of less than 0.03 units are left out."
     b = (basis().astype(float)[:, None]*np.eye(3)[:, None]).reshape(-1, 478*3)
     size = np.linalg.norm(b, axis=1, keepdims=True)
-    out = (b/np.maximum(size, 1e-9))[size[:, 0] > .03]; out.flags.writeable = False
+    out = (b/np.maximum(size, 1e-9))[size[:, 0] > .03]
+    out.flags.writeable = False
     return out
 
 @cache
@@ -79,28 +91,38 @@ def fit_response(
     "Learn how a tracker responds, from faces whose weights are known."
     w, f, a = [], [], []
     for weights, x, rest in people:
-        neutral = Neutral.of(rest); feature, angles = neutral.features(x)
+        neutral = Neutral.of(rest)
+        feature, angles = neutral.features(x)
         ok = np.isfinite(feature).all(1)
-        w += [weights[ok], mirror(weights[ok])]; f += [feature[ok], feature[ok] @ mirrored_fields().T]; a += [angles[ok], angles[ok]*(-1, 1, -1)]
-    if not sum(map(len, w)) > 200: raise CamelsError(f"{sum(map(len, w))//2} faces are too few", "fit_response", "give at least 100")
+        w += [weights[ok], mirror(weights[ok])]
+        f += [feature[ok], feature[ok] @ mirrored_fields().T]
+        a += [angles[ok], angles[ok]*(-1, 1, -1)]
+    if not sum(map(len, w)) > 200:
+        raise CamelsError(f"{sum(map(len, w))//2} faces are too few", "fit_response", "give at least 100")
     w, f, a = map(np.concatenate, (w, f, a))
     cause = np.concatenate([w, a], 1)
     damp = np.eye(3, 55, 52)*1e-3*len(w)**.5   # heads that hardly turn say nothing about turning
-    effect = np.linalg.lstsq(np.concatenate([cause, damp]), np.concatenate([f, np.zeros((3, f.shape[1]))]), rcond=None)[0]; left = f - cause @ effect
+    effect = np.linalg.lstsq(
+        np.concatenate([cause, damp]), np.concatenate([f, np.zeros((3, f.shape[1]))]), rcond=None
+    )[0]
+    left = f - cause @ effect
     return Response(effect[:52], effect[52:], left.T @ left/len(left))
 
 # %% ../../nbs/160_face.retarget.ipynb #d207e3cc
 def save_response(path, r:Response)->None:
     "Write a response as npz, atomically."
-    with atomic_path(path) as p, open(p, "wb") as f: np.savez_compressed(f, **{n: getattr(r, n).astype(np.float32) for n in ("seen", "turn", "noise")})
+    with atomic_path(path) as p, open(p, "wb") as f:
+        np.savez_compressed(f, **{n: getattr(r, n).astype(np.float32) for n in ("seen", "turn", "noise")})
 
 @cache
 def response(
     name:str="drawn", # "drawn": as FaceMesh sees the drawn face; "mesh": as the fields are, with the same noise
 )->Response:
     "The response in `camels/assets/face/response.npz`."
-    if name not in ("drawn", "mesh"): raise CamelsError(f"unknown response {name!r}", "retarget", "known: drawn, mesh")
-    with np.load(asset("face", "response.npz"), allow_pickle=False) as z: r = Response(*(z[n].astype(float) for n in ("seen", "turn", "noise")))
+    if name not in ("drawn", "mesh"):
+        raise CamelsError(f"unknown response {name!r}", "retarget", "known: drawn, mesh")
+    with np.load(asset("face", "response.npz"), allow_pickle=False) as z:
+        r = Response(*(z[n].astype(float) for n in ("seen", "turn", "noise")))
     return r if name == "drawn" else Response(basis().reshape(52, -1) @ fields().T, r.turn, r.noise)
 
 # %% ../../nbs/160_face.retarget.ipynb #8aa26141
@@ -114,22 +136,31 @@ class Neutral:
         x, # landmarks at rest [478 3] or [n 478 3] in pixels, or an `Identity`
     ):
         "From frames at rest, or from an identity's exact mesh."
-        if isinstance(x, Neutral): return x
-        if isinstance(x, Identity): return cls(puppet(x).neutral[:478].astype(float), np.zeros(3))
-        x = check_landmarks(x, "neutral"); x = x[seen_rows(x)]
-        if not len(x): raise CamelsError("no frame shows a face", "neutral", "give landmarks of the person at rest")
+        if isinstance(x, Neutral):
+            return x
+        if isinstance(x, Identity):
+            return cls(puppet(x).neutral[:478].astype(float), np.zeros(3))
+        x = check_landmarks(x, "neutral")
+        x = x[seen_rows(x)]
+        if not len(x):
+            raise CamelsError("no frame shows a face", "neutral", "give landmarks of the person at rest")
         face = upright(x)[0].mean(0)
         points, turn = upright(x, face)
         return cls(points.mean(0), head_angles(turn).mean(0))
-    def features(self, x:Float[np.ndarray, "t 478 3"])->tuple[np.ndarray, np.ndarray]: # [t f], angles [t 3] in radians from rest
+    def features(
+        self,
+        x:Float[np.ndarray, "t 478 3"],
+    )->tuple[np.ndarray, np.ndarray]: # [t f], angles [t 3] in radians from rest
         "What `fields` measure, and the head's turn."
         points, turn = upright(x, self.points)
         return (points - self.points).reshape(len(x), -1) @ fields().T, head_angles(turn) - self.angles
 
 def check_landmarks(x, where="landmarks")->np.ndarray: # float64 [t 478 3]
     "Landmarks as an array, or an error that says what they should be."
-    x = np.asarray(x, float); x = x[None] if x.ndim == 2 else x
-    if x.ndim != 3 or x.shape[1:] != (478, 3): raise CamelsError(f"an array of {list(x.shape)}", where, "FaceMesh points are [t 478 3] in pixels, with irises")
+    x = np.asarray(x, float)
+    x = x[None] if x.ndim == 2 else x
+    if x.ndim != 3 or x.shape[1:] != (478, 3):
+        raise CamelsError(f"an array of {list(x.shape)}", where, "FaceMesh points are [t 478 3] in pixels, with irises")
     return x
 
 def seen_rows(x:Float[np.ndarray, "t 478 3"])->Bool[np.ndarray, " t"]:
@@ -137,11 +168,20 @@ def seen_rows(x:Float[np.ndarray, "t 478 3"])->Bool[np.ndarray, " t"]:
     return np.isfinite(x).all((1, 2)) & (np.ptp(np.where(np.isfinite(x), x, 0)[..., 0], axis=1) > 1e-6)
 
 # %% ../../nbs/160_face.retarget.ipynb #2dacb94f
-SINGLE = ("jawOpen", "jawForward", "jawLeft", "jawRight", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight", "mouthRollUpper",
-          "mouthRollLower", "mouthShrugUpper", "mouthShrugLower", "browInnerUp", "mouthClose", "cheekPuff")
+SINGLE = (
+    "jawOpen", "jawForward", "jawLeft", "jawRight", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight",
+    "mouthRollUpper", "mouthRollLower", "mouthShrugUpper", "mouthShrugLower", "browInnerUp", "mouthClose", "cheekPuff",
+)
 PAIRED = tuple(l[:-4] for l, _ in PAIRS if l not in ("jawLeft", "mouthLeft") and not l.startswith("eyeLook"))
-EXCLUDE = ("mouthSmile mouthFrown", "eyeWide eyeBlink eyeSquint", "jawLeft jawRight", "mouthLeft mouthRight", "browDown browOuterUp",
-           "mouthPucker mouthStretch mouthSmile mouthFunnel", "mouthFunnel mouthPress")
+EXCLUDE = (
+    "mouthSmile mouthFrown",
+    "eyeWide eyeBlink eyeSquint",
+    "jawLeft jawRight",
+    "mouthLeft mouthRight",
+    "browDown browOuterUp",
+    "mouthPucker mouthStretch mouthSmile mouthFunnel",
+    "mouthFunnel mouthPress",
+)
 
 def natural_faces(
     n:int,      # faces
@@ -152,16 +192,22 @@ def natural_faces(
     for row in out:
         on, most = [], rng.integers(1, 7)
         for a in rng.permutation(SINGLE + PAIRED):
-            if len(on) < most and not any(a in g.split() and set(g.split()) & set(on) for g in EXCLUDE): on.append(a)
+            if len(on) < most and not any(a in g.split() and set(g.split()) & set(on) for g in EXCLUDE):
+                on.append(a)
         for a in on:
             v, side = rng.uniform(.1, 1), rng.random()
-            if a in SINGLE: row[index(a)] = v; continue
+            if a in SINGLE:
+                row[index(a)] = v
+                continue
             v = v + (side > .7)*rng.normal(0, .1, 2)
             row[[index(a + "Left"), index(a + "Right")]] = np.clip(v, 0, 1)*(side > .2, not .2 < side < .4)
         row[index("mouthClose")] = min(row[index("mouthClose")], row[index("jawOpen")])
         if rng.random() < .6:
             x, y = rng.uniform(-1, 1, 2)
-            for name, v in dict(OutLeft=x, InRight=x, InLeft=-x, OutRight=-x, UpLeft=y, UpRight=y, DownLeft=-y, DownRight=-y).items(): row[index("eyeLook" + name)] = max(v, 0)
+            for name, v in dict(
+                OutLeft=x, InRight=x, InLeft=-x, OutRight=-x, UpLeft=y, UpRight=y, DownLeft=-y, DownRight=-y
+            ).items():
+                row[index("eyeLook" + name)] = max(v, 0)
     return out
 
 # %% ../../nbs/160_face.retarget.ipynb #c28b5f83
@@ -171,18 +217,28 @@ def bounded(
     tol:float=1e-10,               # what counts as past a bound, and for the gradient as zero against the diagonal's largest
 )->Float[np.ndarray, "t k"]: # in [0, 1]
     "Minimise ½ w·G·w − q·w over 0 ≤ w ≤ 1, for each row of `q`."
-    if not (np.isfinite(gram).all() and np.isfinite(q).all()): raise CamelsError("a number is not finite", "bounded")
-    w = np.linalg.solve(gram, q.T).T; side = (w >= 1).astype(np.int8) - (w <= 0)
+    if not (np.isfinite(gram).all() and np.isfinite(q).all()):
+        raise CamelsError("a number is not finite", "bounded")
+    w = np.linalg.solve(gram, q.T).T
+    side = (w >= 1).astype(np.int8) - (w <= 0)
     todo, steep = np.arange(len(q)), tol*np.diag(gram).max()
     fewest, spare = np.full(len(q), len(gram) + 1), np.full(len(q), 3)
     for i in range(1, 5000):
-        if not len(todo): return np.clip(w, 0, 1)
-        s, x = side[todo], _free(gram, q[todo], side[todo]); g = x @ gram - q[todo]
-        to = np.where(s == 0, (x > 1 + tol)*1 - (x < -tol), np.where(g*s > steep, 0, s)) # where each weight says it belongs
-        n = (to != s).sum(1); w[todo[n == 0]] = x[n == 0]
-        go = n > 0; todo, s, to, n = todo[go], s[go], to[go], n[go]
-        if i % 100 == 0 and len(todo): w[todo], to, spare[todo] = *_descend(gram, q[todo], w[todo]), 4 # these go in circles
-        fell = n < fewest[todo]; fewest[todo[fell]] = n[fell]; spare[todo] = np.where(fell, 3, spare[todo] - 1)
+        if not len(todo):
+            return np.clip(w, 0, 1)
+        s, x = side[todo], _free(gram, q[todo], side[todo])
+        g = x @ gram - q[todo]
+        # where each weight says it belongs
+        to = np.where(s == 0, (x > 1 + tol)*1 - (x < -tol), np.where(g*s > steep, 0, s))
+        n = (to != s).sum(1)
+        w[todo[n == 0]] = x[n == 0]
+        go = n > 0
+        todo, s, to, n = todo[go], s[go], to[go], n[go]
+        if i % 100 == 0 and len(todo):
+            w[todo], to, spare[todo] = *_descend(gram, q[todo], w[todo]), 4 # these go in circles
+        fell = n < fewest[todo]
+        fewest[todo[fell]] = n[fell]
+        spare[todo] = np.where(fell, 3, spare[todo] - 1)
         last = to.shape[1] - 1 - (to != s)[:, ::-1].argmax(1)
         side[todo] = np.where((spare[todo] >= 0)[:, None] | (np.arange(to.shape[1]) == last[:, None]), to, s)
     raise CamelsError(f"{len(todo)} rows do not settle", "bounded", "the matrix must be positive definite")
@@ -191,7 +247,8 @@ def _descend(gram, q, w):
     "Weights after some rounds of coordinate descent, which always falls, and the side each is on."
     w = np.clip(w, 0, 1)
     for _ in range(200):
-        for k in range(len(gram)): w[:, k] = np.clip(w[:, k] - (w @ gram[:, k] - q[:, k])/gram[k, k], 0, 1)
+        for k in range(len(gram)):
+            w[:, k] = np.clip(w[:, k] - (w @ gram[:, k] - q[:, k])/gram[k, k], 0, 1)
     return w, (w >= 1).astype(np.int8) - (w <= 0)
 
 def _free(gram, q, side):
@@ -199,22 +256,30 @@ def _free(gram, q, side):
     x, free = (side > 0).astype(float), side == 0
     order = np.argsort(~free, axis=1, kind="stable")[:, :max(free.sum(1).max(), 1)]
     on = np.take_along_axis(free, order, 1)
-    a = gram[order[:, :, None], order[:, None]]*(on[:, :, None] & on[:, None]); a[:, range(order.shape[1]), range(order.shape[1])] += ~on
+    a = gram[order[:, :, None], order[:, None]]*(on[:, :, None] & on[:, None])
+    a[:, range(order.shape[1]), range(order.shape[1])] += ~on
     b = np.take_along_axis(q - x @ gram, order, 1)*on
-    np.put_along_axis(x, order, np.where(on, np.linalg.solve(a, b[..., None])[..., 0], np.take_along_axis(x, order, 1)), 1)
+    np.put_along_axis(
+        x, order, np.where(on, np.linalg.solve(a, b[..., None])[..., 0], np.take_along_axis(x, order, 1)), 1
+    )
     return x
 
 # %% ../../nbs/160_face.retarget.ipynb #1ffb9815
-TAU, LAMBDA, SIDES, EYES = .5, 2., .4, .15 # of the prior: τ, λ, and σ of left against right, of one eye's direction against the other's
+# of the prior: τ, λ, and σ of left against right, of one eye's direction against the other's
+TAU, LAMBDA, SIDES, EYES = .5, 2., .4, .15
 
 @cache
 def prior()->np.ndarray: # float64 [52 52], read-only
     "Quadratic part of the prior."
     p = np.eye(52)/TAU**2
-    eyes = [(f"eyeLook{a}Left", f"eyeLook{b}Right") for a, b in (("Out", "In"), ("In", "Out"), ("Up", "Up"), ("Down", "Down"))]
+    eyes = [
+        (f"eyeLook{a}Left", f"eyeLook{b}Right")
+        for a, b in (("Out", "In"), ("In", "Out"), ("Up", "Up"), ("Down", "Down"))
+    ]
     for pairs, sd in ((eyes, EYES), ([(a + "Left", a + "Right") for a in PAIRED], SIDES)):
         for a, b in pairs:
-            d = np.zeros(52); d[index(a)], d[index(b)] = 1, -1
+            d = np.zeros(52)
+            d[index(a)], d[index(b)] = 1, -1
             p += np.outer(d, d)/sd**2
     p.flags.writeable = False
     return p
@@ -248,11 +313,14 @@ def scatter(r:Response)->np.ndarray: # float64 [f f]
     return r.noise + FLOOR**2*(fields() @ fields().T + 1e-3*np.eye(len(r.noise)))
 
 # %% ../../nbs/160_face.retarget.ipynb #642dcaa6
-SHOWN = ("eyeBlinkLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeBlinkRight", "eyeLookInRight", "eyeLookOutRight",
-         "eyeLookUpRight", "jawLeft", "jawRight", "jawOpen", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight", "mouthSmileLeft",
-         "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollLower", "mouthRollUpper",
-         "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft", "browDownRight", "browInnerUp",
-         "browOuterUpLeft", "browOuterUpRight") # held equal to `known() >= 0.5` by the lesson below
+SHOWN = (
+    "eyeBlinkLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeBlinkRight", "eyeLookInRight",
+    "eyeLookOutRight", "eyeLookUpRight", "jawLeft", "jawRight", "jawOpen", "mouthFunnel", "mouthPucker", "mouthLeft",
+    "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthStretchLeft",
+    "mouthStretchRight", "mouthRollLower", "mouthRollUpper", "mouthLowerDownLeft", "mouthLowerDownRight",
+    "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft",
+    "browOuterUpRight",
+) # held equal to `known() >= 0.5` by the lesson below
 
 def known(
     name:str="drawn", # see `response`
@@ -277,13 +345,15 @@ def correlation(
 class Smooth:
     "Causal filter of known lag that holds its value through gaps."
     def __init__(self, fps:float=30., lag_ms:float=0.):
-        if not (np.isfinite([fps, lag_ms]).all() and fps > 0 and lag_ms >= 0): raise CamelsError(f"{fps} frames a second, {lag_ms} ms of lag", "Smooth", "fps > 0 and lag ≥ 0")
+        if not (np.isfinite([fps, lag_ms]).all() and fps > 0 and lag_ms >= 0):
+            raise CamelsError(f"{fps} frames a second, {lag_ms} ms of lag", "Smooth", "fps > 0 and lag ≥ 0")
         self.a, self.y = 1/(1 + lag_ms/1000*fps), None
     def __call__(self,
         x, # float [52], or `None` where no face is seen
     )->np.ndarray: # float [52]
         "The next frame."
-        if x is not None: self.y = x if self.y is None else self.y + self.a*(x - self.y)
+        if x is not None:
+            self.y = x if self.y is None else self.y + self.a*(x - self.y)
         return np.zeros(52) if self.y is None else self.y
 
 # %% ../../nbs/160_face.retarget.ipynb #ee8c3597
@@ -294,8 +364,10 @@ def estimate_neutral(
     most:int=300,                   # frames used, evenly spaced
 )->Neutral:
     "The resting face of a track, from its own frames."
-    x = check_landmarks(x); x = x[seen_rows(x)]
-    if not len(x): raise CamelsError("no frame shows a face", "neutral", "give landmarks of the person at rest")
+    x = check_landmarks(x)
+    x = x[seen_rows(x)]
+    if not len(x):
+        raise CamelsError("no frame shows a face", "neutral", "give landmarks of the person at rest")
     x = x[np.linspace(0, len(x) - 1, min(most, len(x))).round().astype(int)]
     points, turn = upright(x, np.median(upright(x)[0], 0))
     neutral, s = Neutral(np.median(points, 0), np.median(head_angles(turn), 0)), solver(name)
@@ -316,28 +388,47 @@ class Retargeted:
 
 class Retarget:
     "From landmarks to weights."
-    def __init__(self,
+    def __init__(
+        self,
         neutral=None,       # landmarks at rest [478 3] or [n 478 3] in pixels, an `Identity`, a `Neutral`; estimated from each track where none is given
         seen:str="drawn",   # how the tracker responds: see `response`
         fps:float=30.,      # frames per second
         lag_ms:float=0.,    # smoothing's delay in ms; 0 is no smoothing
     ):
-        self.neutral, self.name, self.fps, self.lag_ms = None if neutral is None else Neutral.of(neutral), seen, fps, lag_ms
-        self.solver = solver(seen); Smooth(fps, lag_ms)
+        self.neutral, self.name, self.fps, self.lag_ms = (
+            None if neutral is None else Neutral.of(neutral),
+            seen,
+            fps,
+            lag_ms,
+        )
+        self.solver = solver(seen)
+        Smooth(fps, lag_ms)
     def track(self,
         x:Float[np.ndarray, "t 478 3"], # FaceMesh points in pixels; NaN in a frame without a face
     )->Retargeted:
         "Weights, mask and head of a track."
-        x = check_landmarks(x); seen = seen_rows(x)
-        if not seen.any(): return Retargeted(np.zeros((len(x), 52), np.float32), seen, np.zeros((len(x), 3), np.float32))
+        x = check_landmarks(x)
+        seen = seen_rows(x)
+        if not seen.any():
+            return Retargeted(np.zeros((len(x), 52), np.float32), seen, np.zeros((len(x), 3), np.float32))
         neutral = self.neutral or estimate_neutral(x[seen], self.name)
         feature, angles = neutral.features(x[seen])
-        w, smooth, last = np.zeros((len(x), 52)), Smooth(self.fps, self.lag_ms), np.maximum.accumulate(np.where(seen, np.cumsum(seen), 0))
+        w, smooth, last = (
+            np.zeros((len(x), 52)),
+            Smooth(self.fps, self.lag_ms),
+            np.maximum.accumulate(np.where(seen, np.cumsum(seen), 0)),
+        )
         w[seen] = self.solver(feature, angles)
-        out = np.array([smooth(v if ok else None) for v, ok in zip(w, seen)]) if smooth.a < 1 else np.concatenate([np.zeros((1, 52)), w[seen]])[last]
+        out = (
+            np.array([smooth(v if ok else None) for v, ok in zip(w, seen)])
+            if smooth.a < 1
+            else np.concatenate([np.zeros((1, 52)), w[seen]])[last]
+        )
         head = np.concatenate([np.zeros((1, 3)), angles + neutral.angles])[last]
         return Retargeted(out.astype(np.float32), seen, head.astype(np.float32))
-    def __call__(self, x)->Float[np.ndarray, "t 52"]: "Weights alone."; return self.track(x).weights
+    def __call__(self, x)->Float[np.ndarray, "t 52"]:
+        "Weights alone."
+        return self.track(x).weights
 
 # %% ../../nbs/160_face.retarget.ipynb #465855f6
 class RetargetStream:
@@ -346,12 +437,16 @@ class RetargetStream:
         neutral,           # as for `Retarget`, but needed: a stream cannot look ahead
         seen:str="drawn", fps:float=30., lag_ms:float=0., # as for `Retarget`
     ):
-        if neutral is None: raise CamelsError("a stream needs the neutral face", "RetargetStream", "give landmarks of the person at rest")
+        if neutral is None:
+            raise CamelsError(
+                "a stream needs the neutral face", "RetargetStream", "give landmarks of the person at rest"
+            )
         self.neutral, self.solver, self.smooth = Neutral.of(neutral), solver(seen), Smooth(fps, lag_ms)
     def __call__(self,
         x, # landmarks [478 3] in pixels, or `None` where no face is seen
     )->Float[np.ndarray, " 52"]: # float32
         "Weights of the next frame."
         x = None if x is None else check_landmarks(x)
-        if x is None or not seen_rows(x)[0]: return self.smooth(None).astype(np.float32)
+        if x is None or not seen_rows(x)[0]:
+            return self.smooth(None).astype(np.float32)
         return self.smooth(self.solver(*self.neutral.features(x))[0]).astype(np.float32)

@@ -34,18 +34,27 @@ def smooth(
 @cache
 def jaw_weight()->Float[np.ndarray, " v"]:
     "How much each point of the face follows the jaw, in [0, 1]."
-    m = base_mesh(); p, r = m.points, m.regions
-    known = {int(i): 0. for n in ("nose", "forehead", "eye_left", "eye_right") for i in r[n]} | {int(i): 0. for i in np.flatnonzero(p[:, 1] > -.25)}
+    m = base_mesh()
+    p, r = m.points, m.regions
+    known = {int(i): 0. for n in ("nose", "forehead", "eye_left", "eye_right") for i in r[n]} | {
+        int(i): 0. for i in np.flatnonzero(p[:, 1] > -.25)
+    }
     known |= {int(i): float(smooth(p[i, 1], -.3, -.95)) for i in r["oval"]}
     for ring in ("outer", "inner"):
         wide = np.abs(p[r[f"lips_{ring}"], 0]).max()
         for side in ("top", "bottom"):
-            known |= {int(i): (.45*u if side == "top" else 1 - .55*u) for i in r[f"lips_{ring}_{side}"] for u in [(abs(p[i, 0])/wide)**3]}
+            known |= {
+                int(i): (.45*u if side == "top" else 1 - .55*u)
+                for i in r[f"lips_{ring}_{side}"]
+                for u in [(abs(p[i, 0])/wide)**3]
+            }
     near = np.zeros((478, 478))
-    for i in range(3): near[m.triangles[:, i], m.triangles[:, i-1]] = near[m.triangles[:, i-1], m.triangles[:, i]] = 1
+    for i in range(3):
+        near[m.triangles[:, i], m.triangles[:, i-1]] = near[m.triangles[:, i-1], m.triangles[:, i]] = 1
     free = [i for i in range(468) if i not in known]
     fixed, value = list(known), np.array(list(known.values()))
-    w = np.zeros(478); w[fixed] = value
+    w = np.zeros(478)
+    w[fixed] = value
     w[free] = np.linalg.solve(np.diag(near[free].sum(1)) - near[np.ix_(free, free)], near[np.ix_(free, fixed)] @ value)
     return (w + w[m.mirror])/2
 
@@ -94,12 +103,16 @@ def shape(name:str):
 
 def mirrored(f:Callable)->Callable:
     "The field `f` of the left side, for the right side."
-    flip = lambda x: x[base_mesh().mirror]*[-1, 1, 1]
+    def flip(x):
+        return x[base_mesh().mirror]*[-1, 1, 1]
     return lambda a: flip(f(Anatomy(flip(a.p))))
 
 def paired(name:str, left:str="Left", right:str="Right"):
     "Decorator: register a field of the left side as `nameLeft`, and its mirror image as `nameRight`."
-    def _reg(f): shapes.register(name + left)(f); shapes.register(name + right)(mirrored(f)); return f
+    def _reg(f):
+        shapes.register(name + left)(f)
+        shapes.register(name + right)(mirrored(f))
+        return f
     return _reg
 
 # %% ../../nbs/115_face.shapes.ipynb #e5131c1a
@@ -109,13 +122,16 @@ def _jaw_open(a):
     return a.jaw*a.jaw_move - corners*np.sign(a.p[:, :1])*[.03, 0, 0]
 
 @shape("mouthClose")
-def _mouth_close(a): return (.45 - a.jaw)*a.jaw_move * a.near(a.i["lips"], .09)
+def _mouth_close(a):
+    return (.45 - a.jaw)*a.jaw_move * a.near(a.i["lips"], .09)
 
 @shape("jawForward")
-def _jaw_forward(a): return a.jaw*[0, 0, .1]
+def _jaw_forward(a):
+    return a.jaw*[0, 0, .1]
 
 @paired("jaw")
-def _jaw_left(a): return a.jaw*[.1, 0, 0]
+def _jaw_left(a):
+    return a.jaw*[.1, 0, 0]
 
 # %% ../../nbs/115_face.shapes.ipynb #e51d9b4d
 def _gather(a, inward, forward, r=.16):
@@ -133,54 +149,84 @@ def _thin(a, upper, lower, back=0.):
 def _part(a, up, down, r=.1):
     "Lips drawn apart, upper by `up` and lower by `down`, most in the middle."
     span = smooth(np.abs(a.p[:, :1]), .3, .05)
-    return span*(a.near(a.i["lips_outer_top"], r)*(1 - a.jaw)*[0, up, .2*up] + a.near(a.i["lips_outer_bottom"], r)*a.jaw*[0, -down, .1*down])
+    return span*(
+        a.near(a.i["lips_outer_top"], r)*(1 - a.jaw)*[0, up, .2*up]
+        + a.near(a.i["lips_outer_bottom"], r)*a.jaw*[0, -down, .1*down]
+    )
 
 @shape("mouthFunnel")
-def _mouth_funnel(a): return _gather(a, .28, .1) + _part(a, .045, .065)
+def _mouth_funnel(a):
+    return _gather(a, .28, .1) + _part(a, .045, .065)
 @shape("mouthPucker")
-def _mouth_pucker(a): return _gather(a, .38, .12)
+def _mouth_pucker(a):
+    return _gather(a, .38, .12)
 @shape("mouthRollUpper")
-def _mouth_roll_upper(a): return _thin(a, .8, 0, .06)
+def _mouth_roll_upper(a):
+    return _thin(a, .8, 0, .06)
 @shape("mouthRollLower")
-def _mouth_roll_lower(a): return _thin(a, 0, .8, .07)
+def _mouth_roll_lower(a):
+    return _thin(a, 0, .8, .07)
 @shape("mouthShrugUpper")
-def _mouth_shrug_upper(a): return a.near([0, 13, 37, 267], .13)*(1 - a.jaw)*[0, .06, .03]
+def _mouth_shrug_upper(a):
+    return a.near([0, 13, 37, 267], .13)*(1 - a.jaw)*[0, .06, .03]
 @shape("mouthShrugLower")
-def _mouth_shrug_lower(a): return a.near([17, 14, 200, 199], .16)*a.jaw*[0, .055, .035] + a.near([13, 0], .1)*(1 - a.jaw)*[0, .045, .01]
+def _mouth_shrug_lower(a):
+    return a.near([17, 14, 200, 199], .16)*a.jaw*[0, .055, .035] + a.near([13, 0], .1)*(1 - a.jaw)*[0, .045, .01]
 
 # %% ../../nbs/115_face.shapes.ipynb #e064332a
-def _corner(a, x, y, z, r=.16): return a.near([291, 308], r)*[x, y, z]
+def _corner(a, x, y, z, r=.16):
+    return a.near([291, 308], r)*[x, y, z]
 
 @paired("mouthSmile")
-def _mouth_smile(a): return _corner(a, .1, .115, -.07) + a.near(425, .16)*[.02, .05, .035] + a.left*_thin(a, .12, .12)
+def _mouth_smile(a):
+    return _corner(a, .1, .115, -.07) + a.near(425, .16)*[.02, .05, .035] + a.left*_thin(a, .12, .12)
 @paired("mouthFrown")
-def _mouth_frown(a): return _corner(a, .02, -.095, -.02, .13)
+def _mouth_frown(a):
+    return _corner(a, .02, -.095, -.02, .13)
 @paired("mouthDimple")
-def _mouth_dimple(a): return _corner(a, .06, .015, -.07, .12)
+def _mouth_dimple(a):
+    return _corner(a, .06, .015, -.07, .12)
 @paired("mouthStretch")
-def _mouth_stretch(a): return _corner(a, .11, -.045, -.05, .17) + a.near(a.i["jaw"], .1)*a.left*[.01, -.01, 0]
+def _mouth_stretch(a):
+    return _corner(a, .11, -.045, -.05, .17) + a.near(a.i["jaw"], .1)*a.left*[.01, -.01, 0]
 @paired("mouthPress")
-def _mouth_press(a): return a.left*_thin(a, .45, .45, .03) + _corner(a, .025, .01, -.02, .1)
+def _mouth_press(a):
+    return a.left*_thin(a, .45, .45, .03) + _corner(a, .025, .01, -.02, .1)
 @paired("mouthLowerDown")
-def _mouth_lower_down(a): return a.near([17, 314, 405, 14, 317, 402], .1)*a.left*a.jaw*[.015, -.1, 0]
+def _mouth_lower_down(a):
+    return a.near([17, 314, 405, 14, 317, 402], .1)*a.left*a.jaw*[.015, -.1, 0]
 @paired("mouthUpperUp")
-def _mouth_upper_up(a): return a.near([0, 267, 269, 13, 312, 311], .1)*a.left*(1 - a.jaw)*[.01, .085, 0] + a.near(358, .1)*[.01, .02, 0]
+def _mouth_upper_up(a):
+    return a.near([0, 267, 269, 13, 312, 311], .1)*a.left*(1 - a.jaw)*[.01, .085, 0] + a.near(358, .1)*[.01, .02, 0]
 @paired("mouth")
-def _mouth_left(a): return a.near(a.i["lips"], .13)*[.12, .005, 0]
+def _mouth_left(a):
+    return a.near(a.i["lips"], .13)*[.12, .005, 0]
 
 # %% ../../nbs/115_face.shapes.ipynb #6097b1cf
 @shape("cheekPuff")
-def _cheek_puff(a): return a.near([432, 212, 422, 202], .13)*np.sign(a.p[:, :1])*[.09, 0, 0] + a.near([432, 212, 422, 202], .13)*[0, 0, .07]
+def _cheek_puff(a):
+    return a.near([432, 212, 422, 202], .13)*np.sign(a.p[:, :1])*[.09, 0, 0] + a.near(
+        [432, 212, 422, 202], .13
+    )*[0, 0, .07]
 @paired("cheekSquint")
-def _cheek_squint(a): return a.near([347, 346], .11)*[.005, .06, .03] + _lids(a, 0, .25)
+def _cheek_squint(a):
+    return a.near([347, 346], .11)*[.005, .06, .03] + _lids(a, 0, .25)
 @paired("noseSneer")
-def _nose_sneer(a): return a.near(358, .09)*[.012, .055, .01] + a.near([267, 393], .08)*a.left*(1 - a.jaw)*[0, .03, 0] + a.near(285, .09)*[-.01, -.02, 0]
+def _nose_sneer(a):
+    return (
+        a.near(358, .09)*[.012, .055, .01]
+        + a.near([267, 393], .08)*a.left*(1 - a.jaw)*[0, .03, 0]
+        + a.near(285, .09)*[-.01, -.02, 0]
+    )
 @paired("browDown")
-def _brow_down(a): return a.near(a.i["brow_left"], .07)*[-.012, -.075, .01] + a.near(336, .08)*[-.02, -.02, .01]
+def _brow_down(a):
+    return a.near(a.i["brow_left"], .07)*[-.012, -.075, .01] + a.near(336, .08)*[-.02, -.02, .01]
 @shape("browInnerUp")
-def _brow_inner_up(a): return a.near([336, 107, 285, 55], .1)*[0, .1, 0]
+def _brow_inner_up(a):
+    return a.near([336, 107, 285, 55], .1)*[0, .1, 0]
 @paired("browOuterUp")
-def _brow_outer_up(a): return a.near(a.i["brow_left"], .08)*smooth(a.p[:, :1], .26, .46)*[0, .08, 0]
+def _brow_outer_up(a):
+    return a.near(a.i["brow_left"], .08)*smooth(a.p[:, :1], .26, .46)*[0, .08, 0]
 
 # %% ../../nbs/115_face.shapes.ipynb #370121cc
 def _lids(a, down, up):
@@ -197,11 +243,14 @@ def _lids(a, down, up):
     return out
 
 @paired("eyeBlink")
-def _eye_blink(a): return _lids(a, .8, .2)
+def _eye_blink(a):
+    return _lids(a, .8, .2)
 @paired("eyeSquint")
-def _eye_squint(a): return _lids(a, .12, .35) + a.near(347, .08)*[0, .02, .005]
+def _eye_squint(a):
+    return _lids(a, .12, .35) + a.near(347, .08)*[0, .02, .005]
 @paired("eyeWide")
-def _eye_wide(a): return _lids(a, -.35, -.08) + a.near(a.i["brow_left"], .06)*[0, .015, 0]
+def _eye_wide(a):
+    return _lids(a, -.35, -.08) + a.near(a.i["brow_left"], .06)*[0, .015, 0]
 
 # %% ../../nbs/115_face.shapes.ipynb #7bb8c8c9
 EYEBALL = 0.133  # radius in units (12 mm)
@@ -214,16 +263,21 @@ def _look(a, x, y, lids=(0, 0)):
     return d + _lids(a, *lids)
 
 @paired("eyeLookOut")
-def _eye_look_out(a): return _look(a, 1, 0)
+def _eye_look_out(a):
+    return _look(a, 1, 0)
 @paired("eyeLookIn")
-def _eye_look_in(a): return _look(a, -1, 0)
+def _eye_look_in(a):
+    return _look(a, -1, 0)
 @paired("eyeLookUp")
-def _eye_look_up(a): return _look(a, 0, .8, (-.2, 0))
+def _eye_look_up(a):
+    return _look(a, 0, .8, (-.2, 0))
 @paired("eyeLookDown")
-def _eye_look_down(a): return _look(a, 0, -.8, (.35, -.1))
+def _eye_look_down(a):
+    return _look(a, 0, -.8, (.35, -.1))
 
 @shape("tongueOut")
-def _tongue_out(a): return np.zeros_like(a.p)  # no point of the mesh lies on the tongue; the renderer draws it
+def _tongue_out(a):  # no point of the mesh lies on the tongue; the renderer draws it
+    return np.zeros_like(a.p)
 
 # %% ../../nbs/115_face.shapes.ipynb #6a31154d
 def basis(
@@ -238,52 +292,79 @@ def basis(
 traits = Registry("trait")
 
 @traits.register("faceWidth")
-def _face_width(a): return a.p*[.05, 0, 0]
+def _face_width(a):
+    return a.p*[.05, 0, 0]
 @traits.register("faceLength")
-def _face_length(a): return a.p*[0, .045, 0]
+def _face_length(a):
+    return a.p*[0, .045, 0]
 @traits.register("jawWidth")
-def _jaw_width(a): return a.p*[.08, 0, 0]*smooth(a.p[:, 1:2], -.35, -1.)
+def _jaw_width(a):
+    return a.p*[.08, 0, 0]*smooth(a.p[:, 1:2], -.35, -1.)
 @traits.register("chinLength")
-def _chin_length(a): return smooth(a.p[:, 1:2], -.85, -1.25)*[0, -.06, .015]
+def _chin_length(a):
+    return smooth(a.p[:, 1:2], -.85, -1.25)*[0, -.06, .015]
 @traits.register("cheekbones")
-def _cheekbones(a): return a.near([346, 117, 352, 123], .16)*np.sign(a.p[:, :1])*[.03, 0, 0] + a.near([346, 117], .14)*[0, 0, .03]
+def _cheekbones(a):
+    return a.near([346, 117, 352, 123], .16)*np.sign(a.p[:, :1])*[.03, 0, 0] + a.near([346, 117], .14)*[0, 0, .03]
 @traits.register("fullness")
-def _fullness(a): return a.near([425, 205, 411, 187, 434, 214], .2)*(a.p - [0, -.6, -.1])*[.075, 0, .06]
+def _fullness(a):
+    return a.near([425, 205, 411, 187, 434, 214], .2)*(a.p - [0, -.6, -.1])*[.075, 0, .06]
 @traits.register("foreheadHeight")
-def _forehead_height(a): return smooth(a.p[:, 1:2], .25, .6)*[0, .05, 0]
+def _forehead_height(a):
+    return smooth(a.p[:, 1:2], .25, .6)*[0, .05, 0]
 
 # %% ../../nbs/115_face.shapes.ipynb #302d5d30
 @traits.register("noseLength")
-def _nose_length(a): return a.near([2, 4, 94], .12)*[0, -.04, .005]
+def _nose_length(a):
+    return a.near([2, 4, 94], .12)*[0, -.04, .005]
 @traits.register("noseWidth")
-def _nose_width(a): return a.near(a.i["nose"], .06)*smooth(a.p[:, 1:2], -.1, -.3)*a.p*[.11, 0, 0]
+def _nose_width(a):
+    return a.near(a.i["nose"], .06)*smooth(a.p[:, 1:2], -.1, -.3)*a.p*[.11, 0, 0]
 @traits.register("noseDepth")
-def _nose_depth(a): return a.near([4, 5, 195], .12)*[0, .005, .04]
+def _nose_depth(a):
+    return a.near([4, 5, 195], .12)*[0, .005, .04]
 @traits.register("lipThickness")
-def _lip_thickness(a): return -_thin(a, .25, .25, .02)
+def _lip_thickness(a):
+    return -_thin(a, .25, .25, .02)
 @traits.register("mouthWidth")
-def _mouth_width(a): return a.near(a.i["lips"], .09)*(a.p - a.mouth)*[.08, 0, 0]
+def _mouth_width(a):
+    return a.near(a.i["lips"], .09)*(a.p - a.mouth)*[.08, 0, 0]
 @traits.register("mouthHeight")
-def _mouth_height(a): return a.near(a.i["lips"], .15)*[0, .025, 0]
+def _mouth_height(a):
+    return a.near(a.i["lips"], .15)*[0, .025, 0]
 
-def _both_eyes(a, f): return f(1, a.i["eye_left"], a.p[473]) + f(-1, a.i["eye_right"], a.p[468])
-def _around(a, ring, radius): return np.exp(-((a.p[:, None] - a.p[ring])**2).sum(-1).min(1)/(2*radius**2))[:, None]  # irises too
+def _both_eyes(a, f):
+    return f(1, a.i["eye_left"], a.p[473]) + f(-1, a.i["eye_right"], a.p[468])
+def _around(a, ring, radius):  # irises too
+    return np.exp(-((a.p[:, None] - a.p[ring])**2).sum(-1).min(1)/(2*radius**2))[:, None]
 
 @traits.register("eyeSize")
-def _eye_size(a): return _both_eyes(a, lambda side, ring, iris: a.near(ring, .05)*(a.p - iris)*[.07, .16, 0])
+def _eye_size(a):
+    return _both_eyes(a, lambda side, ring, iris: a.near(ring, .05)*(a.p - iris)*[.07, .16, 0])
 @traits.register("eyeSpacing")
-def _eye_spacing(a): return _both_eyes(a, lambda side, ring, iris: _around(a, ring, .12)*[.02*side, 0, 0])
+def _eye_spacing(a):
+    return _both_eyes(a, lambda side, ring, iris: _around(a, ring, .12)*[.02*side, 0, 0])
 @traits.register("eyeTilt")
-def _eye_tilt(a): return _both_eyes(a, lambda side, ring, iris: a.near(ring, .05)*(a.p[:, :1] - iris[0])*[0, .1*side, 0])
+def _eye_tilt(a):
+    return _both_eyes(a, lambda side, ring, iris: a.near(ring, .05)*(a.p[:, :1] - iris[0])*[0, .1*side, 0])
 @traits.register("browHeight")
-def _brow_height(a): return a.near([*a.i["brow_left"], *a.i["brow_right"]], .08)*[0, .03, 0]
+def _brow_height(a):
+    return a.near([*a.i["brow_left"], *a.i["brow_right"]], .08)*[0, .03, 0]
 
 # %% ../../nbs/115_face.shapes.ipynb #2eb38acc
-SKINS = ((250, 224, 204), (241, 203, 173), (228, 180, 143), (205, 150, 110), (168, 112, 75), (124, 78, 51), (88, 55, 39))
+SKINS = (
+    (250, 224, 204), (241, 203, 173), (228, 180, 143), (205, 150, 110), (168, 112, 75), (124, 78, 51), (88, 55, 39),
+)
 HAIRS = ((28, 24, 26), (54, 36, 28), (92, 58, 36), (140, 92, 52), (196, 152, 92), (160, 74, 40), (150, 146, 144))
 IRISES = ((70, 44, 26), (104, 66, 32), (112, 110, 58), (84, 122, 92), (86, 128, 164), (110, 130, 142))
-SHIRTS = ((52, 78, 122), (148, 56, 60), (58, 108, 90), (88, 74, 124), (222, 214, 200), (44, 48, 58), (198, 142, 58), (120, 160, 186))
-BACKDROPS = ((196, 206, 214), (214, 200, 186), (186, 204, 190), (204, 194, 212), (164, 178, 192), (222, 214, 190), (150, 162, 158))
+SHIRTS = (
+    (52, 78, 122), (148, 56, 60), (58, 108, 90), (88, 74, 124), (222, 214, 200), (44, 48, 58), (198, 142, 58),
+    (120, 160, 186),
+)
+BACKDROPS = (
+    (196, 206, 214), (214, 200, 186), (186, 204, 190), (204, 194, 212), (164, 178, 192), (222, 214, 190),
+    (150, 162, 158),
+)
 HAIR_STYLES = ("short", "crop", "swept", "bob", "long", "bun", "curly", "bald")
 
 @dataclass(frozen=True)
@@ -304,11 +385,13 @@ class Identity:
 # %% ../../nbs/115_face.shapes.ipynb #1795bceb
 def _ramp(rng, colours, spread=6.):
     "A colour between two neighbours of a ramp, a little off it."
-    i = rng.uniform(0, len(colours) - 1); k = min(int(i), len(colours) - 2)
+    i = rng.uniform(0, len(colours) - 1)
+    k = min(int(i), len(colours) - 2)
     c = np.array(colours[k])*(1 - i + k) + np.array(colours[k+1])*(i - k) + rng.normal(0, spread)
     return tuple(int(v) for v in np.clip(c, 0, 255).round())
 
-def _pick(rng, colours): return colours[rng.integers(len(colours))]
+def _pick(rng, colours):
+    return colours[rng.integers(len(colours))]
 
 def random_identity(
     seed:int=0, # equal seeds give equal people
@@ -316,30 +399,53 @@ def random_identity(
     "A person drawn at random: shape, colouring, hair."
     rng = np.random.default_rng([seed, 478])
     amounts = tuple((n, round(float(np.clip(rng.normal(), -2, 2)), 3)) for n in traits.list())
-    skin = _ramp(rng, SKINS, 3); dark = 1 - sum(skin)/(3*255)
+    skin = _ramp(rng, SKINS, 3)
+    dark = 1 - sum(skin)/(3*255)
     hair = HAIRS[rng.integers(2)] if dark > .5 else _pick(rng, HAIRS)
     iris = IRISES[rng.integers(2)] if dark > .45 else _pick(rng, IRISES)
     male = rng.random() < .5  # decides only which hair and beard are likely
-    style = rng.choice(["short", "crop", "swept", "curly", "bald"] if male else ["bob", "long", "bun", "curly", "swept", "crop"])
+    style = rng.choice(
+        ["short", "crop", "swept", "curly", "bald"] if male else ["bob", "long", "bun", "curly", "swept", "crop"]
+    )
     beard = float(rng.choice([0, 0, .35, .8])) if male else 0.
     red = np.array(skin)*([.86, .64, .62] if male else [.88, .57, .58]) + [16, 4, 8]
-    return Identity(amounts, skin, hair, iris, tuple(int(v) for v in np.clip(red, 0, 255)), _pick(rng, SHIRTS), _pick(rng, BACKDROPS),
-                    str(style), round(float(rng.uniform(.8, 1.35) if male else rng.uniform(.55, .95)), 3), beard, .8 if male else 1.4)
+    return Identity(
+        amounts,
+        skin,
+        hair,
+        iris,
+        tuple(int(v) for v in np.clip(red, 0, 255)),
+        _pick(rng, SHIRTS),
+        _pick(rng, BACKDROPS),
+        str(style),
+        round(float(rng.uniform(.8, 1.35) if male else rng.uniform(.55, .95)), 3),
+        beard,
+        .8 if male else 1.4,
+    )
 
 # %% ../../nbs/115_face.shapes.ipynb #4d3b0e35
 PIVOT = np.array([0, -.55, -.7])  # top of the neck, in units
-_TOP, _BOTTOM = (np.concatenate([base_mesh().regions[f"{n}_{s}"][1:-1] for n in ("eye_left", "eye_right", "lips_inner")]) for s in ("top", "bottom"))
+_TOP, _BOTTOM = (
+    np.concatenate([base_mesh().regions[f"{n}_{s}"][1:-1] for n in ("eye_left", "eye_right", "lips_inner")])
+    for s in ("top", "bottom")
+)
 
 def weight_vector(
     weights, # {name: weight} or [52] in ARKit's order
 )->Float[np.ndarray, " k"]: # float32 [52]
     "Blendshape weights as a vector."
     if not isinstance(weights, dict):
-        if np.shape(weights) != (len(ARKIT),): raise CamelsError(f"{np.shape(weights)} weights for {len(ARKIT)} blendshapes", None, "name them in a dict, or give all in ARKit's order")
+        if np.shape(weights) != (len(ARKIT),):
+            raise CamelsError(
+                f"{np.shape(weights)} weights for {len(ARKIT)} blendshapes",
+                None,
+                "name them in a dict, or give all in ARKit's order",
+            )
         return np.asarray(weights, np.float32)
     out = np.zeros(len(ARKIT), np.float32)
     for n, v in weights.items():
-        if n not in ARKIT: raise CamelsError(f"unknown blendshape {n!r}", None, nearest(n, ARKIT))
+        if n not in ARKIT:
+            raise CamelsError(f"unknown blendshape {n!r}", None, nearest(n, ARKIT))
         out[ARKIT.index(n)] = v
     return out
 
@@ -350,7 +456,12 @@ def gaze_weights(
     "Both eyes turned alike."
     x, y = np.degrees(yaw)/GAZE_DEG, np.degrees(pitch)/(.8*GAZE_DEG)
     sides = dict(eyeLookOutLeft=x, eyeLookInRight=x, eyeLookInLeft=-x, eyeLookOutRight=-x)
-    return {n: max(0., float(v)) for n, v in (sides | {f"eyeLook{d}{s}": v for s in ("Left", "Right") for d, v in (("Up", y), ("Down", -y))}).items()}
+    return {
+        n: max(0., float(v))
+        for n, v in (
+            sides | {f"eyeLook{d}{s}": v for s in ("Left", "Right") for d, v in (("Up", y), ("Down", -y))}
+        ).items()
+    }
 
 # %% ../../nbs/115_face.shapes.ipynb #4da37937
 def rotation_matrix(
@@ -365,7 +476,9 @@ class Puppet:
     "One person's neutral face and basis, ready to move."
     def __init__(self, identity:Identity=None):
         self.identity, a = identity or Identity(), Anatomy(base_mesh().points)
-        self.neutral = (a.p + sum((v*traits[n](a) for n, v in self.identity.traits), np.zeros((478, 3)))).astype(np.float32)
+        self.neutral = (a.p + sum((v*traits[n](a) for n, v in self.identity.traits), np.zeros((478, 3)))).astype(
+            np.float32
+        )
         self.basis = basis(points=self.neutral).reshape(len(ARKIT), -1)
     def attach(self,
         points:Float[np.ndarray, "v 3"], # more points, behind the mesh's own: teeth, ears, hair
@@ -374,7 +487,10 @@ class Puppet:
         "Fix more points to the skull or to the jaw."
         rows = np.zeros((len(ARKIT), len(points), 3), np.float32)
         if on_jaw:
-            for n, d in dict(jawOpen=jaw_swing(points), jawForward=[0, 0, .1], jawLeft=[.1, 0, 0], jawRight=[-.1, 0, 0]).items(): rows[ARKIT.index(n)] = d
+            for n, d in dict(
+                jawOpen=jaw_swing(points), jawForward=[0, 0, .1], jawLeft=[.1, 0, 0], jawRight=[-.1, 0, 0]
+            ).items():
+                rows[ARKIT.index(n)] = d
         n = len(self.neutral)
         self.neutral = np.concatenate([self.neutral, np.asarray(points, np.float32)])
         self.basis = np.concatenate([self.basis, rows.reshape(len(ARKIT), -1)], 1)
@@ -382,14 +498,18 @@ class Puppet:
     def move(self, weights, gaze=(0., 0.))->Float[np.ndarray, "v 3"]:
         "The face under `weights`, head at rest."
         w = weight_vector(weights)
-        if any(gaze): w = w + weight_vector(gaze_weights(*gaze))
+        if any(gaze):
+            w = w + weight_vector(gaze_weights(*gaze))
         p = self.neutral + (w @ self.basis).reshape(-1, 3)
         cross = np.maximum(p[_BOTTOM, 1] - p[_TOP, 1], 0)/2
-        p[_TOP, 1] += cross; p[_BOTTOM, 1] -= cross
+        p[_TOP, 1] += cross
+        p[_BOTTOM, 1] -= cross
         return p
 
 @lru_cache(64)
-def puppet(identity:Identity)->Puppet: "The puppet of `identity`, made once."; return Puppet(identity)
+def puppet(identity:Identity)->Puppet:
+    "The puppet of `identity`, made once."
+    return Puppet(identity)
 
 # %% ../../nbs/115_face.shapes.ipynb #9ea97fdf
 def pose(

@@ -34,9 +34,12 @@ class Segment:
 _AXES = {"v": "valence", "a": "arousal", "d": "dominance"}
 
 def _number(s:str, what:str, low:float, high:float)->float:
-    try: x = float(s) if "_" not in s else NAN
-    except ValueError: raise CamelsError(f"{what} {s!r} is not a number") from None
-    if not low <= x <= high: raise CamelsError(f"{what} {s} is outside [{low:g}, {high:g}]")
+    try:
+        x = float(s) if "_" not in s else NAN
+    except ValueError:
+        raise CamelsError(f"{what} {s!r} is not a number") from None
+    if not low <= x <= high:
+        raise CamelsError(f"{what} {s} is outside [{low:g}, {high:g}]")
     return x
 
 def read_tag(
@@ -44,20 +47,26 @@ def read_tag(
 )->Segment: # without text and times
     "The emotion and VAD that a tag asks for."
     name, colon, rest = "".join(c for c in body if unicodedata.category(c) != "Cf").partition(":")
-    if not name.strip(): raise CamelsError("a tag without a name", None, f"known: {', '.join(EMOTIONS)}")
+    if not name.strip():
+        raise CamelsError("a tag without a name", None, f"known: {', '.join(EMOTIONS)}")
     emotion, level, axes = emotion_of(name.strip().lower()), .6, {}
     for item in rest.split(",") if colon else ():
         key, equals, value = (o.strip() for o in item.partition("="))
-        if not equals: key, value = "intensity", key
-        elif key.lower() not in _AXES: raise CamelsError(f"unknown key {key!r}", None, nearest(key, _AXES))
+        if not equals:
+            key, value = "intensity", key
+        elif key.lower() not in _AXES:
+            raise CamelsError(f"unknown key {key!r}", None, nearest(key, _AXES))
         key = key.lower()
-        if key in axes: raise CamelsError(f"{key!r} is given twice")
+        if key in axes:
+            raise CamelsError(f"{key!r} is given twice")
         axes[key] = _number(value, _AXES.get(key, "intensity"), *((0, 100) if key == "intensity" else (-1, 1)))
     vad = vad_at(emotion, axes.get("intensity", 100*level)/100)
     return Segment(emotion, tuple(axes.get(k, round(float(x), 6)) for k, x in zip("vad", vad)), "", NAN, NAN)
 
 # %% ../../nbs/145_face.timeline.ipynb #a566c6ad
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in (*range(0xfe00, 0xfe10), *range(0x180b, 0x1810))}
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(c) for c in (*range(0xfe00, 0xfe10), *range(0x180b, 0x1810))
+}
 
 def is_seen(
     text:str,
@@ -69,29 +78,46 @@ def is_seen(
 _TOKEN = re.compile(r"\\([\[\]\\])|\[([^\[\]\r\n]*)(\])?")
 _BRACKET = r"write \[ for a bracket in the text"
 
-def _place(text:str, at:int)->str: return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
+def _place(text:str, at:int)->str:
+    return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
 
 def parse_tags(
     text:str, # tagged text, such as "[joy:80] We won! [sadness:40] But Tom is gone."
 )->list[Segment]: # in order; times are NaN
     "Segments of a tagged text; a mistake raises with its line and column."
-    if not isinstance(text, str): raise CamelsError(f"a {type(text).__name__}, not text", "tagged text")
+    if not isinstance(text, str):
+        raise CamelsError(f"a {type(text).__name__}, not text", "tagged text")
     out, words, end, text = [], [], 0, text.removeprefix("\ufeff")
     here = Segment("neutral", tuple(map(float, vad_at("neutral"))), "", NAN, NAN)
     def close(last=False):
         said = "".join(words).strip()
-        if not is_seen(said): said = ""
-        if said or last: out.append(replace(here, text=said))
+        if not is_seen(said):
+            said = ""
+        if said or last:
+            out.append(replace(here, text=said))
         words.clear()
     for m in _TOKEN.finditer(text):
-        words.append(text[end:m.start()] + (m[1] or "")); end = m.end()
-        if m[1]: continue
-        if m[3] is None: raise CamelsError("'[' is never closed", _place(text, m.start()), "write ']' after the tag, or " + _BRACKET.removeprefix("write "))
+        words.append(text[end:m.start()] + (m[1] or ""))
+        end = m.end()
+        if m[1]:
+            continue
+        if m[3] is None:
+            raise CamelsError(
+                "'[' is never closed",
+                _place(text, m.start()),
+                "write ']' after the tag, or " + _BRACKET.removeprefix("write "),
+            )
         close()
-        try: here = read_tag(m[2])
-        except CamelsError as e: raise CamelsError(f"[{m[2]}]: {e.what}", _place(text, m.start()), f"{e.hint}; {_BRACKET}"[2*(not e.hint):]) from None
-    words.append(text[end:]); close(last=True)
-    if not any(s.text for s in out): raise CamelsError("no words to say", "tagged text", "write for example: [joy:80] We won!")
+        try:
+            here = read_tag(m[2])
+        except CamelsError as e:
+            raise CamelsError(
+                f"[{m[2]}]: {e.what}", _place(text, m.start()), f"{e.hint}; {_BRACKET}"[2*(not e.hint):]
+            ) from None
+    words.append(text[end:])
+    close(last=True)
+    if not any(s.text for s in out):
+        raise CamelsError("no words to say", "tagged text", "write for example: [joy:80] We won!")
     return out
 
 # %% ../../nbs/145_face.timeline.ipynb #2e53fc26
@@ -104,7 +130,8 @@ def escape(
     return text.translate(_ESCAPE)
 
 # %% ../../nbs/145_face.timeline.ipynb #1de07895
-def _letters(s:str)->str: return "".join(o for o in s.casefold() if o.isalnum())
+def _letters(s:str)->str:
+    return "".join(o for o in s.casefold() if o.isalnum())
 
 def _first_words(
     written:list, # words of each segment, [[str]]
@@ -116,18 +143,27 @@ def _first_words(
         out.append(None)
         for w in words:
             if k < len(said) and (said[k] == w or _letters(w) and _letters(said[k]) == _letters(w)):
-                out[-1] = k if out[-1] is None else out[-1]; k += 1
-            elif _letters(w): return _by_letters(written, said)
+                out[-1] = k if out[-1] is None else out[-1]
+                k += 1
+            elif _letters(w):
+                return _by_letters(written, said)
     return out if k == len(said) else _by_letters(written, said)
 
 def _by_letters(written:list, said:list)->list:
-    texts = ["".join(map(_letters, o)) for o in written]; spoken = [_letters(o) for o in said]
+    texts = ["".join(map(_letters, o)) for o in written]
+    spoken = [_letters(o) for o in said]
     a, b = "".join(texts), "".join(spoken)
     if a != b:
         i = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-        raise CamelsError(f"the speech says {b[i:i+12]!r} where the text has {a[i:i+12]!r}", "words with times", "speak the text of these segments")
+        raise CamelsError(
+            f"the speech says {b[i:i+12]!r} where the text has {a[i:i+12]!r}",
+            "words with times",
+            "speak the text of these segments",
+        )
     ends = np.cumsum([0] + [len(o) for o in spoken])
-    return [int(np.searchsorted(ends, at)) if t else None for t, at in zip(texts, np.cumsum([0] + [len(o) for o in texts]))]
+    return [
+        int(np.searchsorted(ends, at)) if t else None for t, at in zip(texts, np.cumsum([0] + [len(o) for o in texts]))
+    ]
 
 # %% ../../nbs/145_face.timeline.ipynb #0dc39348
 def time_segments(
@@ -136,13 +172,15 @@ def time_segments(
 )->list[Segment]: # the same with times, without gaps
     "Place segments on spoken words."
     spoken = list(getattr(words, "words", words))
-    if not segments or not spoken: raise CamelsError("no segments" if not segments else "no words", "words with times")
+    if not segments or not spoken:
+        raise CamelsError("no segments" if not segments else "no words", "words with times")
     end = max(float(spoken[-1].end_s), float(getattr(words, "duration_s", 0.)))
     left_out = getattr(words, "unsaid", ())   # texts that the voice had no sounds for
     first = _first_words([[] if s.text in left_out else s.text.split() for s in segments], [w.text for w in spoken])
     at = [float(spoken[k].start_s) if k is not None and k < len(spoken) else NAN for k in first]
     after = float(spoken[-1].end_s)  # a segment without spoken words begins with the next one
-    for i in reversed(range(len(at))): at[i] = after = after if np.isnan(at[i]) else at[i]
+    for i in reversed(range(len(at))):
+        at[i] = after = after if np.isnan(at[i]) else at[i]
     at[0] = 0.
     return [replace(s, start_s=a, end_s=b) for s, a, b in zip(segments, at, [*at[1:], end])]
 
@@ -160,7 +198,8 @@ def crossfade(
 )->Float[np.ndarray, "t c"]: # float32
     "Conditions at `t_s`; only the segments that are fading cost time."
     b, conds = np.asarray(starts_s[1:], np.float64), np.asarray(conds, np.float32)
-    count = lambda edges, side: np.repeat(np.arange(len(b) + 1), np.diff(np.searchsorted(t_s, edges, side), prepend=0, append=len(t_s)))
+    def count(edges, side):
+        return np.repeat(np.arange(len(b) + 1), np.diff(np.searchsorted(t_s, edges, side), prepend=0, append=len(t_s)))
     lo, hi = count(b + fade_s, "left"), count(b - fade_s, "right")  # first and last segment with weight
     out, at = conds[lo], np.flatnonzero(hi > lo)
     i, last, t, before, mix = lo[at], hi[at], t_s[at], np.ones(len(at)), 0.
@@ -175,7 +214,8 @@ def crossfade(
 # %% ../../nbs/145_face.timeline.ipynb #63af40da
 def _checked(fps:float, fade_s:float):
     for name, v in (("fps", fps), ("fade_s", fade_s)):
-        if not (np.isfinite(v) and v > 0): raise CamelsError(f"{name}={v} is not a positive number", "timeline")
+        if not (np.isfinite(v) and v > 0):
+            raise CamelsError(f"{name}={v} is not a positive number", "timeline")
 
 def timeline(
     segments:Sequence[Segment], # timed, in order; the first holds before it starts, the last after it ends
@@ -185,17 +225,21 @@ def timeline(
 )->Float[np.ndarray, "n c"]: # float32 [n 19]: emotion weights (≥ 0, sum 1), then VAD in [-1, 1]
     "The condition of every frame."
     _checked(fps, fade_s)
-    if not segments: raise CamelsError("no segments", "timeline")
+    if not segments:
+        raise CamelsError("no segments", "timeline")
     starts = np.array([s.start_s for s in segments], np.float64)
-    if not np.isfinite(starts).all(): raise CamelsError("segments have no times", "timeline", "place them with time_segments first")
-    if (np.diff(starts) < 0).any(): raise CamelsError("segments are not in order of time", f"segment {int(np.argmax(np.diff(starts) < 0)) + 1}")
+    if not np.isfinite(starts).all():
+        raise CamelsError("segments have no times", "timeline", "place them with time_segments first")
+    if (np.diff(starts) < 0).any():
+        raise CamelsError("segments are not in order of time", f"segment {int(np.argmax(np.diff(starts) < 0)) + 1}")
     return crossfade(starts, np.stack([condition(s.emotion, s.vad) for s in segments]), np.arange(n)/fps, fade_s)
 
 # %% ../../nbs/145_face.timeline.ipynb #3a3736d9
 def _condition(cond)->Float[np.ndarray, " c"]:
     "A checked condition as float32 [19]."
     c = np.asarray(cond, np.float32)
-    if c.shape != (len(EMOTIONS) + 3,): raise CamelsError(f"{c.shape} numbers, not ({len(EMOTIONS) + 3},)", "condition")
+    if c.shape != (len(EMOTIONS) + 3,):
+        raise CamelsError(f"{c.shape} numbers, not ({len(EMOTIONS) + 3},)", "condition")
     if not np.isfinite(c).all() or np.abs(c).max() > 1 + 1e-5 or c[:16].min() < 0 or abs(c[:16].sum() - 1) > 1e-3:
         raise CamelsError("weights must be ≥ 0 and sum to 1, VAD lie in [-1, 1]", "condition")
     return c
@@ -211,21 +255,32 @@ class TimelineStream:
         self.fade_s, self.fps, self.frame = fade_s, fps, 0
         self.starts, self.conds = [-np.inf], [_condition(condition("neutral") if cond is None else cond)]
     @property
-    def earliest_s(self)->float: "The earliest boundary that leaves the frames already given as they are."; return (self.frame - 1)/self.fps + self.fade_s if self.frame else -np.inf
+    def earliest_s(self)->float:
+        "The earliest boundary that leaves the frames already given as they are."
+        return (self.frame - 1)/self.fps + self.fade_s if self.frame else -np.inf
     def change(self,
         cond,            # [19] from there on
         at_s:float=None, # boundary in seconds from the first frame; the earliest possible where none is given
     )->float: # the boundary
         "Turn to `cond` around `at_s`; what was planned for `at_s` and later is dropped."
         cond, at_s = _condition(cond), (max(self.earliest_s, self.fade_s) if at_s is None else float(at_s))
-        if not at_s >= self.earliest_s: raise CamelsError(f"a boundary at {at_s:.3f} s would change frames already given", "timeline stream", f"the earliest is {self.earliest_s:.3f} s")
-        while len(self.starts) > 1 and self.starts[-1] > at_s: self.starts.pop(); self.conds.pop()
-        self.starts.append(at_s); self.conds.append(cond)
+        if not at_s >= self.earliest_s:
+            raise CamelsError(
+                f"a boundary at {at_s:.3f} s would change frames already given",
+                "timeline stream",
+                f"the earliest is {self.earliest_s:.3f} s",
+            )
+        while len(self.starts) > 1 and self.starts[-1] > at_s:
+            self.starts.pop()
+            self.conds.pop()
+        self.starts.append(at_s)
+        self.conds.append(cond)
         return at_s
     def step(self, n:int=1)->Float[np.ndarray, "n c"]: # float32 [n 19]
         "The next `n` frames."
         t = np.arange(self.frame, self.frame + n)/self.fps
         out = crossfade(np.array(self.starts), np.stack(self.conds), t, self.fade_s)
         self.frame += n
-        while len(self.starts) > 1 and self.starts[1] + self.fade_s <= (self.frame - 1)/self.fps: del self.starts[0], self.conds[0]
+        while len(self.starts) > 1 and self.starts[1] + self.fade_s <= (self.frame - 1)/self.fps:
+            del self.starts[0], self.conds[0]
         return out

@@ -28,13 +28,21 @@ def phased(
     seed,           # number or numbers that decide the phases
 )->np.ndarray: # some of `rows`
     "One window every `step_s` seconds of each clip, from a random first one: the same moments, never cut twice alike."
-    if not step_s: return rows
-    clip = np.unique(fs.ids["clip"][rows].astype(str), return_inverse=True)[1]; start = np.asarray(fs.ids["start_s"], float)[rows]
-    first = np.full(clip.max() + 1, np.inf); np.minimum.at(first, clip, start)
-    order = np.lexsort((start, clip)); gaps = np.diff(start[order])[np.diff(clip[order]) == 0]; gaps = gaps[gaps > 1e-3]
-    at = start - first[clip]; k = max(1, round(step_s/np.median(gaps))) if len(gaps) else 1
-    phase = np.random.default_rng(seed).integers(0, k, clip.max() + 1); number = np.round(at/(step_s/k)).astype(int)
-    phase = np.minimum(phase, np.bincount(clip, minlength=len(phase)) - 1)      # a clip with fewer windows than phases is not left out
+    if not step_s:
+        return rows
+    clip = np.unique(fs.ids["clip"][rows].astype(str), return_inverse=True)[1]
+    start = np.asarray(fs.ids["start_s"], float)[rows]
+    first = np.full(clip.max() + 1, np.inf)
+    np.minimum.at(first, clip, start)
+    order = np.lexsort((start, clip))
+    gaps = np.diff(start[order])[np.diff(clip[order]) == 0]
+    gaps = gaps[gaps > 1e-3]
+    at = start - first[clip]
+    k = max(1, round(step_s/np.median(gaps))) if len(gaps) else 1
+    phase = np.random.default_rng(seed).integers(0, k, clip.max() + 1)
+    number = np.round(at/(step_s/k)).astype(int)
+    # a clip with fewer windows than phases is not left out
+    phase = np.minimum(phase, np.bincount(clip, minlength=len(phase)) - 1)
     taken = rows[number % k == phase[clip]]
     return taken if len(taken) else rows
 
@@ -46,23 +54,32 @@ def deal(
     seed,           # number or numbers that decide the order
 )->list: # arrays of rows, nearly equal in length
     "Shuffled batches, dealt like cards: neighbours in time go to different ones."
-    g = np.random.default_rng(seed); n = max(1, -(-len(rows)//size)); start, win = np.asarray(fs.ids["start_s"], float), fs.window.window_s
+    g = np.random.default_rng(seed)
+    n = max(1, -(-len(rows)//size))
+    start, win = np.asarray(fs.ids["start_s"], float), fs.window.window_s
     clip = np.unique(fs.ids["clip"].astype(str), return_inverse=True)[1]
-    order = rows[np.lexsort((start[rows], g.permutation(clip.max() + 1)[clip[rows]]))]     # clips in random order, their windows in time
+    # clips in random order, their windows in time
+    order = rows[np.lexsort((start[rows], g.permutation(clip.max() + 1)[clip[rows]]))]
     out, last = [[] for _ in range(n)], np.full(n, -1)
     for hand in np.split(order, range(n, len(order), n)):
         for _ in range(16):
-            to = g.permutation(n)[:len(hand)]; before = last[to]
-            if not ((before >= 0) & (clip[before] == clip[hand]) & (np.abs(start[before] - start[hand]) < win - 1e-6)).any(): break
+            to = g.permutation(n)[:len(hand)]
+            before = last[to]
+            if not (
+                (before >= 0) & (clip[before] == clip[hand]) & (np.abs(start[before] - start[hand]) < win - 1e-6)
+            ).any():
+                break
         last[to] = hand
-        for b, r in zip(to, hand): out[b].append(r)
+        for b, r in zip(to, hand):
+            out[b].append(r)
     return [np.array(b) for b in out]
 
 # %% ../../nbs/510_latent.batches.ipynb #23648b02
 class GatherCB(Callback):
     "Row numbers → tensors, with `group`: rows of one group are no negatives of each other."
     order = -60
-    def __init__(self, fs:FeatureSet): self.fs, self.group = fs, neighbourhoods(fs)
+    def __init__(self, fs:FeatureSet):
+        self.fs, self.group = fs, neighbourhoods(fs)
     def before_batch(self, learn):
         rows = learn.batch
         learn.batch = {**batch(self.fs, rows), "group": torch.from_numpy(self.group[rows])}

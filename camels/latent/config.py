@@ -20,7 +20,9 @@ class TrainConfig:
     seed: int = 42             # everything random follows from it
     batch: int = 64            # windows in a batch
     step_s: float = 1.0        # an epoch takes a window every `step_s` seconds of a clip, at a new phase each time; 0 = every window
-    epochs_a: int = 20; epochs_b: int = 20; epochs_c: int = 20 # epochs of each stage
+    epochs_a: int = 20
+    epochs_b: int = 20
+    epochs_c: int = 20 # epochs of each stage
     lr: float = 1e-3           # base learning rate of AdamW
     weight_decay: float = 0.01 # of AdamW
     warmup: float = 0.1        # part of a stage in which the rate rises
@@ -30,12 +32,14 @@ class TrainConfig:
     hidden_video: int = 256    # width inside the video adapter, and of modalities that are not named here
     hidden_prosody: int = 64   # width inside the prosody adapter
     hidden_phoneme: int = 64   # width of an adapted phone
-    noise: float = 0.7; noise_prosody: float = 0.3 # deviation of the noise on standardised features in training
+    noise: float = 0.7
+    noise_prosody: float = 0.3 # deviation of the noise on standardised features in training
     prosody_pull: float = 0.1  # how strongly pairs with prosody pull the other modality, in [0, 1]
     dropout: float = 0.1       # share of features and units dropped in training
     w_nce: float = 1.0         # weight: InfoNCE between all pairs
     w_moco: float = 0.0        # weight: MoCo against the queue (0 = no queue)
-    w_variance: float = 0.04; w_covariance: float = 0.04 # weights: VICReg variance and covariance
+    w_variance: float = 0.04
+    w_covariance: float = 0.04 # weights: VICReg variance and covariance
     w_centre: float = 3.0      # weight: each modality's cloud is centred on the origin; contrast alone leaves cones and a gap between them
     w_probe: float = 0.1       # weight: phone probe
     w_recon: float = 1.0       # weight: reconstruction, from stage B on
@@ -44,14 +48,17 @@ class TrainConfig:
     w_orthogonality: float = 0.05 # weight: what a modality keeps for itself is orthogonal to what is shared, from B on
     w_flow: float = 1.0        # weight: flow matching of all ordered pairs, in C
     w_consistency: float = 0.1 # weight: the flow's end meets the target, in C; its gradient reaches the adapters
-    kl_video: float = 10.0; kl_prosody: float = 5.0 # KL capacity in nats at the end of B; other vectors take `kl_video`
-    queue: int = 4096; momentum: float = 0.999 # MoCo: keys a modality, momentum of the slow copy
+    kl_video: float = 10.0
+    kl_prosody: float = 5.0 # KL capacity in nats at the end of B; other vectors take `kl_video`
+    queue: int = 4096
+    momentum: float = 0.999 # MoCo: keys a modality, momentum of the slow copy
     patience: int = 8          # epochs without a better validation retrieval before a stage ends; 0 = never
     pool: int = 100            # windows in a validation pool, at most
     device: str = "auto"       # auto, cpu, cuda
     amp: str = "none"          # none, bf16, fp16
     threads: int = 0           # CPU threads; 0 = as torch is set
-    checkpoint_s: float = 10.0; keep: int = 2 # seconds between checkpoints (0 = after every batch), how many stay
+    checkpoint_s: float = 10.0
+    keep: int = 2 # seconds between checkpoints (0 = after every batch), how many stay
     live_every: int = 1        # epochs between small latent snapshots for live views; 0 = none
     tensorboard: bool = False  # also write TensorBoard events
 
@@ -59,20 +66,33 @@ class TrainConfig:
 def checked(cfg:TrainConfig)->TrainConfig:
     "The settings, if a run can have them; else an error that names the key."
     for f in fields(cfg):
-        if getattr(cfg, f.name) is None: raise CamelsError(f"{f.name}=None is no value", "configuration")
+        if getattr(cfg, f.name) is None:
+            raise CamelsError(f"{f.name}=None is no value", "configuration")
         in_range(f.name, getattr(cfg, f.name))
-    if cfg.batch < 2: raise CamelsError(f"batch={cfg.batch}: contrast needs at least 2 windows", "configuration")
-    if cfg.amp not in (known := ("none", "bf16", "fp16")): raise CamelsError(f"amp={cfg.amp[:40]}", "configuration", nearest(cfg.amp, known))
+    if cfg.batch < 2:
+        raise CamelsError(f"batch={cfg.batch}: contrast needs at least 2 windows", "configuration")
+    if cfg.amp not in (known := ("none", "bf16", "fp16")):
+        raise CamelsError(f"amp={cfg.amp[:40]}", "configuration", nearest(cfg.amp, known))
     check_device(cfg.device)
-    if cfg.tensorboard and not importlib.util.find_spec("tensorboard"): raise CamelsError("TensorBoard is not installed", "tensorboard=true", "pip install tensorboard, or leave it false")
+    if cfg.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise CamelsError(
+            "TensorBoard is not installed", "tensorboard=true", "pip install tensorboard, or leave it false"
+        )
     return cfg
 
 def check_device(device:str)->str: # the same
     "Raise where torch has no such device here."
-    if device in ("auto", "cpu"): return device
-    if not re.fullmatch(r"(cpu|cuda)(:\d{1,3})?", device): raise CamelsError(f"device={device[:40]}", "configuration", nearest(device.split(":")[0], ("auto", "cpu", "cuda")))
+    if device in ("auto", "cpu"):
+        return device
+    if not re.fullmatch(r"(cpu|cuda)(:\d{1,3})?", device):
+        raise CamelsError(
+            f"device={device[:40]}", "configuration", nearest(device.split(":")[0], ("auto", "cpu", "cuda"))
+        )
     number = int(device.partition(":")[2] or 0)
-    if number >= (torch.cuda.device_count() if device.startswith("cuda") else 1): raise CamelsError(f"device={device}, but there is no such device here", "configuration", "device=auto takes what there is")
+    if number >= (torch.cuda.device_count() if device.startswith("cuda") else 1):
+        raise CamelsError(
+            f"device={device}, but there is no such device here", "configuration", "device=auto takes what there is"
+        )
     return device
 
 # %% ../../nbs/508_latent.config.ipynb #c004423f

@@ -34,13 +34,20 @@ from ..train.run import RunFolder, exactly, run_lock
 class ValidCB(Callback):
     "`valid_r1`: mean R@1 over all directions on the valid rows, in pools of at most `pool`."
     order = 30
-    def __init__(self, fs, pool=100, limit=1000): self.fs, self.pool, self.rows = fs, pool, fs.where("valid")[:limit]
+    def __init__(self, fs, pool=100, limit=1000):
+        self.fs, self.pool, self.rows = fs, pool, fs.where("valid")[:limit]
     def after_epoch(self, learn):
-        if len(self.rows) < 2: return
-        z, mask = embed_rows(learn.model, self.fs, self.rows); learn.stats = {}
+        if len(self.rows) < 2:
+            return
+        z, mask = embed_rows(learn.model, self.fs, self.rows)
+        learn.stats = {}
         for a, b in ordered_pairs(list(z)):
-            if (both := mask[a] & mask[b]).sum() > 1: learn.stats[f"{a}->{b}"] = retrieval(z[a][both], z[b][both], self.pool, repeats=5)["r1"]
-        learn.stats = {"valid_r1": round(float(mean(learn.stats.values())), 4), **{f"r1 {k}": round(float(v), 4) for k, v in learn.stats.items()}}
+            if (both := mask[a] & mask[b]).sum() > 1:
+                learn.stats[f"{a}->{b}"] = retrieval(z[a][both], z[b][both], self.pool, repeats=5)["r1"]
+        learn.stats = {
+            "valid_r1": round(float(mean(learn.stats.values())), 4),
+            **{f"r1 {k}": round(float(v), 4) for k, v in learn.stats.items()},
+        }
 
 # %% ../../nbs/530_latent.curriculum.ipynb #1ab3fae9
 def check_memory(
@@ -49,10 +56,15 @@ def check_memory(
 )->int: # bytes that training needs for weights, gradients and moments, at least
     "Raise where a model of these widths cannot be trained on this machine."
     import psutil
-    with torch.device("meta"): numbers = sum(p.numel() for p in LatentSpace(config).parameters())
+    with torch.device("meta"):
+        numbers = sum(p.numel() for p in LatentSpace(config).parameters())
     need = 16*numbers + bool(cfg.w_moco)*4*(numbers + cfg.queue*cfg.d_latent*len(config.modalities))
     if need > (free := psutil.virtual_memory().available):
-        raise CamelsError(f"a model of {numbers:,} weights needs {need/1e9:.1f} GB, {free/1e9:.1f} are free", "configuration", "lower d_latent, the hidden widths or queue")
+        raise CamelsError(
+            f"a model of {numbers:,} weights needs {need/1e9:.1f} GB, {free/1e9:.1f} are free",
+            "configuration",
+            "lower d_latent, the hidden widths or queue",
+        )
     return need
 
 def make_latent(
@@ -62,13 +74,26 @@ def make_latent(
     "An untrained latent space for these features, standardised with the train split."
     set_seed(cfg.seed)
     kinds = {m: "phones" if m == "phoneme" and fs.has_phones else "vector" for m in fs.mask}
-    mods = {m: ModalityConfig(kind=k, d_in=fs.widths[m], hidden=getattr(cfg, f"hidden_{m}", cfg.hidden_video), noise=getattr(cfg, f"noise_{m}", cfg.noise), dropout=cfg.dropout, n_labels=len(fs.labels) if k == "phones" else 0)
-            for m, k in kinds.items()}
+    mods = {
+        m: ModalityConfig(
+            kind=k,
+            d_in=fs.widths[m],
+            hidden=getattr(cfg, f"hidden_{m}", cfg.hidden_video),
+            noise=getattr(cfg, f"noise_{m}", cfg.noise),
+            dropout=cfg.dropout,
+            n_labels=len(fs.labels) if k == "phones" else 0,
+        )
+        for m, k in kinds.items()
+    }
     config = LatentConfig(modalities=mods, d_latent=cfg.d_latent, labels=tuple(fs.labels), encoders=fs.encoders)
     check_memory(config, cfg)
     latent = LatentSpace(config)
     t = subset(fs, fs.where("train"))
-    latent.fit_stats({**t.x, **{f"{m}_mask": v for m, v in t.mask.items()}, **({"phones": t.phone_x} if t.has_phones else {})})
+    latent.fit_stats({
+        **t.x,
+        **{f"{m}_mask": v for m, v in t.mask.items()},
+        **({"phones": t.phone_x} if t.has_phones else {}),
+    })
     return latent
 
 # %% ../../nbs/530_latent.curriculum.ipynb #63fcb5f6
@@ -86,20 +111,48 @@ def stage_learner(
     control:ControlCB=None, # one for all stages: obeys requests
 )->Learner:
     "A learner for one stage."
-    metrics.fixed["stage"] = stage; rows = fs.where("train"); k = STAGES.index(stage)
-    decay = [p for p in latent.parameters() if p.ndim > 1]; free = [p for p in latent.parameters() if p.ndim <= 1]
-    opt = torch.optim.AdamW([dict(params=decay, weight_decay=cfg.weight_decay), dict(params=free, weight_decay=0.)], lr=cfg.lr, fused=True)
+    metrics.fixed["stage"] = stage
+    rows = fs.where("train")
+    k = STAGES.index(stage)
+    decay = [p for p in latent.parameters() if p.ndim > 1]
+    free = [p for p in latent.parameters() if p.ndim <= 1]
+    opt = torch.optim.AdamW(
+        [dict(params=decay, weight_decay=cfg.weight_decay), dict(params=free, weight_decay=0.)], lr=cfg.lr, fused=True
+    )
     device = DeviceCB(cfg.device)
-    cbs = [GatherCB(fs), device, AmpCB(cfg.amp, device.device), ScheduleCB(lambda done: warm_cosine(done, cfg.warmup, cfg.final_lr)), ClipCB(cfg.clip), ValidCB(fs, cfg.pool),
-           EarlyStopCB("valid_r1", cfg.patience, restore=False), metrics, CheckpointCB(Checkpoints(run/"checkpoints", cfg.keep), cfg.checkpoint_s, lambda: {"stage": stage, **more()})]
-    if stage == "B": cbs.append(RampCB())
-    if moco: cbs.append(moco)
-    if control: control.fixed["stage"] = stage; cbs.append(control)
-    if cfg.live_every: cbs.append(LiveCB(run, fs, cfg.live_every, stage, tell))
-    if cfg.tensorboard: cbs.append(TensorBoardCB(run/"tb", f"{stage}/"))
-    if tell: cbs.append(EventCB(tell))
-    if progress: cbs.append(ProgressCB(f"stage {stage}"))
-    return Learner(latent, stage_loss(cfg, stage, moco), opt, lambda epoch: deal(fs, phased(fs, rows, cfg.step_s, (cfg.seed, k, epoch)), cfg.batch, (cfg.seed, k, epoch)), cbs)
+    cbs = [
+        GatherCB(fs),
+        device,
+        AmpCB(cfg.amp, device.device),
+        ScheduleCB(lambda done: warm_cosine(done, cfg.warmup, cfg.final_lr)),
+        ClipCB(cfg.clip),
+        ValidCB(fs, cfg.pool),
+        EarlyStopCB("valid_r1", cfg.patience, restore=False),
+        metrics,
+        CheckpointCB(Checkpoints(run/"checkpoints", cfg.keep), cfg.checkpoint_s, lambda: {"stage": stage, **more()}),
+    ]
+    if stage == "B":
+        cbs.append(RampCB())
+    if moco:
+        cbs.append(moco)
+    if control:
+        control.fixed["stage"] = stage
+        cbs.append(control)
+    if cfg.live_every:
+        cbs.append(LiveCB(run, fs, cfg.live_every, stage, tell))
+    if cfg.tensorboard:
+        cbs.append(TensorBoardCB(run/"tb", f"{stage}/"))
+    if tell:
+        cbs.append(EventCB(tell))
+    if progress:
+        cbs.append(ProgressCB(f"stage {stage}"))
+    return Learner(
+        latent,
+        stage_loss(cfg, stage, moco),
+        opt,
+        lambda epoch: deal(fs, phased(fs, rows, cfg.step_s, (cfg.seed, k, epoch)), cfg.batch, (cfg.seed, k, epoch)),
+        cbs,
+    )
 
 # %% ../../nbs/530_latent.curriculum.ipynb #8b0a2fbb
 def steered(
@@ -109,30 +162,42 @@ def steered(
 )->TrainConfig:
     "The settings at a step."
     for c in changes:
-        if "set" in c and c["step"] <= step: cfg = configure(cfg, c["set"])
+        if "set" in c and c["step"] <= step:
+            cfg = configure(cfg, c["set"])
     return cfg
 
 def steer(cfg:TrainConfig, wish:dict)->TrainConfig:
     "The settings with other loss weights; a wish that cannot be is an error."
-    if not isinstance(wish, dict) or not wish or (odd := [k for k in wish if not str(k).startswith("w_")]): raise CamelsError("only loss weights change in a run", ", ".join(map(str, odd)) if wish and isinstance(wish, dict) else None)
+    if not isinstance(wish, dict) or not wish or (odd := [k for k in wish if not str(k).startswith("w_")]):
+        raise CamelsError(
+            "only loss weights change in a run", ", ".join(map(str, odd)) if wish and isinstance(wish, dict) else None
+        )
     new = checked(configure(cfg, wish))
-    if new.w_moco and not cfg.w_moco: raise CamelsError("the run has no queue", "w_moco", "start a run with it")
-    if not all(stage_weights(new, s) for s in STAGES): raise CamelsError("no loss would be left", ", ".join(wish))
+    if new.w_moco and not cfg.w_moco:
+        raise CamelsError("the run has no queue", "w_moco", "start a run with it")
+    if not all(stage_weights(new, s) for s in STAGES):
+        raise CamelsError("no loss would be left", ", ".join(wish))
     return new
 
 # %% ../../nbs/530_latent.curriculum.ipynb #fa0b9352
 class SteerCB(ControlCB):
     "A `ControlCB` that changes loss weights, and keeps the record of it."
-    def __init__(self, run:RunFolder, cfg:TrainConfig, every_s=2.): super().__init__(run.path, every_s); self.run, self.cfg = run, cfg
+    def __init__(self, run:RunFolder, cfg:TrainConfig, every_s=2.):
+        super().__init__(run.path, every_s)
+        self.run, self.cfg = run, cfg
     def changes(self)->list:
         "What the record says; what it said before, where it cannot be read just now."
-        with contextlib.suppress(CamelsError, OSError): self.known = self.run.info.get("changes", [])
+        with contextlib.suppress(CamelsError, OSError):
+            self.known = self.run.info.get("changes", [])
         return getattr(self, "known", [])
     def before_epoch(self, learn):
         changes = self.changes()
-        if not learn.i: changes = self.take(changes, learn.step)
+        if not learn.i:
+            changes = self.take(changes, learn.step)
         learn.loss_fn.weights = stage_weights(steered(self.cfg, changes, learn.step), self.fixed["stage"])
-    def wish(self, changes:list, step:int, new:dict): "Raise where a request cannot be."; steer(steered(self.cfg, changes, step), new)
+    def wish(self, changes:list, step:int, new:dict):
+        "Raise where a request cannot be."
+        steer(steered(self.cfg, changes, step), new)
     def take(self, changes:list, step:int)->list:
         "Put new requests into run.json, each with the step it holds from, or with the reason why not."
         done = {c.get("id") for c in changes}
@@ -141,8 +206,12 @@ class SteerCB(ControlCB):
             try:
                 self.wish(changes, step, r["set"])
                 row = dict(set=r["set"])
-            except CamelsError as e: row = dict(refused=str(e)[:300])
-            changes = [*changes, dict(id=r["id"], step=step, stage=self.fixed["stage"], at=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **row)]
+            except CamelsError as e:
+                row = dict(refused=str(e)[:300])
+            changes = [
+                *changes,
+                dict(id=r["id"], step=step, stage=self.fixed["stage"], at=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **row),
+            ]
         if new:
             write_json(self.run/"run.json", {**self.run.info, "changes": changes})
             self.known = changes
@@ -158,19 +227,41 @@ def open_run(
     "A new run, or one to go on with; refuses other data or settings than the run began with."
     run = RunFolder(out)
     old = run.info if (Path(out)/"run.json").exists() else None
-    if old and not resume: raise CamelsError("already holds a run", out, "go on with --resume, or write to another folder")
-    if old and old.get("kind", "curriculum") != "curriculum": raise CamelsError(f"holds a run of another kind, {old['kind']}", out, "go on with it by its own command")
-    if features is None and not (features := (old or {}).get("features")): raise CamelsError("which features?", out, "name them with --features")
+    if old and not resume:
+        raise CamelsError("already holds a run", out, "go on with --resume, or write to another folder")
+    if old and old.get("kind", "curriculum") != "curriculum":
+        raise CamelsError(f"holds a run of another kind, {old['kind']}", out, "go on with it by its own command")
+    if features is None and not (features := (old or {}).get("features")):
+        raise CamelsError("which features?", out, "name them with --features")
     cfg = began_with(run, old, changes) if old else checked(configure(TrainConfig(), changes))
     fs = as_features(features)
-    data = dict(fingerprint=fs.fingerprint, rows=len(fs), splits={s: len(fs.where(s)) for s in SPLITS}, widths=fs.widths)
+    data = dict(
+        fingerprint=fs.fingerprint, rows=len(fs), splits={s: len(fs.where(s)) for s in SPLITS}, widths=fs.widths
+    )
     if not old:
         try_out(cfg, fs)
-        return RunFolder.create(out, cfg, cfg.seed, data, kind="curriculum", features=as_text(as_path(features).resolve()) if isinstance(features, (str, Path)) else None,
-                                encoders=fs.encoders, threads=cfg.threads or torch.get_num_threads()), cfg, fs
+        return (
+            RunFolder.create(
+                out,
+                cfg,
+                cfg.seed,
+                data,
+                kind="curriculum",
+                features=as_text(as_path(features).resolve()) if isinstance(features, (str, Path)) else None,
+                encoders=fs.encoders,
+                threads=cfg.threads or torch.get_num_threads(),
+            ),
+            cfg,
+            fs,
+        )
     began = old.get("data", {})
     if began.get("fingerprint") != data["fingerprint"]:
-        raise CamelsError(f"the run began with other features ({began.get('rows')} rows, {began.get('fingerprint')}), not these ({len(fs)} rows, {data['fingerprint']})", out, "give a new run folder (--out), or remove this one")
+        raise CamelsError(
+            f"the run began with other features ({began.get('rows')} rows, {began.get('fingerprint')}), not these "
+            f"({len(fs)} rows, {data['fingerprint']})",
+            out,
+            "give a new run folder (--out), or remove this one",
+        )
     return run, cfg, fs
 
 def began_with(run:RunFolder, old:dict, changes:dict)->TrainConfig:
@@ -178,14 +269,25 @@ def began_with(run:RunFolder, old:dict, changes:dict)->TrainConfig:
     try:
         first = checked(configure(TrainConfig(), old.get("config")))
         steered(first, old.get("changes", []), 10**12)
-    except CamelsError as e: raise CamelsError(f"run.json cannot be read: {e}", run/"run.json", "put a sound copy back, or train into another folder") from None
-    if checked(configure(first, changes)) != first: raise CamelsError(f"the run began with other settings: {', '.join(changes)}", run.path, "resume without changes, or start a new run")
+    except CamelsError as e:
+        raise CamelsError(
+            f"run.json cannot be read: {e}", run/"run.json", "put a sound copy back, or train into another folder"
+        ) from None
+    if checked(configure(first, changes)) != first:
+        raise CamelsError(
+            f"the run began with other settings: {', '.join(changes)}",
+            run.path,
+            "resume without changes, or start a new run",
+        )
     return first
 
 def try_out(cfg:TrainConfig, fs:FeatureSet)->None:
     "Raise where a run of these settings on these features could not begin."
     for s in STAGES:
-        if getattr(cfg, f"epochs_{s.lower()}") and not stage_weights(cfg, s): raise CamelsError(f"no loss acts in stage {s}", "configuration", "give one of the weights w_… a value above 0")
+        if getattr(cfg, f"epochs_{s.lower()}") and not stage_weights(cfg, s):
+            raise CamelsError(
+                f"no loss acts in stage {s}", "configuration", "give one of the weights w_… a value above 0"
+            )
     make_latent(cfg, fs)
 
 # %% ../../nbs/530_latent.curriculum.ipynb #ed5c0621
@@ -199,31 +301,42 @@ def train(
 )->RunFolder:
     "Train the latent space through stages A, B and C."
     run, cfg, fs = open_run(features, out, changes, resume)
-    if "finished" in run.info: return run
+    if "finished" in run.info:
+        return run
     tell, t0 = on_event or (lambda e: None), time.time()
     ckpt = Checkpoints(run/"checkpoints", cfg.keep)
     with run_lock(run.path), exactly(run.info.get("threads") or torch.get_num_threads()):
         ckpt.sweep()
         sweep_temporary(run.path)
         saved = ckpt.load()
-        if not saved and (run/"metrics.jsonl").exists(): ckpt.say(f"{run.path}: it had kept no checkpoint yet, and begins again")
+        if not saved and (run/"metrics.jsonl").exists():
+            ckpt.say(f"{run.path}: it had kept no checkpoint yet, and begins again")
         before = saved["elapsed"] if saved else 0.
         tell({"event": "start", "run": str(run.path), "stages": STAGES})
         latent, step = make_latent(cfg, fs), 0
         metrics, control = MetricsCB(run/"metrics.jsonl"), SteerCB(run, cfg)
-        spent = lambda: before + time.time() - t0 - control.idle_s  # noqa: E731
+        def spent():
+            return before + time.time() - t0 - control.idle_s
         moco = MoCoCB(cfg.momentum, cfg.queue, cfg.d_latent, list(fs.mask)) if cfg.w_moco else None
-        if not saved: save_stage(run, latent, fs, "untrained")
+        if not saved:
+            save_stage(run, latent, fs, "untrained")
         for stage in STAGES[STAGES.index(saved["stage"]) if saved else 0:]:
             n = getattr(cfg, f"epochs_{stage.lower()}")
             tell({"event": "stage", "stage": stage, "n_epochs": n})
-            learn = stage_learner(run, cfg, fs, latent, stage, metrics, moco, on_event, progress, lambda: {"elapsed": spent()}, control)
+            learn = stage_learner(
+                run, cfg, fs, latent, stage, metrics, moco, on_event, progress, lambda: {"elapsed": spent()}, control
+            )
             learn.step = step
-            if saved: load_learner(learn, taken_up(saved, learn)); saved = None
+            if saved:
+                load_learner(learn, taken_up(saved, learn))
+                saved = None
             step = learn.fit(n).step
             tell({"event": "stage_done", "stage": stage, "path": str(save_stage(run, latent, fs, stage))})
         latent.save_pretrained(run.path)
-        write_json(run/"run.json", {**run.info, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": round(spent(), 2)})
+        write_json(
+            run/"run.json",
+            {**run.info, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": round(spent(), 2)},
+        )
     tell({"event": "done", "run": str(run.path), "seconds": run.info["seconds"]})
     return run
 
@@ -233,7 +346,8 @@ def sweep_temporary(
     "Remove the half-written files of a process that was killed."
     for folder in ("", "latents", "latents/live"):
         for f in (Path(path)/folder).glob(".*.tmp*"):
-            if f.is_file(): f.unlink(missing_ok=True)
+            if f.is_file():
+                f.unlink(missing_ok=True)
 
 # %% ../../nbs/530_latent.curriculum.ipynb #450d6aa2
 def settings_now(
@@ -253,6 +367,15 @@ def start_curriculum(
     run = train(features, out, changes, resume)
     return dict(run=str(run.path), seconds=run.info["seconds"], source=str(features or run.info["features"]))
 
-trainer = Trainer("curriculum", "one latent space for face, phonemes and prosody, in three stages", TrainConfig(),
-                  tuple(f.name for f in fields(TrainConfig) if f.name.startswith("w_")), checked, start_curriculum, settings_now,
-                  steer, source="features", next="camels eval {run} --features {source}")
+trainer = Trainer(
+    "curriculum",
+    "one latent space for face, phonemes and prosody, in three stages",
+    TrainConfig(),
+    tuple(f.name for f in fields(TrainConfig) if f.name.startswith("w_")),
+    checked,
+    start_curriculum,
+    settings_now,
+    steer,
+    source="features",
+    next="camels eval {run} --features {source}",
+)

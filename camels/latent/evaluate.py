@@ -37,11 +37,15 @@ def measured_rows(
     every_s:float=1.,    # seconds between measured windows
 )->np.ndarray: # row numbers
     "Rows of a split that lie `every_s` apart."
-    rows = fs.where(split); start = np.asarray(fs.ids["start_s"], float)[rows]
-    if not len(rows): return rows
+    rows = fs.where(split)
+    start = np.asarray(fs.ids["start_s"], float)[rows]
+    if not len(rows):
+        return rows
     clip, last, out = fs.ids["clip"][rows].astype(str), {}, []
     for i in np.lexsort((start, clip)):
-        if start[i] - last.get(clip[i], -np.inf) > every_s - 1e-3: last[clip[i]] = start[i]; out.append(rows[i])
+        if start[i] - last.get(clip[i], -np.inf) > every_s - 1e-3:
+            last[clip[i]] = start[i]
+            out.append(rows[i])
     return np.sort(np.array(out))
 
 # %% ../../nbs/540_latent.evaluate.ipynb #9f147d88
@@ -55,7 +59,8 @@ def retrieval_table(
     out = {}
     for a, b in ordered_pairs(list(z)):
         both = mask[a] & mask[b]
-        if both.sum() > 1: out[f"{a}->{b}"] = retrieval(z[a][both], z[b][both], pool, repeats, seed, groups=np.asarray(clip)[both])
+        if both.sum() > 1:
+            out[f"{a}->{b}"] = retrieval(z[a][both], z[b][both], pool, repeats, seed, groups=np.asarray(clip)[both])
     return out
 
 # %% ../../nbs/540_latent.evaluate.ipynb #03a4d90e
@@ -65,15 +70,29 @@ def geometry(z:dict, mask:dict, clip)->tuple: # ({"video-phoneme": {…}}, {moda
     for i, a in enumerate(ms):
         for b in ms[i+1:]:
             both = mask[a] & mask[b]
-            if both.sum() < 2: continue
+            if both.sum() < 2:
+                continue
             za, zb = z[a][both], z[b][both]
-            pairs[f"{a}-{b}"] = {**intra_inter(za, zb, np.asarray(clip)[both]), "modality_gap": modality_gap(za, zb), "alignment": alignment(za, zb)}
-    return pairs, {m: dict(uniformity=uniformity(v[mask[m]]), active=active_dimensions(v[mask[m]]), effective_rank=effective_rank(v[mask[m]])) for m, v in z.items() if mask[m].sum() > 1}
+            pairs[f"{a}-{b}"] = {
+                **intra_inter(za, zb, np.asarray(clip)[both]),
+                "modality_gap": modality_gap(za, zb),
+                "alignment": alignment(za, zb),
+            }
+    return pairs, {
+        m: dict(
+            uniformity=uniformity(v[mask[m]]),
+            active=active_dimensions(v[mask[m]]),
+            effective_rank=effective_rank(v[mask[m]]),
+        )
+        for m, v in z.items()
+        if mask[m].sum() > 1
+    }
 
 # %% ../../nbs/540_latent.evaluate.ipynb #b0a8dba4
 def centre_phone(fs:FeatureSet)->np.ndarray: # int [n], index of the label; len(fs.labels) = none
     "The phone that is said in the middle of each window."
-    out = np.full(len(fs), len(fs.labels)); row = np.repeat(np.arange(len(fs)), np.diff(fs.phone_offset))
+    out = np.full(len(fs), len(fs.labels))
+    row = np.repeat(np.arange(len(fs)), np.diff(fs.phone_offset))
     hit = (fs.phone_place[:, 0] <= .5) & (fs.phone_place[:, 1] > .5)
     out[row[hit]] = fs.phone_label[hit]
     return out
@@ -84,11 +103,20 @@ def probes(
     test:tuple,    # (rows, z, mask) to measure on
 )->dict: # {"modality": {accuracy, majority, n_classes}, "centre_phone": {modality: {…}}}
     "What can be read from the latents by a linear classifier, on held-out rows."
-    stack = lambda z, mask: (np.concatenate([z[m][mask[m]] for m in z]), np.concatenate([np.full(mask[m].sum(), i) for i, m in enumerate(z)]))
+    def stack(z, mask):
+        return (
+            np.concatenate([z[m][mask[m]] for m in z]),
+            np.concatenate([np.full(mask[m].sum(), i) for i, m in enumerate(z)]),
+        )
     out = dict(modality=ridge_probe(*stack(*train[1:]), *stack(*test[1:])))
     if fs.has_phones:
         said = centre_phone(fs)
-        out["centre_phone"] = {m: ridge_probe(train[1][m][train[2][m]], said[train[0]][train[2][m]], z[test[2][m]], said[test[0]][test[2][m]]) for m, z in test[1].items()}
+        out["centre_phone"] = {
+            m: ridge_probe(
+                train[1][m][train[2][m]], said[train[0]][train[2][m]], z[test[2][m]], said[test[0]][test[2][m]]
+            )
+            for m, z in test[1].items()
+        }
     return out
 
 # %% ../../nbs/540_latent.evaluate.ipynb #d07e3a0d
@@ -97,33 +125,57 @@ def r_squared(pred, target, null=0.)->float:
     return float(1 - ((target - pred)**2).sum()/max(((target - null)**2).sum(), 1e-12))
 
 @torch.inference_mode()
-def reconstruction(latent:LatentSpace, fs:FeatureSet, rows)->dict: # {modality: {"r2", "mean_predictor"} or {"accuracy", "majority"}}
+def reconstruction(
+    latent:LatentSpace,
+    fs:FeatureSet,
+    rows,
+)->dict: # {modality: {"r2", "mean_predictor"} or {"accuracy", "majority"}}
     "How well each modality's latent gives its own features back."
-    latent.eval(); b = batch(fs, rows, next(latent.parameters()).device); out = latent(b); res = {}
+    latent.eval()
+    b = batch(fs, rows, next(latent.parameters()).device)
+    out = latent(b)
+    res = {}
     for m, o in out.out.items():
         real = out.mask[m]
         if isinstance(o, AVAEOutput):
             x = latent.adapters[m].stats(b[m])[real]
             res[m] = dict(r2=r_squared(o.recon[real].cpu().numpy(), x.cpu().numpy()), mean_predictor=0.)
         elif o.recon is not None:
-            true = phone_slots(b["phone_label"], b["phone_place"], b["phone_mask"], o.recon.shape[1], o.recon.shape[2] - 1)[real].cpu().numpy()
-            res[m] = dict(accuracy=float((o.recon[real].argmax(-1).cpu().numpy() == true).mean()), majority=float(np.bincount(true.ravel()).max()/true.size))
+            true = (
+                phone_slots(
+                    b["phone_label"], b["phone_place"], b["phone_mask"], o.recon.shape[1], o.recon.shape[2] - 1
+                )[real]
+                .cpu()
+                .numpy()
+            )
+            res[m] = dict(
+                accuracy=float((o.recon[real].argmax(-1).cpu().numpy() == true).mean()),
+                majority=float(np.bincount(true.ravel()).max()/true.size),
+            )
     return res
 
 # %% ../../nbs/540_latent.evaluate.ipynb #512843f7
 @torch.inference_mode()
 def flow_table(latent:LatentSpace, z:dict, mask:dict, train_mean:dict, clip, pool=100, seed=0, repeats=20)->dict:
     "Each ordered pair's flow beside a constant mean predictor, shuffled targets and no flow at all."
-    latent.eval(); device, out = next(latent.parameters()).device, {}
+    latent.eval()
+    device, out = next(latent.parameters()).device, {}
     for a, b in ordered_pairs(list(z)):
         both = mask[a] & mask[b]
-        if both.sum() < 2: continue
+        if both.sum() < 2:
+            continue
         za, zb = z[a][both], z[b][both]
         went = latent.flow(torch.from_numpy(za).to(device), a, b).cpu().numpy()
         at = dict(pool=pool, repeats=repeats, seed=seed, groups=np.asarray(clip)[both])
         r, d = retrieval(went, zb, **at), retrieval(za, zb, **at)
-        out[f"{a}->{b}"] = {**cosine_report(went, zb, train_mean=train_mean[b], seed=seed), "r1": r["r1"], "chance": r["chance"], "pool": r["pool"],
-                            "direct_cosine": float((za*zb).sum(1).mean()), "direct_r1": d["r1"]}
+        out[f"{a}->{b}"] = {
+            **cosine_report(went, zb, train_mean=train_mean[b], seed=seed),
+            "r1": r["r1"],
+            "chance": r["chance"],
+            "pool": r["pool"],
+            "direct_cosine": float((za*zb).sum(1).mean()),
+            "direct_r1": d["r1"],
+        }
     return out
 
 # %% ../../nbs/540_latent.evaluate.ipynb #bced9b6c
@@ -133,28 +185,49 @@ def phone_grid(
 )->np.ndarray: # float32 [n q*d]
     "Mean phone embedding in each time slot, weighted by overlap; silence is zero."
     from scipy.sparse import csr_matrix
-    n, d = len(fs), fs.phone_x.shape[1]; row = np.repeat(np.arange(n), np.diff(fs.phone_offset)); edge = np.arange(q + 1)/q
-    share = np.clip(np.minimum(fs.phone_place[:, 1:], edge[1:]) - np.maximum(fs.phone_place[:, :1], edge[:-1]), 0, None)*q # [P q]
+    n, d = len(fs), fs.phone_x.shape[1]
+    row = np.repeat(np.arange(n), np.diff(fs.phone_offset))
+    edge = np.arange(q + 1)/q
+    # [P q]
+    share = (
+        np.clip(np.minimum(fs.phone_place[:, 1:], edge[1:]) - np.maximum(fs.phone_place[:, :1], edge[:-1]), 0, None)*q
+    )
     phone, slot = np.nonzero(share)
-    return (csr_matrix((share[phone, slot], (row[phone]*q + slot, phone)), (n*q, len(row))) @ fs.phone_x.astype(np.float32)).astype(np.float32).reshape(n, q*d)
+    return (
+        (
+            csr_matrix((share[phone, slot], (row[phone]*q + slot, phone)), (n*q, len(row)))
+            @ fs.phone_x.astype(np.float32)
+        )
+        .astype(np.float32)
+        .reshape(n, q*d)
+    )
 
 def linear_peer(fs:FeatureSet, split="test", pool=100, seed=0, repeats=20, dims=128)->dict: # {"retrieval": …, "dims"}
     "Retrieval of linear CCA on the same features, in the same pools; its ridge is chosen on clips left out of the train split."
     x = {m: phone_grid(fs) if m == "phoneme" and fs.has_phones else fs.x[m] for m in fs.mask}
     out, done, tr, te = {}, {}, fs.where("train"), measured_rows(fs, split)
     for a, b in ordered_pairs(list(x)):
-        both = fs.mask[a] & fs.mask[b]; i, j = tr[both[tr]], te[both[te]]
-        if f"{b}->{a}" not in out: cca = fit_cca(x[a][i], x[b][i], dims, groups=fs.ids["clip"][i].astype(str)); done[a, b] = cca; u, v = cca.x(x[a][j]), cca.y(x[b][j])
-        else: cca = done[b, a]; u, v = cca.y(x[a][j]), cca.x(x[b][j])
+        both = fs.mask[a] & fs.mask[b]
+        i, j = tr[both[tr]], te[both[te]]
+        if f"{b}->{a}" not in out:
+            cca = fit_cca(x[a][i], x[b][i], dims, groups=fs.ids["clip"][i].astype(str))
+            done[a, b] = cca
+            u, v = cca.x(x[a][j]), cca.y(x[b][j])
+        else:
+            cca = done[b, a]
+            u, v = cca.y(x[a][j]), cca.x(x[b][j])
         out[f"{a}->{b}"] = retrieval(u, v, pool, repeats, seed, groups=np.asarray(fs.ids["clip"])[j])
     return dict(retrieval=out, dims=dims, name="linear CCA on the same features")
 
 # %% ../../nbs/540_latent.evaluate.ipynb #e3d7010a
 def relabelled(fs:FeatureSet, labels)->FeatureSet: # phones that the model does not know get −1
     "The same features with phones numbered as the model numbers them: a table numbers just those that occur in it."
-    if not fs.has_phones or list(fs.labels) == list(labels): return fs
+    if not fs.has_phones or list(fs.labels) == list(labels):
+        return fs
     number = {l: i for i, l in enumerate(labels)}
-    return replace(fs, labels=list(labels), phone_label=np.array([number.get(l, -1) for l in fs.labels], np.int64)[fs.phone_label])
+    return replace(
+        fs, labels=list(labels), phone_label=np.array([number.get(l, -1) for l in fs.labels], np.int64)[fs.phone_label]
+    )
 
 # %% ../../nbs/540_latent.evaluate.ipynb #7b74a613
 def evaluate(
@@ -166,14 +239,31 @@ def evaluate(
     repeats:int=20,     # pools drawn
 )->dict: # "retrieval", "geometry", "spread", "probes", "reconstruction", "flow", "rows"
     "All figures of one latent space on one split."
-    fs = relabelled(as_features(features), latent.config.labels); latent.check_encoders(fs.encoders); rows, tr = measured_rows(fs, split), fs.where("train")
-    if len(rows) < 2: raise CamelsError(f"the split {split!r} has {len(rows)} rows", "evaluate", f"rows: {dict((s, len(fs.where(s))) for s in ('train', 'valid', 'test'))}")
-    was = latent.training; clip = fs.ids["clip"][rows]
-    z, mask = embed_rows(latent, fs, rows); z_tr, mask_tr = embed_rows(latent, fs, tr)
+    fs = relabelled(as_features(features), latent.config.labels)
+    latent.check_encoders(fs.encoders)
+    rows, tr = measured_rows(fs, split), fs.where("train")
+    if len(rows) < 2:
+        raise CamelsError(
+            f"the split {split!r} has {len(rows)} rows",
+            "evaluate",
+            f"rows: {dict((s, len(fs.where(s))) for s in ('train', 'valid', 'test'))}",
+        )
+    was = latent.training
+    clip = fs.ids["clip"][rows]
+    z, mask = embed_rows(latent, fs, rows)
+    z_tr, mask_tr = embed_rows(latent, fs, tr)
     pairs, spread = geometry(z, mask, clip)
-    out = dict(retrieval=retrieval_table(z, mask, clip, pool, seed, repeats), geometry=pairs, spread=spread,
-               probes=probes(fs, (tr, z_tr, mask_tr), (rows, z, mask)), reconstruction=reconstruction(latent, fs, rows),
-               flow=flow_table(latent, z, mask, {m: v[mask_tr[m]].mean(0) for m, v in z_tr.items()}, clip, pool, seed, repeats), rows=len(rows))
+    out = dict(
+        retrieval=retrieval_table(z, mask, clip, pool, seed, repeats),
+        geometry=pairs,
+        spread=spread,
+        probes=probes(fs, (tr, z_tr, mask_tr), (rows, z, mask)),
+        reconstruction=reconstruction(latent, fs, rows),
+        flow=flow_table(
+            latent, z, mask, {m: v[mask_tr[m]].mean(0) for m, v in z_tr.items()}, clip, pool, seed, repeats
+        ),
+        rows=len(rows),
+    )
     latent.train(was)
     return out
 
@@ -183,33 +273,98 @@ def evaluate_run(
     split:str="test", pool:int=100, seed:int=0, repeats:int=20,
 )->dict: # the report, also in `report.json`
     "Measure every stage of a run, and the linear peer, on held-out rows."
-    run = RunFolder(getattr(run, "path", run)); info, t0 = run.info, time.perf_counter()
-    if features is None and not (features := info.get("features")): raise CamelsError("which features?", run.path, "name them with --features")
+    run = RunFolder(getattr(run, "path", run))
+    info, t0 = run.info, time.perf_counter()
+    if features is None and not (features := info.get("features")):
+        raise CamelsError("which features?", run.path, "name them with --features")
     fs = as_features(features)
-    with one_thread(): return _evaluate_run(run, fs, info, t0, split, pool, seed, repeats, str(features) if isinstance(features, (str, Path)) else "arrays")
+    with one_thread():
+        return _evaluate_run(
+            run,
+            fs,
+            info,
+            t0,
+            split,
+            pool,
+            seed,
+            repeats,
+            str(features) if isinstance(features, (str, Path)) else "arrays",
+        )
 
 def _evaluate_run(run, fs, info, t0, split, pool, seed, repeats, name):
-    stages = {s: evaluate(LatentSpace.from_pretrained(run/"checkpoints"/s), fs, split, pool, seed, repeats) for s in ("untrained", *STAGES) if (run/"checkpoints"/s).exists()}
-    if not stages: raise CamelsError("no stage has been kept yet", run.path, "train first: camels train")
-    report = dict(stages=stages, peers=dict(cca=linear_peer(fs, split, pool, seed, repeats)), split=split, pool=pool, seed=seed, repeats=repeats,
-                  rows={s: len(fs.where(s)) for s in ("train", "valid", "test")} | {"measured": len(measured_rows(fs, split))}, data=info.get("data", {}),
-                  evaluated=dict(features=Path(name).name, fingerprint=fs.fingerprint, split=split, rows=len(measured_rows(fs, split))), seconds=dict(train=info.get("seconds"), evaluate=round(time.perf_counter() - t0, 2)))
+    stages = {
+        s: evaluate(LatentSpace.from_pretrained(run/"checkpoints"/s), fs, split, pool, seed, repeats)
+        for s in ("untrained", *STAGES)
+        if (run/"checkpoints"/s).exists()
+    }
+    if not stages:
+        raise CamelsError("no stage has been kept yet", run.path, "train first: camels train")
+    report = dict(
+        stages=stages,
+        peers=dict(cca=linear_peer(fs, split, pool, seed, repeats)),
+        split=split,
+        pool=pool,
+        seed=seed,
+        repeats=repeats,
+        rows={s: len(fs.where(s)) for s in ("train", "valid", "test")} | {"measured": len(measured_rows(fs, split))},
+        data=info.get("data", {}),
+        evaluated=dict(
+            features=Path(name).name, fingerprint=fs.fingerprint, split=split, rows=len(measured_rows(fs, split))
+        ),
+        seconds=dict(train=info.get("seconds"), evaluate=round(time.perf_counter() - t0, 2)),
+    )
     write_json(run/"report.json", report)
     return report
 
 # %% ../../nbs/540_latent.evaluate.ipynb #1840dadd
 def stage_rows(report:dict)->list: # [(label, [text for each stage], null or peer)]
     "The report's lines: what, its value in each stage, and what to compare it with."
-    st = report["stages"]; one = next(iter(st.values())); peer = report.get("peers", {}).get("cca", {}).get("retrieval", {})
-    f = lambda v, p=2: "" if v is None or v != v else f"{v:.{p}f}"
-    line = lambda label, get, null, p=2: (label, [f(get(s), p) for s in st.values()], null)
-    rows = [line(f"R@1 {k}", lambda s: s["retrieval"][k]["r1"], f"{f(v['chance'], 3)} · CCA {f(peer.get(k, {}).get('r1'))}") for k, v in one["retrieval"].items()]
-    for k in one["geometry"]: rows += [line(f"cosine {k}, same moment", lambda s: s["geometry"][k]["intra"], "other moments:"), line(f"cosine {k}, others", lambda s: s["geometry"][k]["inter"], ""), line(f"AUC {k}", lambda s: s["geometry"][k]["auc"], "0.50"), line(f"gap {k}", lambda s: s["geometry"][k]["modality_gap"], "0 = none")]
+    st = report["stages"]
+    one = next(iter(st.values()))
+    peer = report.get("peers", {}).get("cca", {}).get("retrieval", {})
+    def f(v, p=2):
+        return "" if v is None or v != v else f"{v:.{p}f}"
+    def line(label, get, null, p=2):
+        return (label, [f(get(s), p) for s in st.values()], null)
+    rows = [
+        line(f"R@1 {k}", lambda s: s["retrieval"][k]["r1"], f"{f(v['chance'], 3)} · CCA {f(peer.get(k, {}).get('r1'))}")
+        for k, v in one["retrieval"].items()
+    ]
+    for k in one["geometry"]:
+        rows += [
+            line(f"cosine {k}, same moment", lambda s: s["geometry"][k]["intra"], "other moments:"),
+            line(f"cosine {k}, others", lambda s: s["geometry"][k]["inter"], ""),
+            line(f"AUC {k}", lambda s: s["geometry"][k]["auc"], "0.50"),
+            line(f"gap {k}", lambda s: s["geometry"][k]["modality_gap"], "0 = none"),
+        ]
     rows += [line(f"active dimensions {m}", lambda s: s["spread"][m]["active"], "1 = all") for m in one["spread"]]
-    rows.append(line("modality told from a point", lambda s: s["probes"]["modality"]["accuracy"], f(one["probes"]["modality"]["majority"])))
-    rows += [line(f"middle phone from {m}", lambda s: s["probes"]["centre_phone"][m]["accuracy"], f(v["majority"])) for m, v in one["probes"].get("centre_phone", {}).items()]
-    rows += [line(f"decode {m}", lambda s: s["reconstruction"][m].get("r2", s["reconstruction"][m].get("accuracy")), "R² 0" if "r2" in v else f(v["majority"])) for m, v in one["reconstruction"].items()]
-    for k in one["flow"]: rows += [line(f"flow {k}, centred cosine", lambda s: s["flow"][k]["centred"], f"shuffled {f(one['flow'][k]['shuffled'])}")]
+    rows.append(
+        line(
+            "modality told from a point",
+            lambda s: s["probes"]["modality"]["accuracy"],
+            f(one["probes"]["modality"]["majority"]),
+        )
+    )
+    rows += [
+        line(f"middle phone from {m}", lambda s: s["probes"]["centre_phone"][m]["accuracy"], f(v["majority"]))
+        for m, v in one["probes"].get("centre_phone", {}).items()
+    ]
+    rows += [
+        line(
+            f"decode {m}",
+            lambda s: s["reconstruction"][m].get("r2", s["reconstruction"][m].get("accuracy")),
+            "R² 0" if "r2" in v else f(v["majority"]),
+        )
+        for m, v in one["reconstruction"].items()
+    ]
+    for k in one["flow"]:
+        rows += [
+            line(
+                f"flow {k}, centred cosine",
+                lambda s: s["flow"][k]["centred"],
+                f"shuffled {f(one['flow'][k]['shuffled'])}",
+            )
+        ]
     return rows
 
 def stage_table(
@@ -219,12 +374,21 @@ def stage_table(
     "The report as a table: a row a figure, a column a stage, the last column chance or peer."
     from rich.console import Console
     from rich.table import Table
-    t = Table(title=f"{report['split']} split, {next(iter(report['stages'].values()))['rows']} windows, pools of {min(report['pool'], *(r['pool'] for r in next(iter(report['stages'].values()))['retrieval'].values()))}", title_justify="left")
+    t = Table(
+        title=(
+            f"{report['split']} split, {next(iter(report['stages'].values()))['rows']} windows, pools of "
+            f"{min(report['pool'], *(r['pool'] for r in next(iter(report['stages'].values()))['retrieval'].values()))}"
+        ),
+        title_justify="left",
+    )
     t.add_column("held out")
-    for s in report["stages"]: t.add_column(s, justify="right")
+    for s in report["stages"]:
+        t.add_column(s, justify="right")
     t.add_column("chance, null or peer")
-    for label, values, null in stage_rows(report): t.add_row(label, *values, null)
-    c = Console(file=io.StringIO(), width=width or 110); c.print(t)
+    for label, values, null in stage_rows(report):
+        t.add_row(label, *values, null)
+    c = Console(file=io.StringIO(), width=width or 110)
+    c.print(t)
     return c.file.getvalue()
 
 # %% ../../nbs/540_latent.evaluate.ipynb #a635aa21

@@ -56,7 +56,8 @@ def draw_pools(
         order = rng.permutation(n)
         by_group = order[np.argsort(group[order], kind="stable")]           # random within each group
         first = np.r_[True, np.diff(group[by_group]) > 0]
-        turn = np.arange(n) - np.maximum.accumulate(np.where(first, np.arange(n), 0))   # 0 for a group's first row, 1 for its second
+        # 0 for a group's first row, 1 for its second
+        turn = np.arange(n) - np.maximum.accumulate(np.where(first, np.arange(n), 0))
         out.append(by_group[np.lexsort((rng.random(n), turn))[:pool]])
     return out
 
@@ -72,13 +73,21 @@ def retrieval(
 )->dict: # r1 r5 r10 (means over pools), median_rank, pool, chance (of r1), n, repeats
     "How often the partner is found among the nearest by cosine."
     n = len(z_a)
-    if n < 2: raise CamelsError(f"{n} rows", "retrieval", "at least two are needed")
+    if n < 2:
+        raise CamelsError(f"{n} rows", "retrieval", "at least two are needed")
     in_range("pool", pool)
     a, b, pool = unit_rows(z_a), unit_rows(z_b), min(pool, n)
     pools = draw_pools(n, pool, repeats, seed, groups)
     sims = [a[p] @ b[p].T for p in pools]
     out = {f"r{k}": float(np.mean([recall_at_k(s, k) for s in sims])) for k in (1, 5, 10)}
-    return dict(out, median_rank=float(np.mean([median_rank(s) for s in sims])), pool=pool, chance=1/pool, n=n, repeats=len(pools))
+    return dict(
+        out,
+        median_rank=float(np.mean([median_rank(s) for s in sims])),
+        pool=pool,
+        chance=1/pool,
+        n=n,
+        repeats=len(pools),
+    )
 
 # %% ../../nbs/500_latent.metrics.ipynb #cd8bb8d2
 def auc(
@@ -100,7 +109,11 @@ def intra_inter(
     g = np.arange(len(sim)) if groups is None else np.asarray(groups)
     other = sim[g[:, None] != g[None]]
     intra = np.diag(sim)
-    return dict(intra=float(intra.mean()), inter=float(other.mean()) if len(other) else None, auc=auc(intra.round(9), other.round(9)) if len(other) else None)
+    return dict(
+        intra=float(intra.mean()),
+        inter=float(other.mean()) if len(other) else None,
+        auc=auc(intra.round(9), other.round(9)) if len(other) else None,
+    )
 
 # %% ../../nbs/500_latent.metrics.ipynb #36f038a0
 def modality_gap(z_a, z_b)->float:
@@ -113,7 +126,8 @@ def alignment(z_a, z_b)->float:
 
 def uniformity(z)->float:
     "Log mean of exp(-2 × squared distance) over all pairs of rows; 0 when collapsed, lower is better."
-    u = unit_rows(z); i, j = np.triu_indices(len(u), 1)
+    u = unit_rows(z)
+    i, j = np.triu_indices(len(u), 1)
     d2 = np.clip(2 - 2*(u @ u.T)[i, j], 0, 4)
     return float(np.log(np.exp(-2*d2).mean()))
 
@@ -124,9 +138,11 @@ def active_dimensions(z, threshold:float=.01)->float:
 
 def effective_rank(z)->float:
     "Exponential of the entropy of the normalised spectrum: how many directions are in use."
-    u = unit_rows(z); u = u - u.mean(0)
+    u = unit_rows(z)
+    u = u - u.mean(0)
     p = np.linalg.eigvalsh(u @ u.T if len(u) < u.shape[1] else u.T @ u).clip(0)
-    if p.sum() < 1e-12: return 1.
+    if p.sum() < 1e-12:
+        return 1.
     p = p[p > 0]/p.sum()
     return float(np.exp(-(p*np.log(p)).sum()))
 
@@ -143,7 +159,8 @@ def centred_cosine(
     "Mean cosine of partners after each side's mean is taken away."
     pred, target = np.asarray(pred, np.float64), np.asarray(target, np.float64)
     p = pred - pred.mean(0)
-    p[np.linalg.norm(p, axis=1) < 1e-6*np.linalg.norm(pred, axis=1)] = 0        # rounding of a constant has no direction
+    # rounding of a constant has no direction
+    p[np.linalg.norm(p, axis=1) < 1e-6*np.linalg.norm(pred, axis=1)] = 0
     return cosine(p, target - (target.mean(0) if mean is None else mean))
 
 def cosine_report(
@@ -154,11 +171,20 @@ def cosine_report(
     seed:int=0,       # decides the shuffle
 )->dict: # cosine, centred, mean_predictor, copy_last (None without `previous`), shuffled, r1, pool, chance
     "A cosine beside what predictors that know nothing score."
-    target = np.asarray(target, np.float64); mean = target.mean(0) if train_mean is None else np.asarray(train_mean)
+    target = np.asarray(target, np.float64)
+    mean = target.mean(0) if train_mean is None else np.asarray(train_mean)
     order = np.random.default_rng(seed).permutation(len(target))
     r = retrieval(np.asarray(pred, np.float64), target, seed=seed)
-    return dict(cosine=cosine(pred, target), centred=centred_cosine(pred, target, mean), mean_predictor=cosine(np.broadcast_to(mean, target.shape), target),
-                copy_last=None if previous is None else cosine(previous, target), shuffled=cosine(pred, target[order]), r1=r["r1"], pool=r["pool"], chance=r["chance"])
+    return dict(
+        cosine=cosine(pred, target),
+        centred=centred_cosine(pred, target, mean),
+        mean_predictor=cosine(np.broadcast_to(mean, target.shape), target),
+        copy_last=None if previous is None else cosine(previous, target),
+        shuffled=cosine(pred, target[order]),
+        r1=r["r1"],
+        pool=r["pool"],
+        chance=r["chance"],
+    )
 
 # %% ../../nbs/500_latent.metrics.ipynb #f89bacea
 def _ridge(u, s, onehot, penalties)->np.ndarray: # weights on the singular directions [r c]
@@ -170,7 +196,8 @@ def _ridge(u, s, onehot, penalties)->np.ndarray: # weights on the singular direc
         fit, h = (u*shrink) @ (u.T @ y), (u**2*shrink).sum(1, keepdims=True)
         left_out = (fit - h*y)/np.clip(1 - h, 1e-6, None)
         score = ((left_out + share).argmax(1) == onehot.argmax(1)).mean()
-        if score > won: best, won = (s/(s**2 + lam))[:, None]*(u.T @ y), score
+        if score > won:
+            best, won = (s/(s**2 + lam))[:, None]*(u.T @ y), score
     return best
 
 @shaped
@@ -187,27 +214,46 @@ def ridge_probe(
     classes, y = np.unique(y_train, return_inverse=True)
     onehot, test = np.eye(len(classes))[y], (x_test - mean)/std @ vt.T
     share, penalties = onehot.mean(0), (s**2).mean()*np.logspace(-3, 2, 8)
-    def score(y): return float((classes[(test @ _ridge(u, s, y, penalties) + share).argmax(1)] == y_test).mean())
-    return dict(accuracy=score(onehot), majority=float((np.asarray(y_test) == classes[share.argmax()]).mean()),
-                shuffled=score(onehot[np.random.default_rng(seed).permutation(len(y))]), n_classes=len(classes), n=len(x_test))
+    def score(y):
+        return float((classes[(test @ _ridge(u, s, y, penalties) + share).argmax(1)] == y_test).mean())
+    return dict(
+        accuracy=score(onehot),
+        majority=float((np.asarray(y_test) == classes[share.argmax()]).mean()),
+        shuffled=score(onehot[np.random.default_rng(seed).permutation(len(y))]),
+        n_classes=len(classes),
+        n=len(x_test),
+    )
 
 # %% ../../nbs/500_latent.metrics.ipynb #d55501f7
 @dataclass
 class CCA:
     "Two linear views fitted to agree."
-    mean_x: np.ndarray; std_x: np.ndarray; w_x: np.ndarray  # [dx], [dx], [dx k]
-    mean_y: np.ndarray; std_y: np.ndarray; w_y: np.ndarray  # [dy], [dy], [dy k]
+    mean_x: np.ndarray
+    std_x: np.ndarray
+    w_x: np.ndarray  # [dx], [dx], [dx k]
+    mean_y: np.ndarray
+    std_y: np.ndarray
+    w_y: np.ndarray  # [dy], [dy], [dy k]
     corr: np.ndarray  # regularised correlations, falling [k]
     reg: float        # ridge used, as a share of the mean eigenvalue
-    def x(self, a): "View of the first modality [n k]."; return (np.asarray(a, np.float64) - self.mean_x)/self.std_x @ self.w_x
-    def y(self, b): "View of the second modality [n k]."; return (np.asarray(b, np.float64) - self.mean_y)/self.std_y @ self.w_y
+    def x(self, a):
+        "View of the first modality [n k]."
+        return (np.asarray(a, np.float64) - self.mean_x)/self.std_x @ self.w_x
+    def y(self, b):
+        "View of the second modality [n k]."
+        return (np.asarray(b, np.float64) - self.mean_y)/self.std_y @ self.w_y
 
 def _views(x, most:int=256)->tuple:
     "Mean, deviation and the first `most` terms of the SVD of standardised features, by way of the smaller Gram matrix."
-    x = np.asarray(x, np.float64); mean, std = x.mean(0), x.std(0)
-    std = np.where(std > 1e-8*(1 + np.abs(mean)), std, 1.); y = (x - mean)/std
-    wide = y.shape[1] > len(y); lam, v = np.linalg.eigh(y @ y.T if wide else y.T @ y)
-    first = np.argsort(-lam)[:most]; first = first[lam[first] > 1e-10*lam.max()]; s, v = np.sqrt(lam[first]), v[:, first]
+    x = np.asarray(x, np.float64)
+    mean, std = x.mean(0), x.std(0)
+    std = np.where(std > 1e-8*(1 + np.abs(mean)), std, 1.)
+    y = (x - mean)/std
+    wide = y.shape[1] > len(y)
+    lam, v = np.linalg.eigh(y @ y.T if wide else y.T @ y)
+    first = np.argsort(-lam)[:most]
+    first = first[lam[first] > 1e-10*lam.max()]
+    s, v = np.sqrt(lam[first]), v[:, first]
     return (mean, std, v, s, (y.T @ v/s).T) if wide else (mean, std, y @ v/s, s, v.T)
 
 def _solve(vx, vy, dims, reg)->CCA:
@@ -216,7 +262,16 @@ def _solve(vx, vy, dims, reg)->CCA:
     gx, gy = (1/np.sqrt(s**2 + reg*(s**2).mean()) for s in (sx, sy))
     u, corr, vt = np.linalg.svd((gx*sx)[:, None]*(ux.T @ uy)*(gy*sy), full_matrices=False)
     k = min(dims, len(corr))
-    return CCA(mx, dx, vtx.T @ (gx[:, None]*u[:, :k]*corr[:k]), my, dy, vty.T @ (gy[:, None]*vt[:k].T*corr[:k]), corr[:k], reg)
+    return CCA(
+        mx,
+        dx,
+        vtx.T @ (gx[:, None]*u[:, :k]*corr[:k]),
+        my,
+        dy,
+        vty.T @ (gy[:, None]*vt[:k].T*corr[:k]),
+        corr[:k],
+        reg,
+    )
 
 # %% ../../nbs/500_latent.metrics.ipynb #b1b45a41
 def fit_cca(
@@ -232,6 +287,7 @@ def fit_cca(
         g = np.arange(len(x)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         held = np.isin(g, np.random.default_rng(seed).permutation(g.max() + 1)[:(g.max() + 4)//4])
         vx, vy = _views(x[~held]), _views(y[~held])
-        def r1(c): return retrieval(c.x(x[held]), c.y(y[held]), groups=g[held])["r1"]
+        def r1(c):
+            return retrieval(c.x(x[held]), c.y(y[held]), groups=g[held])["r1"]
         reg = max((.01, .03, .1, .3, 1., 3.), key=lambda o: r1(_solve(vx, vy, dims, o)))
     return _solve(_views(x), _views(y), dims, reg)

@@ -37,29 +37,47 @@ def embed_rows(
     latent.eval()
     for part in np.array_split(np.asarray(rows), max(1, -(-len(rows)//size))):
         out = latent(batch(fs, part, device), decode=False)
-        for m, z in out.unit.items(): zs.setdefault(m, []).append(z.float().cpu().numpy()); ms.setdefault(m, []).append(out.mask[m].cpu().numpy())
+        for m, z in out.unit.items():
+            zs.setdefault(m, []).append(z.float().cpu().numpy())
+            ms.setdefault(m, []).append(out.mask[m].cpu().numpy())
     latent.train(was)
     return {m: np.concatenate(v) for m, v in zs.items()}, {m: np.concatenate(v) for m, v in ms.items()}
 
 # %% ../../nbs/520_latent.snapshots.ipynb #38048ec9
 def save_latents(path, z:dict, mask:dict, **about)->None:
     "Latents as float16 safetensors, with masks; `about` goes into the header."
-    tensors = {m: torch.from_numpy(np.ascontiguousarray(v, np.float16)) for m, v in z.items()} | {f"{m}_mask": torch.from_numpy(v) for m, v in mask.items()}
-    with writing(path), atomic_path(path) as p: save_file(tensors, p, metadata={k: str(v) for k, v in about.items()})
+    tensors = {m: torch.from_numpy(np.ascontiguousarray(v, np.float16)) for m, v in z.items()} | {
+        f"{m}_mask": torch.from_numpy(v) for m, v in mask.items()
+    }
+    with writing(path), atomic_path(path) as p:
+        save_file(tensors, p, metadata={k: str(v) for k, v in about.items()})
 
 def save_points(path, fs:FeatureSet, rows)->None:
     "What is known of the rows whose latents are kept, column by column."
     cols = {k: v[rows] for k, v in fs.ids.items()}
-    write_json(path, {"row": np.asarray(rows), **{k: [None if o != o else o for o in v.tolist()] if v.ndim == 1 else v.astype(object).tolist() for k, v in cols.items() if k != "vad"},
-                      **({"vad": [None if np.isnan(v).any() else v.tolist() for v in cols["vad"]]} if "vad" in cols else {})})
+    write_json(
+        path,
+        {
+            "row": np.asarray(rows),
+            **{
+                k: [None if o != o else o for o in v.tolist()] if v.ndim == 1 else v.astype(object).tolist()
+                for k, v in cols.items()
+                if k != "vad"
+            },
+            **({"vad": [None if np.isnan(v).any() else v.tolist() for v in cols["vad"]]} if "vad" in cols else {}),
+        },
+    )
 
 def save_stage(run:RunFolder, latent:LatentSpace, fs:FeatureSet, stage:str)->Path:
     "Model and held-out latents of a finished stage; the folder appears whole."
-    place = run/"checkpoints"/stage; tmp = place.parent/f".{stage}.{uuid.uuid4().hex[:8]}"
+    place = run/"checkpoints"/stage
+    tmp = place.parent/f".{stage}.{uuid.uuid4().hex[:8]}"
     latent.save_pretrained(tmp)
-    if place.exists(): Checkpoints(place.parent).drop(place)
+    if place.exists():
+        Checkpoints(place.parent).drop(place)
     os.rename(tmp, place)
-    rows = np.sort(np.concatenate([fs.where("valid"), fs.where("test")])); rows = rows if len(rows) else fs.where("train")
+    rows = np.sort(np.concatenate([fs.where("valid"), fs.where("test")]))
+    rows = rows if len(rows) else fs.where("train")
     save_points(run/"latents"/"points.json", fs, rows)
     save_latents(run/"latents"/f"{stage}.safetensors", *embed_rows(latent, fs, rows), stage=stage)
     return place
@@ -70,15 +88,22 @@ class LiveCB(Callback):
     order = 75
     def __init__(self, run, fs, every=1, stage="", tell=None, limit=240, width=64):
         self.run, self.fs, self.every, self.stage, self.tell, self.width = run, fs, every, stage, tell, width
-        rows = np.concatenate([fs.where(s) for s in ("valid", "test", "train")]); self.rows = np.sort(rows[:limit])
-    def before_fit(self, learn): save_points(self.run/"latents"/"live"/"points.json", self.fs, self.rows)
+        rows = np.concatenate([fs.where(s) for s in ("valid", "test", "train")])
+        self.rows = np.sort(rows[:limit])
+    def before_fit(self, learn):
+        save_points(self.run/"latents"/"live"/"points.json", self.fs, self.rows)
     def after_epoch(self, learn):
-        if (learn.epoch + 1) % self.every: return
+        if (learn.epoch + 1) % self.every:
+            return
         z, mask = embed_rows(learn.model, self.fs, self.rows)
-        d = next(iter(z.values())).shape[1]; project = np.random.default_rng(0).normal(size=(d, min(self.width, d)))/np.sqrt(min(self.width, d))
+        d = next(iter(z.values())).shape[1]
+        project = np.random.default_rng(0).normal(size=(d, min(self.width, d)))/np.sqrt(min(self.width, d))
         path = self.run/"latents"/"live"/f"{learn.step:08d}.safetensors"
-        save_latents(path, {m: v @ project for m, v in z.items()}, mask, stage=self.stage, epoch=learn.epoch, step=learn.step)
-        if self.tell: self.tell({"event": "snapshot", "stage": self.stage, "epoch": learn.epoch, "path": str(path)})
+        save_latents(
+            path, {m: v @ project for m, v in z.items()}, mask, stage=self.stage, epoch=learn.epoch, step=learn.step
+        )
+        if self.tell:
+            self.tell({"event": "snapshot", "stage": self.stage, "epoch": learn.epoch, "path": str(path)})
 
 # %% ../../nbs/520_latent.snapshots.ipynb #0d0b2ce1
 @dataclass
@@ -87,7 +112,8 @@ class Points:
     ids: dict     # {column: array [n]}: clip, window, start_s, end_s, speaker, source, transcript, emotion, …
     stages: dict  # {stage: {modality: float32 [n d], unit length, NaN where masked}}
     mask: dict    # {modality: bool [n]}
-    def __len__(self): return len(self.ids["clip"])
+    def __len__(self):
+        return len(self.ids["clip"])
 
 STORED_STAGES = ("untrained", "A", "B", "C")
 
@@ -95,13 +121,25 @@ def load_points(run)->Points:
     "The latents that a run left for looking at."
     from safetensors.numpy import load_file
     folder = Path(run)/"latents"
-    if not (folder/"points.json").exists(): raise CamelsError("no latents here", folder, "train a run first: camels train --features F --out RUN")
-    ids = {k: np.asarray(v, dtype=object if v and isinstance(v[0], str) else None) for k, v in read_json(folder/"points.json").items()}
+    if not (folder/"points.json").exists():
+        raise CamelsError("no latents here", folder, "train a run first: camels train --features F --out RUN")
+    ids = {
+        k: np.asarray(v, dtype=object if v and isinstance(v[0], str) else None)
+        for k, v in read_json(folder/"points.json").items()
+    }
     found = {s: load_file(folder/f"{s}.safetensors") for s in STORED_STAGES if (folder/f"{s}.safetensors").exists()}
-    if not found: raise CamelsError("no stage has left its latents yet", folder, "wait for the run to start")
-    ms = [k for k in next(iter(found.values())) if not k.endswith("_mask") and k != "rows"]; ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
-    mask = {m: next(iter(found.values())).get(f"{m}_mask", np.ones(len(ids["clip"]), np.uint8)).astype(bool) for m in ms}
-    return Points(ids, {s: {m: np.where(mask[m][:, None], z[m].astype(np.float32), np.nan) for m in ms} for s, z in found.items()}, mask)
+    if not found:
+        raise CamelsError("no stage has left its latents yet", folder, "wait for the run to start")
+    ms = [k for k in next(iter(found.values())) if not k.endswith("_mask") and k != "rows"]
+    ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
+    mask = {
+        m: next(iter(found.values())).get(f"{m}_mask", np.ones(len(ids["clip"]), np.uint8)).astype(bool) for m in ms
+    }
+    return Points(
+        ids,
+        {s: {m: np.where(mask[m][:, None], z[m].astype(np.float32), np.nan) for m in ms} for s, z in found.items()},
+        mask,
+    )
 
 # %% ../../nbs/520_latent.snapshots.ipynb #ecbb19dc
 @dataclass(frozen=True)
@@ -118,27 +156,45 @@ def checkpoints(
     run, # run folder
 )->list[Checkpoint]: # in the order of training
     "The latents that a run has left so far."
-    folder = Path(run)/"latents"; live = {}
+    folder = Path(run)/"latents"
+    live = {}
     for f in sorted((folder/"live").glob("*.safetensors")):
         try:
-            with open_plain(f), reading(f), safe_open(f, "np") as s: m = s.metadata() or {}
+            with open_plain(f), reading(f), safe_open(f, "np") as s:
+                m = s.metadata() or {}
             epoch, step = int(m.get("epoch", -1)) + 1, int(m.get("step", -1))
-        except (CamelsError, ValueError): continue   # gone or not whole since the folder was listed
-        live.setdefault(m.get("stage", ""), []).append(Checkpoint(f"{m.get('stage')} epoch {epoch}", f, m.get("stage", ""), epoch, step))
+        except (CamelsError, ValueError):
+            continue   # gone or not whole since the folder was listed
+        live.setdefault(m.get("stage", ""), []).append(
+            Checkpoint(f"{m.get('stage')} epoch {epoch}", f, m.get("stage", ""), epoch, step)
+        )
     end = {s: Checkpoint(s, f, s) for s in STORED_STAGES if (f := folder/f"{s}.safetensors").is_file()}
-    return [c for s in STORED_STAGES for c in [*sorted(live.get(s, []), key=lambda c: c.step), *([end[s]] if s in end else [])]]
+    return [
+        c
+        for s in STORED_STAGES
+        for c in [*sorted(live.get(s, []), key=lambda c: c.step), *([end[s]] if s in end else [])]
+    ]
 
 # %% ../../nbs/520_latent.snapshots.ipynb #5a558201
 def checked_vectors(x, where, name:str="vectors", missing=None)->np.ndarray: # float32 [n d]
     "Vectors as numbers; rows that `missing` [n] names are NaN, and no other row holds one."
     x = np.asarray(x)
-    if x.dtype.kind not in "fiub": raise CamelsError(f"{name!r} holds {x.dtype}, not numbers", where, "vectors are one [n d] array of numbers")
-    with np.errstate(over="ignore"): x = x.astype(np.float32, copy=False)
-    if x.ndim != 2: raise CamelsError(f"{name!r} has shape {x.shape}", where, "vectors are one [n d] array")
+    if x.dtype.kind not in "fiub":
+        raise CamelsError(f"{name!r} holds {x.dtype}, not numbers", where, "vectors are one [n d] array of numbers")
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32, copy=False)
+    if x.ndim != 2:
+        raise CamelsError(f"{name!r} has shape {x.shape}", where, "vectors are one [n d] array")
     missing = np.zeros(len(x), bool) if missing is None else np.asarray(missing, bool)
     bad = ~missing & ~np.isfinite(x).all(1)
-    if bad.any(): raise CamelsError(f"{bad.sum()} rows of {name!r} hold NaN or infinity, the first is row {bad.argmax()}", where, "drop these rows")
-    if (~missing).sum() == 1: raise CamelsError(f"{name!r} holds one point only", where, "a map and neighbours need at least two")
+    if bad.any():
+        raise CamelsError(
+            f"{bad.sum()} rows of {name!r} hold NaN or infinity, the first is row {bad.argmax()}",
+            where,
+            "drop these rows",
+        )
+    if (~missing).sum() == 1:
+        raise CamelsError(f"{name!r} holds one point only", where, "a map and neighbours need at least two")
     return np.where(missing[:, None], np.nan, x) if missing.any() else x
 
 # %% ../../nbs/520_latent.snapshots.ipynb #9b784e79
@@ -148,31 +204,57 @@ def read_points(
     path, # points.json of a run
 )->dict: # {column: array [n]}
     "What is known of the moments whose latents were kept."
-    try: whole = read_json(path, most_mb=2048)
-    except CamelsError as e: raise CamelsError(f"its list of moments is not whole ({e.what})", as_text(path), AGAIN) from None
-    if not isinstance(whole, dict) or not {"row", "clip"} <= set(whole) or not all(isinstance(v, list) for v in whole.values()): raise CamelsError("its list of moments has no columns row and clip", as_text(path), AGAIN)
-    if len(n := {len(v) for v in whole.values()}) > 1: raise CamelsError(f"its columns have different lengths: {sorted(n)}", as_text(path), AGAIN)
-    with reading(path, "a list of moments", AGAIN): cols = {k: _points_column(k, v) for k, v in whole.items()}
-    if cols["row"].dtype.kind not in "iu" and len(cols["row"]): raise CamelsError("its column 'row' is not of whole numbers", as_text(path), AGAIN)
-    if odd := [k for k in ("start_s", "end_s") if k in cols and cols[k].dtype.kind not in "iuf"]: raise CamelsError(f"its column {odd[0]!r} is not of numbers", as_text(path), AGAIN)
+    try:
+        whole = read_json(path, most_mb=2048)
+    except CamelsError as e:
+        raise CamelsError(f"its list of moments is not whole ({e.what})", as_text(path), AGAIN) from None
+    if (
+        not isinstance(whole, dict)
+        or not {"row", "clip"} <= set(whole)
+        or not all(isinstance(v, list) for v in whole.values())
+    ):
+        raise CamelsError("its list of moments has no columns row and clip", as_text(path), AGAIN)
+    if len(n := {len(v) for v in whole.values()}) > 1:
+        raise CamelsError(f"its columns have different lengths: {sorted(n)}", as_text(path), AGAIN)
+    with reading(path, "a list of moments", AGAIN):
+        cols = {k: _points_column(k, v) for k, v in whole.items()}
+    if cols["row"].dtype.kind not in "iu" and len(cols["row"]):
+        raise CamelsError("its column 'row' is not of whole numbers", as_text(path), AGAIN)
+    if odd := [k for k in ("start_s", "end_s") if k in cols and cols[k].dtype.kind not in "iuf"]:
+        raise CamelsError(f"its column {odd[0]!r} is not of numbers", as_text(path), AGAIN)
     return cols
 
 def _points_column(name:str, values:list)->np.ndarray:
-    if name == "vad": return np.asarray([x if x is not None else [np.nan]*3 for x in values], float)
-    if name in ("start_s", "end_s"): return np.asarray([np.nan if x is None else x for x in values])
+    if name == "vad":
+        return np.asarray([x if x is not None else [np.nan]*3 for x in values], float)
+    if name in ("start_s", "end_s"):
+        return np.asarray([np.nan if x is None else x for x in values])
     return np.asarray(values, dtype=object if values and isinstance(values[0], str) else None)
 
 def run_latents(c:Checkpoint, cols:dict, live:Path)->dict:
     n = len(cols["clip"])
-    if not c.path.exists(): raise CamelsError(f"checkpoint {c.name!r} is gone", c.path, "it was deleted since the run was opened: open the run again")
-    try: t = read_weights(c.path, "np")[0]
-    except CamelsError as e: raise CamelsError(f"checkpoint {c.name!r} cannot be read ({e.what})", c.path, e.hint) from None
-    ms = [m for m in t if f"{m}_mask" in t]; ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"}); at = np.arange(n)
-    if not ms: raise CamelsError(f"checkpoint {c.name!r} holds no latents", c.path, "train again")
+    if not c.path.exists():
+        raise CamelsError(
+            f"checkpoint {c.name!r} is gone", c.path, "it was deleted since the run was opened: open the run again"
+        )
+    try:
+        t = read_weights(c.path, "np")[0]
+    except CamelsError as e:
+        raise CamelsError(f"checkpoint {c.name!r} cannot be read ({e.what})", c.path, e.hint) from None
+    ms = [m for m in t if f"{m}_mask" in t]
+    ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
+    at = np.arange(n)
+    if not ms:
+        raise CamelsError(f"checkpoint {c.name!r} holds no latents", c.path, "train again")
     if c.epoch >= 0:
         place = {r: i for i, r in enumerate(cols["row"].tolist())}
         at = np.array([place.get(r, -1) for r in read_points(live)["row"].tolist()])
-    if len(at) != len(t[ms[0]]): raise CamelsError(f"checkpoint {c.name!r} has {len(t[ms[0]])} rows for {len(at)} moments", c.path, "the run is being written: open it again in a moment")
+    if len(at) != len(t[ms[0]]):
+        raise CamelsError(
+            f"checkpoint {c.name!r} has {len(t[ms[0]])} rows for {len(at)} moments",
+            c.path,
+            "the run is being written: open it again in a moment",
+        )
     out, known = {}, at >= 0
     for m in ms:
         out[m] = np.full((n, t[m].shape[1]), np.nan, np.float32)

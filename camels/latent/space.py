@@ -34,8 +34,10 @@ class ModalityConfig:
     n_labels: int = 0      # phone labels; phones only
     n_queries: int = 32    # moments looked at; phones only
     def __post_init__(self):
-        if self.kind not in ("vector", "phones"): raise CamelsError(f"unknown kind {self.kind!r}", "modality", nearest(self.kind, ("vector", "phones")))
-        if self.d_in < 1: raise CamelsError(f"d_in is {self.d_in}", "modality", "give the feature width")
+        if self.kind not in ("vector", "phones"):
+            raise CamelsError(f"unknown kind {self.kind!r}", "modality", nearest(self.kind, ("vector", "phones")))
+        if self.d_in < 1:
+            raise CamelsError(f"d_in is {self.d_in}", "modality", "give the feature width")
 
 # %% ../../nbs/505_latent.space.ipynb #d1742c4a
 MOST_MODALITIES = 64
@@ -52,13 +54,22 @@ class LatentConfig:
     def __post_init__(self):
         if odd := [m for m, c in self.modalities.items() if not isinstance(c, (dict, ModalityConfig))]:
             raise CamelsError(f"modality {odd[0]!r} is no object", "LatentConfig", "give for example {'d_in': 120}")
-        if len(self.modalities) > MOST_MODALITIES: raise CamelsError(f"{len(self.modalities)} modalities", "LatentConfig", f"at most {MOST_MODALITIES}")
-        if not all(isinstance(label, str) for label in self.labels): raise CamelsError("labels that are no text", "LatentConfig")
-        if not all(isinstance(card, dict) for card in self.encoders.values()): raise CamelsError("an encoder's card is no object", "LatentConfig")
-        mods = {m: c if isinstance(c, ModalityConfig) else configure(ModalityConfig(d_in=1), c, f"modalities.{m}.") for m, c in self.modalities.items()}
-        if not mods: raise CamelsError("no modality", "LatentConfig", "give for example modalities={'video': {'d_in': 120}}")
-        if sum(c.kind == "phones" for c in mods.values()) > 1: raise CamelsError("two modalities of kind 'phones'", "LatentConfig", "one at most")
-        object.__setattr__(self, "modalities", mods); object.__setattr__(self, "labels", tuple(self.labels))
+        if len(self.modalities) > MOST_MODALITIES:
+            raise CamelsError(f"{len(self.modalities)} modalities", "LatentConfig", f"at most {MOST_MODALITIES}")
+        if not all(isinstance(label, str) for label in self.labels):
+            raise CamelsError("labels that are no text", "LatentConfig")
+        if not all(isinstance(card, dict) for card in self.encoders.values()):
+            raise CamelsError("an encoder's card is no object", "LatentConfig")
+        mods = {
+            m: c if isinstance(c, ModalityConfig) else configure(ModalityConfig(d_in=1), c, f"modalities.{m}.")
+            for m, c in self.modalities.items()
+        }
+        if not mods:
+            raise CamelsError("no modality", "LatentConfig", "give for example modalities={'video': {'d_in': 120}}")
+        if sum(c.kind == "phones" for c in mods.values()) > 1:
+            raise CamelsError("two modalities of kind 'phones'", "LatentConfig", "one at most")
+        object.__setattr__(self, "modalities", mods)
+        object.__setattr__(self, "labels", tuple(self.labels))
 
 # %% ../../nbs/505_latent.space.ipynb #e264e36b
 HIDDEN = dict(video=256, phoneme=64, prosody=64)
@@ -76,9 +87,12 @@ def describe(
     names = modalities or vectors + ["phoneme"]*("phones" in batch and "phoneme" not in vectors)
     mods = {}
     for m in names:
-        if m in vectors: mods[m] = dict(d_in=batch[m].shape[1], hidden=HIDDEN.get(m, 256), noise=NOISE.get(m, .7))
-        elif m == "phoneme" and "phones" in batch: mods[m] = dict(kind="phones", d_in=batch["phones"].shape[-1], hidden=64, dropout=.3, n_labels=len(labels))
-        else: raise CamelsError(f"no features of {m!r}", "batch", nearest(m, batch))
+        if m in vectors:
+            mods[m] = dict(d_in=batch[m].shape[1], hidden=HIDDEN.get(m, 256), noise=NOISE.get(m, .7))
+        elif m == "phoneme" and "phones" in batch:
+            mods[m] = dict(kind="phones", d_in=batch["phones"].shape[-1], hidden=64, dropout=.3, n_labels=len(labels))
+        else:
+            raise CamelsError(f"no features of {m!r}", "batch", nearest(m, batch))
     return LatentConfig(mods, labels=tuple(labels), encoders=encoders or {}, **changes)
 
 # %% ../../nbs/505_latent.space.ipynb #b6b0e8de
@@ -96,24 +110,31 @@ def real_rows(
 )->Tensor: # `True` where real [b]
     "The mask of a modality, all real where the batch has none."
     mask = batch.get(f"{m}_mask")
-    if mask is None: return torch.ones(len(x), dtype=torch.bool, device=x.device)
-    if mask.shape != x.shape[:1]: raise CamelsError(f"mask of shape {tuple(mask.shape)} for {len(x)} rows", f"{m}_mask")
+    if mask is None:
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+    if mask.shape != x.shape[:1]:
+        raise CamelsError(f"mask of shape {tuple(mask.shape)} for {len(x)} rows", f"{m}_mask")
     return mask.bool()
 
 # %% ../../nbs/505_latent.space.ipynb #1a24943b
 def read_vector(adapter:AVAEAdapter, batch:dict, m:str, **kw)->tuple[AVAEOutput, Tensor]:
     "Adapter output and mask of a vector modality."
     x, d = batch[m].float(), len(adapter.stats.mean)
-    if x.ndim != 2 or x.shape[1] != d: raise CamelsError(f"features of shape {tuple(x.shape)}, not [b {d}]", m, "were they made by another encoder?")
+    if x.ndim != 2 or x.shape[1] != d:
+        raise CamelsError(f"features of shape {tuple(x.shape)}, not [b {d}]", m, "were they made by another encoder?")
     mask = real_rows(batch, m, x)
     return adapter(torch.where(mask[:, None], x, adapter.stats.mean), mask=mask, **kw), mask
 
 def read_phones(adapter:PhonemeAdapter, batch:dict, m:str, sample:bool=False, **kw)->tuple[PhonemeOutput, Tensor]:
     "Adapter output and mask of phones; a window without a phone is not real."
     x, d = batch["phones"].float(), len(adapter.stats.mean)
-    if x.ndim != 3 or x.shape[2] != d: raise CamelsError(f"features of shape {tuple(x.shape)}, not [b p {d}]", "phones", "were they made by another encoder?")
+    if x.ndim != 3 or x.shape[2] != d:
+        raise CamelsError(
+            f"features of shape {tuple(x.shape)}, not [b p {d}]", "phones", "were they made by another encoder?"
+        )
     for k in ("phone_mask", "phone_place"):
-        if k not in batch: raise CamelsError(f"phones without {k}", "batch", "give [b p] masks and [b p 2] starts and ends in [0, 1]")
+        if k not in batch:
+            raise CamelsError(f"phones without {k}", "batch", "give [b p] masks and [b p 2] starts and ends in [0, 1]")
     row = real_rows(batch, m, x)
     heard = batch["phone_mask"].bool() & row[:, None]
     return adapter(x, heard, batch["phone_place"].float(), **kw), row & heard.any(1)
@@ -128,20 +149,25 @@ class LatentSpace(nn.Module):
         self.pairs = list(combinations(self.modalities, 2))
         self.logit_scale = LogitScale(max(1, len(self.pairs)))
         self.net = VelocityNet(config.d_latent, self.modalities, config.flow_hidden, config.flow_blocks)
-    def scale(self, a:str, b:str)->Tensor: "Logit scale of a pair, in either order."; return self.logit_scale(self.pairs.index((a, b) if (a, b) in self.pairs else (b, a)))
+    def scale(self, a:str, b:str)->Tensor:
+        "Logit scale of a pair, in either order."
+        return self.logit_scale(self.pairs.index((a, b) if (a, b) in self.pairs else (b, a)))
     def forward(self, batch:dict, sample:bool=False, decode:bool=True)->LatentOutput:
         "Latents and all adapter outputs of the modalities in a batch; with `sample` the decoders read a draw around the mean."
         z, mask, out = {}, {}, {}
         for m, adapter in self.adapters.items():
             phones = self.config.modalities[m].kind == "phones"
-            if ("phones" if phones else m) not in batch: continue
+            if ("phones" if phones else m) not in batch:
+                continue
             out[m], mask[m] = (read_phones if phones else read_vector)(adapter, batch, m, sample=sample, decode=decode)
             z[m] = torch.where(mask[m][:, None], out[m].z if phones else out[m].mu, 0.)
-        if not z: raise CamelsError("no known modality", "batch", f"known: {', '.join(self.modalities)}")
+        if not z:
+            raise CamelsError("no known modality", "batch", f"known: {', '.join(self.modalities)}")
         return LatentOutput(z, {m: unit(v) for m, v in z.items()}, mask, out)
 
 def _adapter(c:ModalityConfig, d:int)->nn.Module:
-    if c.kind == "phones": return PhonemeAdapter(c.d_in, d, c.hidden, c.n_labels, c.n_queries, c.dropout, c.noise)
+    if c.kind == "phones":
+        return PhonemeAdapter(c.d_in, d, c.hidden, c.n_labels, c.n_queries, c.dropout, c.noise)
     return AVAEAdapter(c.d_in, d, c.hidden, c.dropout, c.noise, c.gain)
 
 # %% ../../nbs/505_latent.space.ipynb #cd4e727b
@@ -162,7 +188,8 @@ def decode(
     modality:str,     # what to decode to
 )->Tensor: # vector: features in raw units [b d_in]; phones: logits of what is heard in each slot [b q n_labels+1]
     "Latents back to the features of a modality."
-    if modality not in self.adapters: raise CamelsError(f"unknown modality {modality!r}", "decode", nearest(modality, self.modalities))
+    if modality not in self.adapters:
+        raise CamelsError(f"unknown modality {modality!r}", "decode", nearest(modality, self.modalities))
     a = self.adapters[modality]
     return a.decode(z) if self.config.modalities[modality].kind == "phones" else a.stats.inverse(a.decode(z))
 
@@ -187,9 +214,12 @@ def fit_stats(
     "Fit every adapter's feature statistics; modalities that the batch lacks stay as they are."
     for m, c in self.config.modalities.items():
         key, mask = ("phones", "phone_mask") if c.kind == "phones" else (m, f"{m}_mask")
-        if key not in batch: continue
-        try: self.adapters[m].fit_stats(batch[key], batch.get(mask))
-        except CamelsError as e: raise CamelsError(e.what, f"{m}: {e.where}", e.hint) from None
+        if key not in batch:
+            continue
+        try:
+            self.adapters[m].fit_stats(batch[key], batch.get(mask))
+        except CamelsError as e:
+            raise CamelsError(e.what, f"{m}: {e.where}", e.hint) from None
     return self
 
 # %% ../../nbs/505_latent.space.ipynb #35116021
@@ -199,11 +229,16 @@ def check_encoders(
     cards:dict, # {modality: card} of the features at hand
 )->None:
     "Raise where features come from another encoder than the one trained on."
-    who = lambda c: f"{c.get('name')} v{c.get('version')} [{c.get('fingerprint')}]"
+    def who(c):
+        return f"{c.get('name')} v{c.get('version')} [{c.get('fingerprint')}]"
     for m, card in cards.items():
         mine = self.config.encoders.get(m)
         if mine and mine.get("fingerprint") != card.get("fingerprint"):
-            raise CamelsError(f"features of {who(card)}, but the latent was trained on {who(mine)}", m, "encode again with that encoder, or train on these features")
+            raise CamelsError(
+                f"features of {who(card)}, but the latent was trained on {who(mine)}",
+                m,
+                "encode again with that encoder, or train on these features",
+            )
 
 # %% ../../nbs/505_latent.space.ipynb #f0f16964
 @patch
@@ -216,10 +251,16 @@ def save_pretrained(
     folder = Path(folder)
     weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
     if bad := [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]:
-        raise CamelsError(f"{len(bad)} weights are not finite, the first is {bad[0]}", folder, "lower lr or weight_decay, or look for extreme feature values")
+        raise CamelsError(
+            f"{len(bad)} weights are not finite, the first is {bad[0]}",
+            folder,
+            "lower lr or weight_decay, or look for extreme feature values",
+        )
     data = save(weights, metadata={"format": "pt"})
-    with writing(folder/"model.safetensors"), atomic_path(folder/"model.safetensors") as p: p.write_bytes(data)
-    with writing(folder/"config.json"): write_json(folder/"config.json", {"model_type": "camels-latent", **asdict(self.config)})
+    with writing(folder/"model.safetensors"), atomic_path(folder/"model.safetensors") as p:
+        p.write_bytes(data)
+    with writing(folder/"config.json"):
+        write_json(folder/"config.json", {"model_type": "camels-latent", **asdict(self.config)})
     return folder
 
 # %% ../../nbs/505_latent.space.ipynb #9a1f7e5c
@@ -229,12 +270,23 @@ def read_config(
     "The configuration of a saved latent space."
     f = Path(folder)/"config.json"
     if not f.exists():
-        odd = [p.name for p in Path(folder).glob("*") if p.suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt")] if Path(folder).is_dir() else []
-        raise CamelsError("no config.json" + "".join(f", but {o}: pickles are not read" for o in odd[:1]), folder, "name a folder written by save_pretrained")
+        odd = (
+            [p.name for p in Path(folder).glob("*") if p.suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt")]
+            if Path(folder).is_dir()
+            else []
+        )
+        raise CamelsError(
+            "no config.json" + "".join(f", but {o}: pickles are not read" for o in odd[:1]),
+            folder,
+            "name a folder written by save_pretrained",
+        )
     c = read_json(f)
-    if not isinstance(c, dict) or c.pop("model_type", None) != "camels-latent": raise CamelsError("not the configuration of a latent space", f, "name a folder written by save_pretrained")
-    try: return configure(LatentConfig({"any": {"d_in": 1}}), c)
-    except CamelsError as e: raise CamelsError(f"{e.where}: {e.what}", f, e.hint or "copy it again, or train again") from None
+    if not isinstance(c, dict) or c.pop("model_type", None) != "camels-latent":
+        raise CamelsError("not the configuration of a latent space", f, "name a folder written by save_pretrained")
+    try:
+        return configure(LatentConfig({"any": {"d_in": 1}}), c)
+    except CamelsError as e:
+        raise CamelsError(f"{e.where}: {e.what}", f, e.hint or "copy it again, or train again") from None
 
 # %% ../../nbs/505_latent.space.ipynb #241b52a0
 @patch(cls_method=True)
@@ -244,14 +296,28 @@ def from_pretrained(
 )->LatentSpace: # on the CPU, in eval mode
     "Read a latent space; refuses pickles and weights that do not fit the configuration."
     config, f = read_config(folder), Path(folder)/"model.safetensors"
-    if not f.exists(): raise CamelsError("no model.safetensors", folder, "pickled weights (.bin, .pt) are not read: write them again with save_pretrained")
+    if not f.exists():
+        raise CamelsError(
+            "no model.safetensors",
+            folder,
+            "pickled weights (.bin, .pt) are not read: write them again with save_pretrained",
+        )
     state, _ = read_weights(f)
-    with torch.device("meta"): own = cls(config).state_dict()   # shapes without memory: what a config claims is believed only with its weights
+    with torch.device("meta"):
+        own = cls(config).state_dict()   # shapes without memory: what a config claims is believed only with its weights
     for k in sorted(own.keys() | state.keys()):
-        if k not in state: raise CamelsError(f"weight {k} is missing", f, "config.json and model.safetensors are not of one model")
-        if k not in own: raise CamelsError(f"unknown weight {k}", f, "config.json and model.safetensors are not of one model")
-        if own[k].shape != state[k].shape: raise CamelsError(f"weight {k} is {list(state[k].shape)}, not {list(own[k].shape)}", f, "config.json and model.safetensors are not of one model")
-        if not state[k].isfinite().all(): raise CamelsError(f"weight {k} is not finite", f, "train again, with a lower lr or weight_decay")
+        if k not in state:
+            raise CamelsError(f"weight {k} is missing", f, "config.json and model.safetensors are not of one model")
+        if k not in own:
+            raise CamelsError(f"unknown weight {k}", f, "config.json and model.safetensors are not of one model")
+        if own[k].shape != state[k].shape:
+            raise CamelsError(
+                f"weight {k} is {list(state[k].shape)}, not {list(own[k].shape)}",
+                f,
+                "config.json and model.safetensors are not of one model",
+            )
+        if not state[k].isfinite().all():
+            raise CamelsError(f"weight {k} is not finite", f, "train again, with a lower lr or weight_decay")
     self = cls(config)
     self.load_state_dict(state)
     return self.eval()

@@ -35,19 +35,28 @@ class Step:
     ramp: float       # part of stage B that is done, in [0, 1]; 1 in C
     moco: object=None # `MoCoCB`, where there is a queue
     @property
-    def pairs(self): return list(combinations(self.out.unit, 2))
-    def pulled(self, m, partner): "Latents of `m`, hardly pulled where the partner is prosody."; return soften(self.out.unit[m], self.cfg.prosody_pull if partner == "prosody" else 1.)
+    def pairs(self):
+        return list(combinations(self.out.unit, 2))
+    def pulled(self, m, partner):
+        "Latents of `m`, hardly pulled where the partner is prosody."
+        return soften(self.out.unit[m], self.cfg.prosody_pull if partner == "prosody" else 1.)
     @property
-    def vaes(self): return {m: o for m, o in self.out.out.items() if isinstance(o, AVAEOutput)}
+    def vaes(self):
+        return {m: o for m, o in self.out.out.items() if isinstance(o, AVAEOutput)}
     @property
-    def phones(self): return next(((m, o) for m, o in self.out.out.items() if getattr(o, "logits", None) is not None), (None, None))
+    def phones(self):
+        return next(((m, o) for m, o in self.out.out.items() if getattr(o, "logits", None) is not None), (None, None))
 
-def mean(xs): xs = list(xs); return sum(xs)/max(len(xs), 1)
+def mean(xs):
+    xs = list(xs)
+    return sum(xs)/max(len(xs), 1)
 
 TERMS = {}
 def term(first:str):
     "Decorator: a loss term that acts from stage `first` on."
-    def _add(f): TERMS[f.__name__.strip("_")] = (first, f); return f
+    def _add(f):
+        TERMS[f.__name__.strip("_")] = (first, f)
+        return f
     return _add
 
 def stage_weights(
@@ -59,15 +68,25 @@ def stage_weights(
 
 # %% ../../nbs/515_latent.terms.ipynb #9643b0a7
 @term("A")
-def nce(s): return mean(info_nce(s.pulled(a, b), s.pulled(b, a), s.model.scale(a, b), s.out.mask[a] & s.out.mask[b], s.batch["group"]).loss for a, b in s.pairs)
+def nce(s):
+    return mean(
+        info_nce(
+            s.pulled(a, b), s.pulled(b, a), s.model.scale(a, b), s.out.mask[a] & s.out.mask[b], s.batch["group"]
+        ).loss
+        for a, b in s.pairs
+    )
 @term("A")
-def moco(s): return s.moco.loss(s)
+def moco(s):
+    return s.moco.loss(s)
 @term("A")
-def variance(s): return mean(vicreg(z, s.out.mask[m]).variance for m, z in s.out.z.items())
+def variance(s):
+    return mean(vicreg(z, s.out.mask[m]).variance for m, z in s.out.z.items())
 @term("A")
-def covariance(s): return mean(vicreg(z, s.out.mask[m]).covariance for m, z in s.out.z.items())
+def covariance(s):
+    return mean(vicreg(z, s.out.mask[m]).covariance for m, z in s.out.z.items())
 @term("A")
-def centre(s): return mean(centre_loss(z, s.out.mask[m]) for m, z in s.out.z.items())
+def centre(s):
+    return mean(centre_loss(z, s.out.mask[m]) for m, z in s.out.z.items())
 @term("A")
 def probe(s):
     m, o = s.phones
@@ -77,33 +96,68 @@ def recon(s):
     "Standardised features of every modality; for phones, which one is said in each time slot."
     parts = [recon_loss(o.recon, s.model.adapters[m].stats(s.batch[m]), s.out.mask[m]) for m, o in s.vaes.items()]
     m, o = s.phones
-    if m: parts.append(phone_slot_loss(o.recon, s.batch["phone_label"], s.batch["phone_place"], s.batch["phone_mask"], s.out.mask[m]).loss)
+    if m:
+        parts.append(
+            phone_slot_loss(
+                o.recon, s.batch["phone_label"], s.batch["phone_place"], s.batch["phone_mask"], s.out.mask[m]
+            ).loss
+        )
     return mean(parts)
 @term("B")
-def reencode(s): return mean(reencode_loss(o.mu, o.z_re, s.out.mask[m]) for m, o in s.vaes.items())
+def reencode(s):
+    return mean(reencode_loss(o.mu, o.z_re, s.out.mask[m]) for m, o in s.vaes.items())
 @term("B")
-def kl(s): return mean(kl_capacity(o.mu, o.logvar, capacity_at(s.ramp, s.cfg.kl_prosody if m == "prosody" else s.cfg.kl_video), s.out.mask[m]).loss for m, o in s.vaes.items())
+def kl(s):
+    return mean(
+        kl_capacity(
+            o.mu, o.logvar, capacity_at(s.ramp, s.cfg.kl_prosody if m == "prosody" else s.cfg.kl_video), s.out.mask[m]
+        ).loss
+        for m, o in s.vaes.items()
+    )
 @term("B")
-def _orthogonality(s): return orthogonality(s.out.z, s.out.mask)
+def _orthogonality(s):
+    return orthogonality(s.out.z, s.out.mask)
 @term("C")
-def flow(s): return flow_loss(s.model.net, s.out.unit, s.out.mask)
+def flow(s):
+    return flow_loss(s.model.net, s.out.unit, s.out.mask)
 @term("C")
-def consistency(s): return flow_consistency(s.model.net, s.out.unit, s.out.mask)
+def consistency(s):
+    return flow_consistency(s.model.net, s.out.unit, s.out.mask)
 
 # %% ../../nbs/515_latent.terms.ipynb #02c4138b
 class MoCoCB(MomentumCB):
     "Keys of the slow copy, compared with now and kept in a queue for later (He et al. 2020)."
-    def __init__(self, momentum, size, d, modalities): super().__init__(momentum); self.queues = ByModality({m: MoCoQueue(d, size) for m in modalities})
-    def before_fit(self, learn): super().before_fit(learn); self.queues.to(next(learn.model.parameters()).device)
+    def __init__(self, momentum, size, d, modalities):
+        super().__init__(momentum)
+        self.queues = ByModality({m: MoCoQueue(d, size) for m in modalities})
+    def before_fit(self, learn):
+        super().before_fit(learn)
+        self.queues.to(next(learn.model.parameters()).device)
     def loss(self, s):
-        with torch.no_grad(): self.keys = self.slow(s.batch, decode=False)
-        self.group = s.batch["group"]; pairs = [p for a, b in s.pairs for p in ((a, b), (b, a))]
-        return mean(moco_nce(s.pulled(a, b), self.keys.unit[b], self.queues[b], s.model.scale(a, b), s.out.mask[a] & s.out.mask[b], self.group) for a, b in pairs)
+        with torch.no_grad():
+            self.keys = self.slow(s.batch, decode=False)
+        self.group = s.batch["group"]
+        pairs = [p for a, b in s.pairs for p in ((a, b), (b, a))]
+        return mean(
+            moco_nce(
+                s.pulled(a, b),
+                self.keys.unit[b],
+                self.queues[b],
+                s.model.scale(a, b),
+                s.out.mask[a] & s.out.mask[b],
+                self.group,
+            )
+            for a, b in pairs
+        )
     def after_step(self, learn):
         super().after_step(learn)
-        for m, z in self.keys.unit.items(): self.queues[m].push(z, self.group, self.keys.mask[m])
-    def state(self): return {**super().state(), "queues": self.queues.state_dict()}
-    def load(self, state): super().load(state); self.queues.load_state_dict(state["queues"])
+        for m, z in self.keys.unit.items():
+            self.queues[m].push(z, self.group, self.keys.mask[m])
+    def state(self):
+        return {**super().state(), "queues": self.queues.state_dict()}
+    def load(self, state):
+        super().load(state)
+        self.queues.load_state_dict(state["queues"])
 
 # %% ../../nbs/515_latent.terms.ipynb #990c9a51
 def stage_loss(cfg:TrainConfig, stage:str, moco:MoCoCB=None)->Callable:
@@ -117,4 +171,5 @@ def stage_loss(cfg:TrainConfig, stage:str, moco:MoCoCB=None)->Callable:
 
 class RampCB(Callback):
     "Move the KL capacity through stage B."
-    def before_batch(self, learn): learn.loss_fn.ramp = (learn.epoch + learn.i/len(learn.todo))/learn.n_epochs
+    def before_batch(self, learn):
+        learn.loss_fn.ramp = (learn.epoch + learn.i/len(learn.todo))/learn.n_epochs

@@ -27,15 +27,19 @@ from ..data.table import FeatureTable
 
 # %% ../../nbs/580_look.decode.ipynb #bcf639c5
 FACE = len(CHANNELS) - len(HEAD) # channels of the face itself; the head's follow
-ROUND = .3 # % of the eye distance: noise of every channel that is added, so that none of their near sums counts as exact
+# % of the eye distance: noise of every channel that is added, so that none of their near sums counts as exact
+ROUND = .3
 
 @cache
 def channel_effect()->np.ndarray: # float64 [f 33]
     "What each of retarget's features adds to the channels of the face, by finite differences."
     base, f = base_mesh().points[:478].astype(float), fields()
-    way = np.linalg.solve(f @ f.T + 1e-3*np.eye(len(f)), f).reshape(-1, 478, 3)  # the noise of `scatter`: fields of a pair nearly repeat each other
-    step = .01/np.linalg.norm(way, axis=2).max(1)[:, None, None] # units, of the point that moves most: a longer way would turn and scale the head
-    see = lambda x: face_channels(400*x*(1, -1, -1), np.full((len(x), 2), 1000, np.float32))[:, :FACE].astype(float)
+    # the noise of `scatter`: fields of a pair nearly repeat each other
+    way = np.linalg.solve(f @ f.T + 1e-3*np.eye(len(f)), f).reshape(-1, 478, 3)
+    # units, of the point that moves most: a longer way would turn and scale the head
+    step = .01/np.linalg.norm(way, axis=2).max(1)[:, None, None]
+    def see(x):
+        return face_channels(400*x*(1, -1, -1), np.full((len(x), 2), 1000, np.float32))[:, :FACE].astype(float)
     return (see(base + step*way) - see(base - step*way))/(2*step[:, 0])
 
 @cache
@@ -45,7 +49,8 @@ def channel_solver(
     "The solver of face channels."
     r, k = response(name), channel_effect()
     seen, noise = r.seen @ k, k.T @ scatter(r) @ k + ROUND**2*np.eye(FACE)
-    readout = np.linalg.solve(noise, seen.T); gram = seen @ readout
+    readout = np.linalg.solve(noise, seen.T)
+    gram = seen @ readout
     return Solver(readout, r.turn @ k, (gram + gram.T)/2 + prior())
 
 # %% ../../nbs/580_look.decode.ipynb #5d8aa15d
@@ -59,7 +64,12 @@ def channel_weights(
 
 # %% ../../nbs/580_look.decode.ipynb #c1b6adde
 def _info(run)->dict:
-    if not (Path(run)/"run.json").exists(): raise CamelsError("not a run folder, so nothing that could decode", run, "latents alone have no decoder: open a run of camels train")
+    if not (Path(run)/"run.json").exists():
+        raise CamelsError(
+            "not a run folder, so nothing that could decode",
+            run,
+            "latents alone have no decoder: open a run of camels train",
+        )
     return read_record(run)
 
 def learned(
@@ -68,7 +78,8 @@ def learned(
     term:str,   # "recon" or "flow"
 )->bool:
     "Whether a loss has been at work by the end of a stage."
-    c = info.get("config", {}); stages = [s for s in ("BC" if term == "recon" else "C") if s <= stage[:1] and stage in ("B", "C")]
+    c = info.get("config", {})
+    stages = [s for s in ("BC" if term == "recon" else "C") if s <= stage[:1] and stage in ("B", "C")]
     return c.get(f"w_{term}", 1) > 0 and any(c.get(f"epochs_{s.lower()}", 1) > 0 for s in stages)
 
 # %% ../../nbs/580_look.decode.ipynb #10b92d0d
@@ -78,23 +89,51 @@ class Decoder:
         run,        # run folder
         stage:str,  # "B" or "C": the stage at whose end the weights were kept
     ):
-        self.run, self.stage, self.info = Path(run), stage, self.check(run, stage, face=False); self.latent = LatentSpace.from_pretrained(self.run/"checkpoints"/stage)
+        self.run, self.stage, self.info = Path(run), stage, self.check(run, stage, face=False)
+        self.latent = LatentSpace.from_pretrained(self.run/"checkpoints"/stage)
     @staticmethod
     def check(run, stage:str, face:bool=True)->dict: # run.json
         "Raise where a checkpoint cannot be decoded, or its video not be drawn; reads no weights."
-        info, where = _info(run), f"{Path(run).name}, {stage}"; video = info.get("encoders", {}).get("video", {}).get("name")
-        if stage not in ("untrained", "A", "B", "C"): raise CamelsError("a snapshot of an epoch keeps latents, not weights, so it has no decoder", where, "choose the end of stage B or C")
-        if not learned(info, stage, "recon"): raise CamelsError("no decoder here: reconstruction is learned from stage B on", where, "choose the end of stage B or C")
-        if face and video != "facemesh_landmarks": raise CamelsError(f"its video features are of {video!r}" if video else "it has no video", where, "a face is drawn from facemesh_landmarks only")
+        info, where = _info(run), f"{Path(run).name}, {stage}"
+        video = info.get("encoders", {}).get("video", {}).get("name")
+        if stage not in ("untrained", "A", "B", "C"):
+            raise CamelsError(
+                "a snapshot of an epoch keeps latents, not weights, so it has no decoder",
+                where,
+                "choose the end of stage B or C",
+            )
+        if not learned(info, stage, "recon"):
+            raise CamelsError(
+                "no decoder here: reconstruction is learned from stage B on", where, "choose the end of stage B or C"
+            )
+        if face and video != "facemesh_landmarks":
+            raise CamelsError(
+                f"its video features are of {video!r}" if video else "it has no video",
+                where,
+                "a face is drawn from facemesh_landmarks only",
+            )
         return info
     @property
-    def sources(self)->list: "Modalities whose latents can be decoded to a face: video, and by flow the others."; return ["video"]*("video" in self.latent.modalities) + [m for m in self.latent.modalities if m != "video" and learned(self.info, self.stage, "flow")]
+    def sources(self)->list:
+        "Modalities whose latents can be decoded to a face: video, and by flow the others."
+        return ["video"]*("video" in self.latent.modalities) + [
+            m for m in self.latent.modalities if m != "video" and learned(self.info, self.stage, "flow")
+        ]
     def carry(self, z, source:str, target:str)->torch.Tensor: # unit norm [n d]
         "Latents of one modality where their partners in another should be."
         z = torch.as_tensor(np.asarray(z, np.float32))
-        if not z.isfinite().all(): raise CamelsError(f"this moment has no {source}", self.run.name, "choose another moment, or another modality to come from")
-        if source == target: return z
-        if not learned(self.info, self.stage, "flow"): raise CamelsError(f"no way from {source} to {target}: the flow is learned in stage C", f"{self.run.name}, {self.stage}", "choose stage C, or the modality's own decoder")
+        if not z.isfinite().all():
+            raise CamelsError(
+                f"this moment has no {source}", self.run.name, "choose another moment, or another modality to come from"
+            )
+        if source == target:
+            return z
+        if not learned(self.info, self.stage, "flow"):
+            raise CamelsError(
+                f"no way from {source} to {target}: the flow is learned in stage C",
+                f"{self.run.name}, {self.stage}",
+                "choose stage C, or the modality's own decoder",
+            )
         return self.latent.flow(z, source, target)
     @torch.inference_mode()
     def features(self,
@@ -107,37 +146,74 @@ class Decoder:
         return (x.softmax(-1) if self.latent.config.modalities[target].kind == "phones" else x).numpy()
     def face(self, z, source:str)->np.ndarray: # float32 [n 60 39]
         "Latents as the movement of a face: `CHANNELS` over the window, relative to the speaker's neutral."
-        self.check(self.run, self.stage); return decode_video(self.features(z, source, "video"))
-    def mean(self, m:str)->np.ndarray: "Mean of the train split [1 d]: what one would guess who knows nothing of the moment."; return self.latent.adapters[m].stats.mean[None].numpy()
-    def std(self, m:str)->np.ndarray: return self.latent.adapters[m].stats.std.numpy()
+        self.check(self.run, self.stage)
+        return decode_video(self.features(z, source, "video"))
+    def mean(self, m:str)->np.ndarray:
+        "Mean of the train split [1 d]: what one would guess who knows nothing of the moment."
+        return self.latent.adapters[m].stats.mean[None].numpy()
+    def std(self, m:str)->np.ndarray:
+        return self.latent.adapters[m].stats.std.numpy()
 
 # %% ../../nbs/580_look.decode.ipynb #d92615f5
 class Truth:
     "What the encoders had measured of the moments of a run."
     def __init__(self, run):
         info = _info(run)
-        if not info.get("features"): raise CamelsError("the run does not say where its features are", Path(run).name, "errors need the features that it was trained on")
+        if not info.get("features"):
+            raise CamelsError(
+                "the run does not say where its features are",
+                Path(run).name,
+                "errors need the features that it was trained on",
+            )
         self.table = FeatureTable.open(info["features"])
         where = Path(run)/"latents"/"points.json"
-        with reading(where, "a list of moments", "train again"): self.row = np.asarray(read_json(where, most_mb=2048)["row"], np.int64)
-        same = all(self.table.cards.get(m, {}).get("fingerprint") == c.get("fingerprint") for m, c in info.get("encoders", {}).items())
-        if not same or len(self.table) != info.get("data", {}).get("rows"): raise CamelsError("its features were made anew since", Path(info["features"]).name, "train again, or encode with the same encoders")
-        self.mask = {m: self.table.ds.to_table(columns=[f"{m}_mask"])[f"{m}_mask"].to_numpy().astype(bool)[self.row] for m in info["encoders"] if f"{m}_mask" in self.table.ds.schema.names}
+        with reading(where, "a list of moments", "train again"):
+            self.row = np.asarray(read_json(where, most_mb=2048)["row"], np.int64)
+        same = all(
+            self.table.cards.get(m, {}).get("fingerprint") == c.get("fingerprint")
+            for m, c in info.get("encoders", {}).items()
+        )
+        if not same or len(self.table) != info.get("data", {}).get("rows"):
+            raise CamelsError(
+                "its features were made anew since",
+                Path(info["features"]).name,
+                "train again, or encode with the same encoders",
+            )
+        self.mask = {
+            m: self.table.ds.to_table(columns=[f"{m}_mask"])[f"{m}_mask"].to_numpy().astype(bool)[self.row]
+            for m in info["encoders"]
+            if f"{m}_mask" in self.table.ds.schema.names
+        }
     def rows(self, m:str, moments)->np.ndarray: # float32 [k d], NaN where the modality is not real
         "Features of some moments, in raw units."
-        moments = np.asarray(moments, int); order = np.argsort(self.row[moments]); c = self.table.ds.take(self.row[moments][order].tolist(), columns=[m])[m].combine_chunks()
-        x = np.asarray((c.chunk(0) if hasattr(c, "chunk") else c).flatten(), np.float32).reshape(len(moments), -1); out = np.empty_like(x); out[order] = x
-        out[~self.mask[m][moments]] = np.nan; return out
+        moments = np.asarray(moments, int)
+        order = np.argsort(self.row[moments])
+        c = self.table.ds.take(self.row[moments][order].tolist(), columns=[m])[m].combine_chunks()
+        x = np.asarray((c.chunk(0) if hasattr(c, "chunk") else c).flatten(), np.float32).reshape(len(moments), -1)
+        out = np.empty_like(x)
+        out[order] = x
+        out[~self.mask[m][moments]] = np.nan
+        return out
     def phones(self, moment:int)->list: # [(label, start in s, end in s)]
         "The phones that were heard."
-        r = self.table.ds.take([int(self.row[moment])], columns=["phone_labels", "phone_start_s", "phone_end_s"]).to_pylist()[0]
+        r = (
+            self.table.ds
+            .take([int(self.row[moment])], columns=["phone_labels", "phone_start_s", "phone_end_s"])
+            .to_pylist()
+            [0]
+        )
         return list(zip(r["phone_labels"], r["phone_start_s"], r["phone_end_s"]))
     def others(self, m:str, not_these=(), k:int=64)->np.ndarray: # int, at most k
         "Some other moments in which a modality is real, always the same."
-        at = np.setdiff1d(np.flatnonzero(self.mask[m]), not_these); return np.sort(np.random.default_rng(0).permutation(at)[:k])
+        at = np.setdiff1d(np.flatnonzero(self.mask[m]), not_these)
+        return np.sort(np.random.default_rng(0).permutation(at)[:k])
 
 # %% ../../nbs/580_look.decode.ipynb #0de38eaa
-PARTS = dict(lips=("lips and jaw", "% of eye distance", slice(0, len(MOUTH))), face=("whole face", "% of eye distance", slice(0, FACE)), head=("head turn", "°", slice(FACE, FACE + 3)))
+PARTS = dict(
+    lips=("lips and jaw", "% of eye distance", slice(0, len(MOUTH))),
+    face=("whole face", "% of eye distance", slice(0, FACE)),
+    head=("head turn", "°", slice(FACE, FACE + 3)),
+)
 
 def apart(
     a:Float[np.ndarray, "n t c"], # channels
@@ -145,7 +221,8 @@ def apart(
     part:str="face",              # lips, face or head
 )->np.ndarray: # [n], in the part's unit
     "Root mean square difference of movements."
-    s = PARTS[part][2]; return np.sqrt(np.square(np.asarray(a, float)[..., s] - np.asarray(b, float)[..., s]).mean((1, 2)))
+    s = PARTS[part][2]
+    return np.sqrt(np.square(np.asarray(a, float)[..., s] - np.asarray(b, float)[..., s]).mean((1, 2)))
 
 def face_errors(
     decoded:Float[np.ndarray, "1 t c"], # from a latent
@@ -154,7 +231,16 @@ def face_errors(
     others:Float[np.ndarray, "k t c"],  # other moments' true faces
 )->list: # [{"part", "unit", "error", "mean", "other"}]
     "A face's error beside that of two guesses."
-    return [dict(part=name, unit=unit, error=float(apart(decoded, true, p)[0]), mean=float(apart(mean, true, p)[0]), other=float(apart(others, true, p).mean())) for p, (name, unit, _) in PARTS.items()]
+    return [
+        dict(
+            part=name,
+            unit=unit,
+            error=float(apart(decoded, true, p)[0]),
+            mean=float(apart(mean, true, p)[0]),
+            other=float(apart(others, true, p).mean()),
+        )
+        for p, (name, unit, _) in PARTS.items()
+    ]
 
 # %% ../../nbs/580_look.decode.ipynb #e3e7db13
 def prosody_rows(
@@ -163,14 +249,29 @@ def prosody_rows(
     **decoded,       # {how: [d]}
 )->list: # [{"name", "unit", "true", how…}]
     "The first 22 values, beside the true ones, in units."
-    number = lambda x, i: None if x is None or not np.isfinite(x[i]) else float(x[i])
-    return [dict(name=k, unit=CONTOUR_UNITS.get(k, ""), true=number(true, i), **{how: number(x, i) for how, x in decoded.items()}) for i, k in enumerate(list(names)[:22])]
+    def number(x, i):
+        return None if x is None or not np.isfinite(x[i]) else float(x[i])
+    return [
+        dict(
+            name=k,
+            unit=CONTOUR_UNITS.get(k, ""),
+            true=number(true, i),
+            **{how: number(x, i) for how, x in decoded.items()},
+        )
+        for i, k in enumerate(list(names)[:22])
+    ]
 
 def prosody_error(a, b, std)->np.ndarray: # [n]
     "Root mean square difference over all values, in deviations."
     return np.sqrt(np.square((np.asarray(a, float) - b)/std).mean(-1))
 
-def prosody_names(encoder:str, width:int)->list: "Names of the values of an encoder; numbers where it is not ours."; return list(CONTOUR_UNITS)[:width] if encoder in ("prosody22", "prosody_contour") else [f"value {i + 1}" for i in range(width)]
+def prosody_names(encoder:str, width:int)->list:
+    "Names of the values of an encoder; numbers where it is not ours."
+    return (
+        list(CONTOUR_UNITS)[:width]
+        if encoder in ("prosody22", "prosody_contour")
+        else [f"value {i + 1}" for i in range(width)]
+    )
 
 # %% ../../nbs/580_look.decode.ipynb #b91c61c2
 def heard(
@@ -179,13 +280,26 @@ def heard(
     window_s:float=2.,          # length of the window in seconds
 )->list: # [{"label", "start_s", "end_s", "p"}]; silences are left out
     "Slots that agree, as phones with times and mean probability."
-    best = p.argmax(1); edge = np.flatnonzero(np.r_[True, np.diff(best) != 0, True]); s = window_s/len(p)
-    return [dict(label=labels[best[a]], start_s=round(float(a*s), 3), end_s=round(float(b*s), 3), p=round(float(p[a:b, best[a]].mean()), 3)) for a, b in zip(edge, edge[1:]) if best[a] < len(labels)]
+    best = p.argmax(1)
+    edge = np.flatnonzero(np.r_[True, np.diff(best) != 0, True])
+    s = window_s/len(p)
+    return [
+        dict(
+            label=labels[best[a]],
+            start_s=round(float(a*s), 3),
+            end_s=round(float(b*s), 3),
+            p=round(float(p[a:b, best[a]].mean()), 3),
+        )
+        for a, b in zip(edge, edge[1:])
+        if best[a] < len(labels)
+    ]
 
 def slots_of(phones:list, labels, n:int, window_s:float=2.)->np.ndarray: # int [n]
     "What was truly heard in each slot; silence is the number of labels."
-    known = {k: i for i, k in enumerate(labels)}; lab = torch.tensor([[known.get(k, -1) for k, _, _ in phones] or [-1]])
-    at = torch.tensor([[(a/window_s, b/window_s) for _, a, b in phones] or [(0., 0.)]], dtype=torch.float32); return phone_slots(lab, at, lab >= 0, n, len(labels))[0].numpy()
+    known = {k: i for i, k in enumerate(labels)}
+    lab = torch.tensor([[known.get(k, -1) for k, _, _ in phones] or [-1]])
+    at = torch.tensor([[(a/window_s, b/window_s) for _, a, b in phones] or [(0., 0.)]], dtype=torch.float32)
+    return phone_slots(lab, at, lab >= 0, n, len(labels))[0].numpy()
 
 # %% ../../nbs/580_look.decode.ipynb #864926c1
 BEYOND = .25 # of the line's length, outside its ends
@@ -195,8 +309,12 @@ def mean_point(
     rows,                       # which moments
 )->Float[np.ndarray, "1 d"]:
     "The mean of moments."
-    x = np.asarray(z)[np.asarray(rows, int)]; x = x[np.isfinite(x).all(1)]
-    if not len(x): raise CamelsError("none of these moments has this modality", "mean", "choose others, or another modality to come from")
+    x = np.asarray(z)[np.asarray(rows, int)]
+    x = x[np.isfinite(x).all(1)]
+    if not len(x):
+        raise CamelsError(
+            "none of these moments has this modality", "mean", "choose others, or another modality to come from"
+        )
     return x.mean(0, keepdims=True)
 
 def between(

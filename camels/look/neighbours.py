@@ -21,8 +21,10 @@ from ..data.table import lance_path, open_lance
 # %% ../../nbs/574_look.neighbours.ipynb #14e76acb
 def best_of(cos, ids, k:int)->tuple: # (ids [q k], cosine [q k]), best first; ties by id
     "The k largest of each row."
-    k = min(k, cos.shape[1]); part = np.argpartition(-cos, k - 1, axis=1)[:, :k]
-    c, i = np.take_along_axis(cos, part, 1), np.take_along_axis(ids, part, 1); order = np.lexsort((i, -c), axis=1)
+    k = min(k, cos.shape[1])
+    part = np.argpartition(-cos, k - 1, axis=1)[:, :k]
+    c, i = np.take_along_axis(cos, part, 1), np.take_along_axis(ids, part, 1)
+    order = np.lexsort((i, -c), axis=1)
     return np.take_along_axis(i, order, 1), np.take_along_axis(c, order, 1)
 
 def neighbours(
@@ -33,14 +35,20 @@ def neighbours(
     block:int=16_384,
 )->tuple: # (rows int64 [q k], cosines float32 [q k]), nearest first; row -1 where there are fewer than k
     "The nearest rows by cosine, exactly."
-    q = unit_rows(queries).astype(np.float32); ids, cos = np.zeros((len(q), 0), np.int64), np.zeros((len(q), 0), np.float32)
+    q = unit_rows(queries).astype(np.float32)
+    ids, cos = np.zeros((len(q), 0), np.int64), np.zeros((len(q), 0), np.float32)
     blocks = ((i, x[i:i+block]) for i in range(0, len(x), block)) if isinstance(x, np.ndarray) else x
     for first, b in blocks:
-        b = np.asarray(b, np.float32); norm = np.linalg.norm(b, axis=1); c = q @ (b/np.maximum(norm, 1e-12)[:, None]).T
-        c[:, ~np.isfinite(norm)] = -np.inf; rows = np.arange(first, first + len(b))
-        if without is not None: c[rows[None] == np.asarray(without)[:, None]] = -np.inf
+        b = np.asarray(b, np.float32)
+        norm = np.linalg.norm(b, axis=1)
+        c = q @ (b/np.maximum(norm, 1e-12)[:, None]).T
+        c[:, ~np.isfinite(norm)] = -np.inf
+        rows = np.arange(first, first + len(b))
+        if without is not None:
+            c[rows[None] == np.asarray(without)[:, None]] = -np.inf
         ids, cos = best_of(np.concatenate([cos, c], 1), np.concatenate([ids, np.broadcast_to(rows, c.shape)], 1), k)
-    if (short := k - cos.shape[1]) > 0: ids, cos = (np.pad(a, ((0, 0), (0, short)), constant_values=v) for a, v in ((ids, -1), (cos, -np.inf)))
+    if (short := k - cos.shape[1]) > 0:
+        ids, cos = (np.pad(a, ((0, 0), (0, short)), constant_values=v) for a, v in ((ids, -1), (cos, -np.inf)))
     return np.where(np.isfinite(cos), ids, -1), cos
 
 # %% ../../nbs/574_look.neighbours.ipynb #f4c0f032
@@ -51,11 +59,16 @@ def partner_ranks(
     block:int=2048,
 )->np.ndarray: # int64 [k], 1 is best; 0 where either is missing
     "On which place each moment's partner comes."
-    rows = np.arange(len(z_a)) if rows is None else np.atleast_1d(rows); real = np.isfinite(z_b[:, 0]); out = np.zeros(len(rows), np.int64)
-    b = unit_rows(z_b[real]).astype(np.float32); place = np.cumsum(real) - 1
+    rows = np.arange(len(z_a)) if rows is None else np.atleast_1d(rows)
+    real = np.isfinite(z_b[:, 0])
+    out = np.zeros(len(rows), np.int64)
+    b = unit_rows(z_b[real]).astype(np.float32)
+    place = np.cumsum(real) - 1
     ask = np.flatnonzero(np.isfinite(z_a[rows, 0]) & real[rows])
     for i in range(0, len(ask), block):
-        part = ask[i:i+block]; c = unit_rows(z_a[rows[part]]).astype(np.float32) @ b.T; own = np.take_along_axis(c, place[rows[part]][:, None], 1)
+        part = ask[i:i+block]
+        c = unit_rows(z_a[rows[part]]).astype(np.float32) @ b.T
+        own = np.take_along_axis(c, place[rows[part]][:, None], 1)
         out[part] = 1 + (c > own + 1e-6).sum(1)
     return out
 
@@ -64,13 +77,15 @@ def rank_table(latents:dict, row:int)->list: # [{"from", "to", "rank", "of"}]
     out = []
     for a, za in latents.items():
         for b, zb in latents.items():
-            if a != b and za.shape[1] == zb.shape[1] and (r := int(partner_ranks(za, zb, [row])[0])): out.append({"from": a, "to": b, "rank": r, "of": int(np.isfinite(zb[:, 0]).sum())})
+            if a != b and za.shape[1] == zb.shape[1] and (r := int(partner_ranks(za, zb, [row])[0])):
+                out.append({"from": a, "to": b, "rank": r, "of": int(np.isfinite(zb[:, 0]).sum())})
     return out
 
 # %% ../../nbs/574_look.neighbours.ipynb #c955fb44
 class VectorIndex:
     "Approximate neighbours in a Lance table."
-    def __init__(self, path, column:str): self.path, self.column, self.ds, self.probes, self.refine = Path(path), column, _open(path, column), 20, 10
+    def __init__(self, path, column:str):
+        self.path, self.column, self.ds, self.probes, self.refine = Path(path), column, _open(path, column), 20, 10
     @classmethod
     def build(cls,
         path,               # Lance table
@@ -80,25 +95,54 @@ class VectorIndex:
         sample_rate:int=64, # vectors a partition that k-means looks at
     ):
         "Make the index, or make it anew."
-        self = cls(path, column); n, d = self.ds.count_rows(), self.ds.schema.field(column).type.list_size
-        if n < 1000: raise CamelsError(f"{n} rows need no index", path, "take `neighbours`")
+        self = cls(path, column)
+        n, d = self.ds.count_rows(), self.ds.schema.field(column).type.list_size
+        if n < 1000:
+            raise CamelsError(f"{n} rows need no index", path, "take `neighbours`")
         sub = sub_vectors or next((s for s in range(max(d//8, 1), 0, -1) if d % s == 0), 1)
-        self.ds = self.ds.create_index(column, index_type="IVF_PQ", metric="cosine", num_partitions=partitions or max(4, round(n**.5)), num_sub_vectors=sub, sample_rate=sample_rate, replace=True) or _open(path, column)
+        self.ds = self.ds.create_index(
+            column,
+            index_type="IVF_PQ",
+            metric="cosine",
+            num_partitions=partitions or max(4, round(n**.5)),
+            num_sub_vectors=sub,
+            sample_rate=sample_rate,
+            replace=True,
+        ) or _open(path, column)
         return self
     def search(self, query, k:int=10)->tuple: # (rows int64 [k], cosines [k])
         "The nearest rows to one vector."
-        t = self.ds.to_table(columns=["_distance"], with_row_id=True, nearest=dict(column=self.column, q=np.asarray(query, np.float32), k=k, nprobes=self.probes, refine_factor=self.refine))
-        ids = t["_rowid"].to_numpy()   # fragment and place in it; as row numbers of a table to which nothing was deleted
-        return np.array([self.first[int(i) >> 32] + (int(i) & 0xFFFFFFFF) for i in ids], np.int64), 1 - t["_distance"].to_numpy()
+        t = self.ds.to_table(
+            columns=["_distance"],
+            with_row_id=True,
+            nearest=dict(
+                column=self.column, q=np.asarray(query, np.float32), k=k, nprobes=self.probes, refine_factor=self.refine
+            ),
+        )
+        # fragment and place in it; as row numbers of a table to which nothing was deleted
+        ids = t["_rowid"].to_numpy()
+        return np.array([self.first[int(i) >> 32] + (int(i) & 0xFFFFFFFF) for i in ids], np.int64), 1 - t[
+            "_distance"
+        ].to_numpy()
     @cached_property
-    def first(self)->dict: "Row number at which each fragment begins."; return dict(zip([f.fragment_id for f in self.ds.get_fragments()], np.cumsum([0] + [f.count_rows() for f in self.ds.get_fragments()]).tolist()))
+    def first(self)->dict:
+        "Row number at which each fragment begins."
+        return dict(
+            zip(
+                [f.fragment_id for f in self.ds.get_fragments()],
+                np.cumsum([0] + [f.count_rows() for f in self.ds.get_fragments()]).tolist(),
+            )
+        )
     def recall(self, queries, truth, k:int=10)->float:
         "Share of the true k nearest that `search` finds. `truth` int [q ≥k]."
-        return float(np.mean([len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)]))
+        return float(
+            np.mean([len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)])
+        )
 
 def _open(path, column):
     ds = open_lance(path)
-    if column not in ds.schema.names: raise CamelsError(f"no column {column!r}", path, "it has " + ", ".join(ds.schema.names))
+    if column not in ds.schema.names:
+        raise CamelsError(f"no column {column!r}", path, "it has " + ", ".join(ds.schema.names))
     return ds
 
 
@@ -110,48 +154,89 @@ ASKED = 32 # queries that tell the recall
 def own_index(view:View, modality:str)->VectorIndex|None:
     "The index that a Lance table brings, if it has one on this column."
     ds = getattr(view, "ds", None)
-    if ds is None or modality not in [c for i in ds.describe_indices() for c in i.field_names]: return None
+    if ds is None or modality not in [c for i in ds.describe_indices() for c in i.field_names]:
+        return None
     return VectorIndex(view.path, modality)
 
 def copy_path(view:View, name:str, modality:str)->Path:
     "Where the copy of a checkpoint's vectors is kept, as long as the file is the same."
-    f = Path(view.checkpoint(name).path).resolve(); return cache_dir()/"explore"/f"index-{fingerprint(str(f), f.stat().st_mtime_ns, name, modality, len(view))}.lance"
+    f = Path(view.checkpoint(name).path).resolve()
+    return cache_dir()/"explore"/f"index-{fingerprint(str(f), f.stat().st_mtime_ns, name, modality, len(view))}.lance"
 
 def copy_vectors(view:View, name:str, modality:str)->Path:
     "The real vectors of a checkpoint as a Lance table with their rows; it appears whole."
     import lance
     import pyarrow as pa
     to = copy_path(view, name, modality)
-    if to.exists(): return to
-    d = view.take(name, modality, [0]).shape[1]; s = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float16(), d))]); tmp = to.with_name(f".{to.name}.{threading.get_ident()}")
+    if to.exists():
+        return to
+    d = view.take(name, modality, [0]).shape[1]
+    s = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float16(), d))])
+    tmp = to.with_name(f".{to.name}.{threading.get_ident()}")
     def batches():
         for first, x in view.batches(name, modality):
-            ok = np.flatnonzero(np.isfinite(x).all(1)); yield pa.record_batch([pa.array(first + ok), pa.FixedSizeListArray.from_arrays(pa.array(x[ok].astype(np.float16).ravel()), d)], schema=s)
-    try: lance.write_dataset(pa.RecordBatchReader.from_batches(s, batches()), lance_path(tmp)); tmp.rename(to)
-    finally: shutil.rmtree(tmp, ignore_errors=True)
+            ok = np.flatnonzero(np.isfinite(x).all(1))
+            yield pa.record_batch(
+                [
+                    pa.array(first + ok),
+                    pa.FixedSizeListArray.from_arrays(pa.array(x[ok].astype(np.float16).ravel()), d),
+                ],
+                schema=s,
+            )
+    try:
+        lance.write_dataset(pa.RecordBatchReader.from_batches(s, batches()), lance_path(tmp))
+        tmp.rename(to)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
     return to
 
 # %% ../../nbs/574_look.neighbours.ipynb #b69ee248
 class Nearest:
     "Neighbours in one modality of a large view: exact, and through an index once that is made."
-    def __init__(self, view:View, name:str, modality:str): self.view, self.name, self.modality, self.index, self.rows, self.recall, self.why = view, name, modality, None, None, 0., ""
+    def __init__(self, view:View, name:str, modality:str):
+        self.view, self.name, self.modality, self.index, self.rows, self.recall, self.why = (
+            view, name, modality, None, None, 0., "",
+        )
     def make(self)->None:
         "Find or make the index and measure its recall; until it is done, search is exact. Takes minutes for large tables."
-        v, n = self.view, len(self.view); index, rows = own_index(v, self.modality), None
+        v, n = self.view, len(self.view)
+        index, rows = own_index(v, self.modality), None
         if index is None:
-            if not 1000 <= n <= MOST: self.why = f"{n:,} rows are copied for no index" if n > MOST else ""; return
-            path = copy_vectors(v, self.name, self.modality); index = VectorIndex(path, "vector"); rows = index.ds.to_table(columns=["row"])["row"].to_numpy()
-            if not index.ds.describe_indices(): index = VectorIndex.build(path, "vector")
-        at = np.random.default_rng(0).permutation(n)[:ASKED]; q = v.take(self.name, self.modality, at); q = q[np.isfinite(q[:, 0])]
-        truth, _ = neighbours(v.batches(self.name, self.modality), q, 10); self.rows = rows
-        self.recall = float(np.mean([len({*self._rows(index.search(x, 10)[0]).tolist()} & {*t.tolist()})/10 for x, t in zip(q, truth)])); self.index = index
-    def _rows(self, i): return i if self.rows is None else self.rows[i]
+            if not 1000 <= n <= MOST:
+                self.why = f"{n:,} rows are copied for no index" if n > MOST else ""
+                return
+            path = copy_vectors(v, self.name, self.modality)
+            index = VectorIndex(path, "vector")
+            rows = index.ds.to_table(columns=["row"])["row"].to_numpy()
+            if not index.ds.describe_indices():
+                index = VectorIndex.build(path, "vector")
+        at = np.random.default_rng(0).permutation(n)[:ASKED]
+        q = v.take(self.name, self.modality, at)
+        q = q[np.isfinite(q[:, 0])]
+        truth, _ = neighbours(v.batches(self.name, self.modality), q, 10)
+        self.rows = rows
+        self.recall = float(
+            np.mean([
+                len({*self._rows(index.search(x, 10)[0]).tolist()} & {*t.tolist()})/10 for x, t in zip(q, truth)
+            ])
+        )
+        self.index = index
+    def _rows(self, i):
+        return i if self.rows is None else self.rows[i]
     def __call__(self, row:int, k:int=10)->tuple: # (rows [k], cosines [k], how it was found)
         "The nearest rows to one."
         x = self.view.take(self.name, self.modality, [row])
-        if not np.isfinite(x).all(): return np.zeros(0, np.int64), np.zeros(0, np.float32), "it has no vector"
+        if not np.isfinite(x).all():
+            return np.zeros(0, np.int64), np.zeros(0, np.float32), "it has no vector"
         if self.index is None:
-            i, c = neighbours(self.view.batches(self.name, self.modality), x, k, without=[row]); ok = i[0] >= 0
+            i, c = neighbours(self.view.batches(self.name, self.modality), x, k, without=[row])
+            ok = i[0] >= 0
             return i[0][ok], c[0][ok], f"exact, among {len(self.view):,}" + (f"; {self.why}" if self.why else "")
-        i, c = self.index.search(x[0], k + 1); i = self._rows(i); ok = i != row
-        return i[ok][:k], c[ok][:k], f"by an index, among {len(self.view):,}: it finds {self.recall:.0%} of the true ten nearest"
+        i, c = self.index.search(x[0], k + 1)
+        i = self._rows(i)
+        ok = i != row
+        return (
+            i[ok][:k],
+            c[ok][:k],
+            f"by an index, among {len(self.view):,}: it finds {self.recall:.0%} of the true ten nearest",
+        )

@@ -24,7 +24,10 @@ def flat_points(
     latents:dict, # {modality: [n d]}, NaN rows where there is none
 )->tuple: # (x float32 [p d], modality int [p], index into the dict; row int [p])
     "All real points of a checkpoint, modality after modality."
-    if len(d := {z.shape[1] for z in latents.values()}) > 1: raise CamelsError(f"modalities of different widths {sorted(d)} have no common map", "projection", "choose one modality")
+    if len(d := {z.shape[1] for z in latents.values()}) > 1:
+        raise CamelsError(
+            f"modalities of different widths {sorted(d)} have no common map", "projection", "choose one modality"
+        )
     real = [np.flatnonzero(np.isfinite(z[:, 0])) for z in latents.values()]
     x = np.concatenate([z[r] for z, r in zip(latents.values(), real)])
     return x, np.repeat(np.arange(len(real)), [len(r) for r in real]), np.concatenate(real)
@@ -32,7 +35,8 @@ def flat_points(
 def spread(xy, modality, row, n:int, names)->dict: # {modality: float32 [n 2]}, NaN where there is no point
     "The opposite of `flat_points`, for places on a map."
     out = {m: np.full((n, xy.shape[1]), np.nan, np.float32) for m in names}
-    for i, m in enumerate(names): out[m][row[modality == i]] = xy[modality == i]
+    for i, m in enumerate(names):
+        out[m][row[modality == i]] = xy[modality == i]
     return out
 
 # %% ../../nbs/570_look.project.ipynb #ae3667aa
@@ -40,7 +44,9 @@ METHODS:dict = {}  # {name: (defaults, function)}
 
 def method(name:str, **defaults)->Callable:
     "Decorator: a function (x, parameters) -> arrays, under `name`."
-    def keep(f): METHODS[name] = (defaults, f); return f
+    def keep(f):
+        METHODS[name] = (defaults, f)
+        return f
     return keep
 
 def pca_axes(
@@ -48,10 +54,16 @@ def pca_axes(
     k:int,                     # axes wanted
 )->tuple: # (mean [d], axes [d k], share of variance [k])
     "Principal axes; each points to where its largest loading is positive."
-    mean = x.mean(0, dtype=np.float64); c = (x - mean).astype(np.float32); n, d = c.shape; k = min(k, n - 1, d)
-    w, v = np.linalg.eigh((c.T @ c if d <= n else c @ c.T).astype(np.float64)); w, v = w[::-1], v[:, ::-1][:, :k]
-    if d > n: v = c.T @ v
-    v = v/np.maximum(np.linalg.norm(v, axis=0), 1e-12); v = v*np.where(v[np.abs(v).argmax(0), np.arange(k)] < 0, -1, 1)
+    mean = x.mean(0, dtype=np.float64)
+    c = (x - mean).astype(np.float32)
+    n, d = c.shape
+    k = min(k, n - 1, d)
+    w, v = np.linalg.eigh((c.T @ c if d <= n else c @ c.T).astype(np.float64))
+    w, v = w[::-1], v[:, ::-1][:, :k]
+    if d > n:
+        v = c.T @ v
+    v = v/np.maximum(np.linalg.norm(v, axis=0), 1e-12)
+    v = v*np.where(v[np.abs(v).argmax(0), np.arange(k)] < 0, -1, 1)
     return mean.astype(np.float32), v.astype(np.float32), (w[:k]/max(w[w > 0].sum(), 1e-12)).astype(np.float32)
 
 @method("pca", dims=2)
@@ -68,29 +80,49 @@ def _with_reducer(x, xy, dims:int=32):
 def _tsne(x, p):
     from sklearn.manifold import TSNE
     mean, axes, _ = pca_axes(x, 50)
-    if len(x) < 4: raise CamelsError(f"t-SNE of {len(x)} points", "projection", "take pca")
-    return _with_reducer(x, TSNE(2, perplexity=min(p["perplexity"], (len(x) - 1)/3), init="pca", random_state=p["seed"], n_jobs=1).fit_transform((x - mean) @ axes))
+    if len(x) < 4:
+        raise CamelsError(f"t-SNE of {len(x)} points", "projection", "take pca")
+    return _with_reducer(
+        x,
+        TSNE(
+            2, perplexity=min(p["perplexity"], (len(x) - 1)/3), init="pca", random_state=p["seed"], n_jobs=1
+        ).fit_transform((x - mean) @ axes),
+    )
 
 @method("umap", n_neighbors=15, min_dist=.1, seed=0)
 def _umap(x, p):
     import warnings
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore"); import umap
-        if len(x) < 5: raise CamelsError(f"UMAP of {len(x)} points", "projection", "take pca")
+        warnings.simplefilter("ignore")
+        import umap
+        if len(x) < 5:
+            raise CamelsError(f"UMAP of {len(x)} points", "projection", "take pca")
         mean, axes, _ = pca_axes(x, 50)
-        return _with_reducer(x, umap.UMAP(n_neighbors=min(p["n_neighbors"], len(x) - 1), min_dist=p["min_dist"], random_state=p["seed"], n_jobs=1, init="pca").fit_transform((x - mean) @ axes))
+        return _with_reducer(
+            x,
+            umap.UMAP(
+                n_neighbors=min(p["n_neighbors"], len(x) - 1),
+                min_dist=p["min_dist"],
+                random_state=p["seed"],
+                n_jobs=1,
+                init="pca",
+            ).fit_transform((x - mean) @ axes),
+        )
 
 # %% ../../nbs/570_look.project.ipynb #693d6dcf
 @method("axis", a=(), b=())
 def _axis(x, p):
     a, b = (x[np.asarray(p[k], np.int64)].mean(0) if len(p[k]) else None for k in "ab")
-    if a is None or b is None: raise CamelsError("needs two points or groups", "axis", "say which rows are a, which are b")
-    if np.linalg.norm(b - a) < 1e-6*np.linalg.norm(x - x.mean(0), axis=1).max(): raise CamelsError("both ends are the same place", "axis", "choose two different points or groups")
+    if a is None or b is None:
+        raise CamelsError("needs two points or groups", "axis", "say which rows are a, which are b")
+    if np.linalg.norm(b - a) < 1e-6*np.linalg.norm(x - x.mean(0), axis=1).max():
+        raise CamelsError("both ends are the same place", "axis", "choose two different points or groups")
     return dict(a=a, b=b, xy=along(x, a, b))
 
 def along(x, a, b)->np.ndarray: # float32 [n 2]: share of the way from a to b, distance from the line
     "Where points lie on the line from `a` to `b`."
-    u = b - a; t = (x - a) @ u/(u @ u)
+    u = b - a
+    t = (x - a) @ u/(u @ u)
     return np.stack([t, np.linalg.norm(x - a - t[:, None]*u, axis=1)], 1).astype(np.float32)
 
 # %% ../../nbs/570_look.project.ipynb #a73c65a7
@@ -101,24 +133,39 @@ class Map:
     params:dict                                # all parameters, defaults included
     arrays:dict = field(default_factory=dict)  # xy [n 2] and what `apply` needs
     @property
-    def xy(self)->np.ndarray: return self.arrays["xy"]
+    def xy(self)->np.ndarray:
+        return self.arrays["xy"]
     def apply(self, x, block:int=2048)->np.ndarray: # float32 [k 2]
         "Places of other points."
-        a = self.arrays; x = np.asarray(x, np.float32)
-        if self.method == "axis": return along(x, a["a"], a["b"])
+        a = self.arrays
+        x = np.asarray(x, np.float32)
+        if self.method == "axis":
+            return along(x, a["a"], a["b"])
         y = ((x - a["mean"]) @ a["axes"]).astype(np.float32)
-        return y if "anchors" not in a else np.concatenate([shepard(y[i:i+block], a["anchors"], a["xy"]) for i in range(0, len(y), block)])
+        return (
+            y
+            if "anchors" not in a
+            else np.concatenate([shepard(y[i:i+block], a["anchors"], a["xy"]) for i in range(0, len(y), block)])
+        )
     def save(self, path):
-        with atomic_path(path) as p: save_file({k: np.ascontiguousarray(v) for k, v in self.arrays.items()}, p, {"method": self.method, "params": json.dumps(self.params)})
+        with atomic_path(path) as p:
+            save_file(
+                {k: np.ascontiguousarray(v) for k, v in self.arrays.items()},
+                p,
+                {"method": self.method, "params": json.dumps(self.params)},
+            )
     @classmethod
     def load(cls, path):
         arrays, m = read_weights(path, "np")
-        with reading(path, "a stored map", "delete it: it is made again"): return cls(m["method"], json.loads(m["params"]), {"xy": arrays["xy"], **arrays})
+        with reading(path, "a stored map", "delete it: it is made again"):
+            return cls(m["method"], json.loads(m["params"]), {"xy": arrays["xy"], **arrays})
 
 def shepard(y, anchors, places, k:int=5)->np.ndarray: # [n 2]
     "The mean of the places of the k nearest anchors, weighted by 1/distance²."
-    k = min(k, len(anchors)); d2 = (anchors**2).sum(1) - 2*y @ anchors.T
-    near = np.argpartition(d2, k - 1, axis=1)[:, :k]; d2 = np.maximum(np.take_along_axis(d2, near, 1) + (y**2).sum(1)[:, None], 0)
+    k = min(k, len(anchors))
+    d2 = (anchors**2).sum(1) - 2*y @ anchors.T
+    near = np.argpartition(d2, k - 1, axis=1)[:, :k]
+    d2 = np.maximum(np.take_along_axis(d2, near, 1) + (y**2).sum(1)[:, None], 0)
     w = 1/(d2 + 1e-9*(1 + d2.max(1, keepdims=True)))
     return ((w[..., None]*places[near]).sum(1)/w.sum(1)[:, None]).astype(np.float32)
 
@@ -129,13 +176,20 @@ def fit_map(
     **params,                  # of the method; unknown ones are refused
 )->Map:
     "Make a map."
-    if method not in METHODS: raise CamelsError(f"unknown projection {method!r}", "projection", nearest(method, METHODS))
+    if method not in METHODS:
+        raise CamelsError(f"unknown projection {method!r}", "projection", nearest(method, METHODS))
     defaults, f = METHODS[method]
-    if bad := set(params) - set(defaults): raise CamelsError(f"{method} knows no {sorted(bad)[0]!r}", "projection", nearest(sorted(bad)[0], defaults))
+    if bad := set(params) - set(defaults):
+        raise CamelsError(f"{method} knows no {sorted(bad)[0]!r}", "projection", nearest(sorted(bad)[0], defaults))
     x = np.asarray(x, np.float32)
-    if len(x) < 2: raise CamelsError(f"{len(x)} points make no map", "projection", "bring at least two")
-    if not np.isfinite(x).all(): raise CamelsError("points hold NaN", "projection", "drop them")
-    p = {**defaults, **{k: np.asarray(v).tolist() if isinstance(v, (np.ndarray, tuple, list)) else v for k, v in params.items()}}
+    if len(x) < 2:
+        raise CamelsError(f"{len(x)} points make no map", "projection", "bring at least two")
+    if not np.isfinite(x).all():
+        raise CamelsError("points hold NaN", "projection", "drop them")
+    p = {
+        **defaults,
+        **{k: np.asarray(v).tolist() if isinstance(v, (np.ndarray, tuple, list)) else v for k, v in params.items()},
+    }
     return Map(method, p, f(x, p))
 
 # %% ../../nbs/570_look.project.ipynb #b4630538
@@ -143,7 +197,15 @@ VERSION = 1 # of what the methods compute
 
 def map_path(x, method:str, params:dict)->Path:
     "Where the map of these points is kept."
-    return cache_dir()/"explore"/f"{method}-{fingerprint(VERSION, method, {k: np.asarray(v).tolist() for k, v in params.items()}, np.asarray(x, np.float32))}.safetensors"
+    return (
+        cache_dir()
+        /"explore"
+        /(
+            f"{method}-"
+            f"{fingerprint(VERSION, method, {k: np.asarray(v).tolist() for k, v in params.items()}, np.asarray(x, np.float32))}"
+            ".safetensors"
+        )
+    )
 
 def cached_map(
     x,              # points [n d]
@@ -153,9 +215,12 @@ def cached_map(
     "`fit_map`, or what it gave the last time."
     defaults = METHODS[method][0] if method in METHODS else {}
     path = map_path(x, method, {**defaults, **params})
-    try: return Map.load(path)
-    except CamelsError: pass
-    m = fit_map(x, method, **params); m.save(path)
+    try:
+        return Map.load(path)
+    except CamelsError:
+        pass
+    m = fit_map(x, method, **params)
+    m.save(path)
     return m
 
 # %% ../../nbs/570_look.project.ipynb #4b1e775d
@@ -166,7 +231,8 @@ def align_frames(
     out = [np.asarray(f, np.float32) for f in frames]
     for i in range(len(out) - 2, -1, -1):
         ref = next((f for f in out[i+1:] if (np.isfinite(f[:, 0]) & np.isfinite(out[i][:, 0])).sum() > 2), None)
-        if ref is not None: out[i] = procrustes(out[i], ref).astype(np.float32)
+        if ref is not None:
+            out[i] = procrustes(out[i], ref).astype(np.float32)
     return out
 
 def fixed_range(
@@ -174,5 +240,7 @@ def fixed_range(
     margin:float=.06,  # of the width, on each side
 )->tuple: # (x0, x1, y0, y1)
     "Axes that hold every frame."
-    xy = np.concatenate(frames); lo, hi = np.nanmin(xy, 0), np.nanmax(xy, 0); pad = np.maximum((hi - lo)*margin, 1e-6)
+    xy = np.concatenate(frames)
+    lo, hi = np.nanmin(xy, 0), np.nanmax(xy, 0)
+    pad = np.maximum((hi - lo)*margin, 1e-6)
     return float(lo[0] - pad[0]), float(hi[0] + pad[0]), float(lo[1] - pad[1]), float(hi[1] + pad[1])

@@ -23,7 +23,14 @@ class Sample:
     total:int        # rows there are
     by:str=""        # column of the groups
     @property
-    def note(self)->str: "A sentence; empty where nothing is left out."; return "" if len(self.rows) == self.total else f"a sample of {len(self.rows):,} of {self.total:,} points" + f", the same share of each {self.by}"*bool(self.by)
+    def note(self)->str:
+        "A sentence; empty where nothing is left out."
+        return (
+            ""
+            if len(self.rows) == self.total
+            else f"a sample of {len(self.rows):,} of {self.total:,} points"
+            + f", the same share of each {self.by}"*bool(self.by)
+        )
 
 def sample_rows(
     n:int,          # rows there are
@@ -34,13 +41,19 @@ def sample_rows(
 )->Sample:
     "The same share of every group."
     g = np.random.default_rng(seed)
-    if n <= most: return Sample(np.arange(n), n, by)
-    if group is None: return Sample(np.sort(g.choice(n, most, replace=False)), n)
+    if n <= most:
+        return Sample(np.arange(n), n, by)
+    if group is None:
+        return Sample(np.sort(g.choice(n, most, replace=False)), n)
     _, inv, count = np.unique(np.asarray(group).astype(str), return_inverse=True, return_counts=True)
-    want = np.maximum(1, np.floor(count*most/n)).astype(int); left = most - want.sum()
-    if left > 0: want[np.argsort(-(count*most/n - np.floor(count*most/n)), kind="stable")[:left]] += 1     # largest remainders
-    while want.sum() > max(most, len(want)): want[want.argmax()] -= 1                                     # each small group's one row comes from the large ones
-    order = np.lexsort((g.random(n), inv)); place = np.arange(n) - np.repeat(np.cumsum(count) - count, count)
+    want = np.maximum(1, np.floor(count*most/n)).astype(int)
+    left = most - want.sum()
+    if left > 0:
+        want[np.argsort(-(count*most/n - np.floor(count*most/n)), kind="stable")[:left]] += 1   # largest remainders
+    while want.sum() > max(most, len(want)):
+        want[want.argmax()] -= 1   # each small group's one row comes from the large ones
+    order = np.lexsort((g.random(n), inv))
+    place = np.arange(n) - np.repeat(np.cumsum(count) - count, count)
     return Sample(np.sort(order[place < np.repeat(np.minimum(want, count), count)]), n, by)
 
 # %% ../../nbs/576_look.raster.ipynb #bc197002
@@ -52,52 +65,81 @@ class Raster:
         group=None,     # int [n], which colour each has
         colours:Sequence=("#0072B2",), # "#rrggbb" of each group
     ):
-        xy = np.asarray(xy, np.float32); real = np.flatnonzero(np.isfinite(xy).all(1)); T = self.TILES
-        if not len(real): raise CamelsError("no points to draw", "map", "no row of this modality is real")
-        lo, hi = xy[real].min(0), xy[real].max(0); self.lo, self.size = lo, np.maximum(hi - lo, 1e-9)
-        t = np.minimum(((xy[real] - lo)/self.size*T).astype(np.int32), T - 1); tile = t[:, 1]*T + t[:, 0]; order = np.argsort(tile, kind="stable")
-        self.rows = real[order]; self.x, self.y = (np.ascontiguousarray(xy[self.rows, i]) for i in (0, 1))
+        xy = np.asarray(xy, np.float32)
+        real = np.flatnonzero(np.isfinite(xy).all(1))
+        T = self.TILES
+        if not len(real):
+            raise CamelsError("no points to draw", "map", "no row of this modality is real")
+        lo, hi = xy[real].min(0), xy[real].max(0)
+        self.lo, self.size = lo, np.maximum(hi - lo, 1e-9)
+        t = np.minimum(((xy[real] - lo)/self.size*T).astype(np.int32), T - 1)
+        tile = t[:, 1]*T + t[:, 0]
+        order = np.argsort(tile, kind="stable")
+        self.rows = real[order]
+        self.x, self.y = (np.ascontiguousarray(xy[self.rows, i]) for i in (0, 1))
         self.offset = np.r_[0, np.cumsum(np.bincount(tile, minlength=T*T))]
         self.group = np.zeros(len(real), np.uint8) if group is None else np.asarray(group)[self.rows].astype(np.uint8)
         self.palette = np.array([[int(c[i:i+2], 16) for i in (1, 3, 5)] for c in colours], np.float32)
     @property
-    def box(self)->tuple: "x0, x1, y0, y1 around all points."; return tuple(map(float, (self.lo[0], self.lo[0] + self.size[0], self.lo[1], self.lo[1] + self.size[1])))
+    def box(self)->tuple:
+        "x0, x1, y0, y1 around all points."
+        return tuple(map(float, (self.lo[0], self.lo[0] + self.size[0], self.lo[1], self.lo[1] + self.size[1])))
     def slices(self, x0, x1, y0, y1)->list: # of slices of x, y, group, rows
         "Where the points of the tiles in view stand."
-        T = self.TILES; a = np.floor((np.array([x0, y0]) - self.lo)/self.size*T); b = np.floor((np.array([x1, y1]) - self.lo)/self.size*T)
+        T = self.TILES
+        a = np.floor((np.array([x0, y0]) - self.lo)/self.size*T)
+        b = np.floor((np.array([x1, y1]) - self.lo)/self.size*T)
         (i0, j0), (i1, j1) = np.clip(a, 0, T - 1).astype(int), np.clip(b, 0, T - 1).astype(int)
-        if i0 == 0 and i1 == T - 1: return [slice(self.offset[j0*T], self.offset[j1*T + T])]     # whole rows of tiles lie side by side
+        if i0 == 0 and i1 == T - 1:
+            return [slice(self.offset[j0*T], self.offset[j1*T + T])]   # whole rows of tiles lie side by side
         return [slice(self.offset[j*T + i0], self.offset[j*T + i1 + 1]) for j in range(j0, j1 + 1)]
     def _pixels(self, box, w, h):
-        x0, x1, y0, y1 = box; parts = self.slices(*box); cat = lambda v: v[parts[0]] if len(parts) == 1 else np.concatenate([v[s] for s in parts])
-        i = ((cat(self.x) - np.float32(x0))*np.float32(w/(x1 - x0))); j = ((np.float32(y1) - cat(self.y))*np.float32(h/(y1 - y0)))
+        x0, x1, y0, y1 = box
+        parts = self.slices(*box)
+        def cat(v):
+            return v[parts[0]] if len(parts) == 1 else np.concatenate([v[s] for s in parts])
+        i = ((cat(self.x) - np.float32(x0))*np.float32(w/(x1 - x0)))
+        j = ((np.float32(y1) - cat(self.y))*np.float32(h/(y1 - y0)))
         ok = (i >= 0) & (i < w) & (j >= 0) & (j < h)
-        if ok.all(): return j.astype(np.int32)*w + i.astype(np.int32), cat(self.group)
+        if ok.all():
+            return j.astype(np.int32)*w + i.astype(np.int32), cat(self.group)
         return j[ok].astype(np.int32)*w + i[ok].astype(np.int32), cat(self.group)[ok]
     def frame(self,
         box=None,        # x0, x1, y0, y1; all points where None
         w:int=800, h:int=500, # pixels
     )->np.ndarray: # uint8 [h w 4] RGBA
         "The part of the map that lies in the box."
-        at, group = self._pixels(box or self.box, w, h); n = w*h; many = len(self.palette) > 1
-        if len(at) < 20_000: at, group = spots(at, group, w, h)   # few points: make them visible
+        at, group = self._pixels(box or self.box, w, h)
+        n = w*h
+        many = len(self.palette) > 1
+        if len(at) < 20_000:
+            at, group = spots(at, group, w, h)   # few points: make them visible
         count = np.bincount(at, minlength=n).astype(np.float32)
-        sums = [np.bincount(at, weights=c[group], minlength=n).astype(np.float32) if many else count*c[0] for c in self.palette.T]
+        sums = [
+            np.bincount(at, weights=c[group], minlength=n).astype(np.float32) if many else count*c[0]
+            for c in self.palette.T
+        ]
         return shade(count, sums).reshape(h, w, 4)
 
 # %% ../../nbs/576_look.raster.ipynb #93ff7ae7
 def shade(count, sums)->np.ndarray: # uint8 [n 4] RGBA
     "Mean colour, and an opacity that grows with the logarithm of the count."
-    some = np.flatnonzero(count); out = np.zeros((len(count), 4), np.uint8)
-    if not len(some): return out
-    c = count[some]; top = np.log1p(np.quantile(c, .995))
-    for k in range(3): out[some, k] = (sums[k][some]/c).astype(np.uint8)
+    some = np.flatnonzero(count)
+    out = np.zeros((len(count), 4), np.uint8)
+    if not len(some):
+        return out
+    c = count[some]
+    top = np.log1p(np.quantile(c, .995))
+    for k in range(3):
+        out[some, k] = (sums[k][some]/c).astype(np.uint8)
     out[some, 3] = (255*np.minimum(1, .3 + .7*np.log1p(c)/max(top, 1e-6))).astype(np.uint8)
     return out
 
 def spots(at, group, w:int, h:int)->tuple: # (pixels, groups), up to nine times as many
     "Each pixel and its eight neighbours."
-    j, i = np.mgrid[-1:2, -1:2].reshape(2, 1, 9); j, i = at[:, None]//w + j, at[:, None] % w + i; ok = (j >= 0) & (j < h) & (i >= 0) & (i < w)
+    j, i = np.mgrid[-1:2, -1:2].reshape(2, 1, 9)
+    j, i = at[:, None]//w + j, at[:, None] % w + i
+    ok = (j >= 0) & (j < h) & (i >= 0) & (i < w)
     return (j*w + i)[ok], np.broadcast_to(group[:, None], ok.shape)[ok]
 
 # %% ../../nbs/576_look.raster.ipynb #d4b49d8d
@@ -109,9 +151,12 @@ def nearest_row(
     "The point at a place."
     best, at = radius**2, -1
     for s in r.slices(x - radius, x + radius, y - radius, y + radius):
-        if s.stop == s.start: continue
-        d = (r.x[s] - x)**2 + (r.y[s] - y)**2; i = int(d.argmin())
-        if d[i] <= best: best, at = float(d[i]), int(r.rows[s.start + i])
+        if s.stop == s.start:
+            continue
+        d = (r.x[s] - x)**2 + (r.y[s] - y)**2
+        i = int(d.argmin())
+        if d[i] <= best:
+            best, at = float(d[i]), int(r.rows[s.start + i])
     return at
 
 def inside(
@@ -119,16 +164,24 @@ def inside(
     polygon,  # [m 2] corners
 )->np.ndarray: # bool [n]
     "Which places lie inside a polygon."
-    p = np.asarray(polygon, float); out = np.zeros(len(x), bool)
+    p = np.asarray(polygon, float)
+    out = np.zeros(len(x), bool)
     for (x1, y1), (x2, y2) in zip(p, np.roll(p, -1, 0)):
-        if y1 != y2: out ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1)*(y - y1)/(y2 - y1) + x1)
+        if y1 != y2:
+            out ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1)*(y - y1)/(y2 - y1) + x1)
     return out
 
 def lassoed(r:Raster, polygon)->np.ndarray: # rows, ascending
     "Rows inside a lasso."
     p = np.asarray(polygon, float)
-    if len(p) < 3: return np.zeros(0, np.int64)
-    return np.sort(np.concatenate([r.rows[s][inside(r.x[s], r.y[s], p)] for s in r.slices(p[:, 0].min(), p[:, 0].max(), p[:, 1].min(), p[:, 1].max())]))
+    if len(p) < 3:
+        return np.zeros(0, np.int64)
+    return np.sort(
+        np.concatenate([
+            r.rows[s][inside(r.x[s], r.y[s], p)]
+            for s in r.slices(p[:, 0].min(), p[:, 0].max(), p[:, 1].min(), p[:, 1].max())
+        ])
+    )
 
 # %% ../../nbs/576_look.raster.ipynb #09f070a5
 def map_large(
@@ -142,13 +195,23 @@ def map_large(
     **params,              # of the method
 )->tuple: # (xy float32 [n 2], NaN where there is no vector; the `Map`; the `Sample`)
     "Places of all rows, from a map of a stratified sample."
-    if by and by not in view.columns: raise CamelsError(f"no column {by!r}", view.path, "it has " + ", ".join(view.columns))
-    s = sample_rows(len(view), most, view.columns.get(by) if by else None, by); x = view.take(name, modality, s.rows); real = np.isfinite(x[:, 0])
-    if real.sum() < 2: raise CamelsError("fewer than two vectors", modality, "choose another modality")
-    m = fit_map(x[real], method, **params); xy = np.full((len(view), 2), np.nan, np.float32); xy[s.rows[real]] = m.xy
-    if tell: tell(len(s.rows)/len(view), xy)
+    if by and by not in view.columns:
+        raise CamelsError(f"no column {by!r}", view.path, "it has " + ", ".join(view.columns))
+    s = sample_rows(len(view), most, view.columns.get(by) if by else None, by)
+    x = view.take(name, modality, s.rows)
+    real = np.isfinite(x[:, 0])
+    if real.sum() < 2:
+        raise CamelsError("fewer than two vectors", modality, "choose another modality")
+    m = fit_map(x[real], method, **params)
+    xy = np.full((len(view), 2), np.nan, np.float32)
+    xy[s.rows[real]] = m.xy
+    if tell:
+        tell(len(s.rows)/len(view), xy)
     if len(s.rows) < len(view):
         for i, b in view.batches(name, modality):
-            ok = np.isfinite(b[:, 0]); part = xy[i:i+len(b)]; part[ok] = m.apply(b[ok])
-            if tell: tell((i + len(b))/len(view), xy)
+            ok = np.isfinite(b[:, 0])
+            part = xy[i:i+len(b)]
+            part[ok] = m.apply(b[ok])
+            if tell:
+                tell((i + len(b))/len(view), xy)
     return xy, m, s

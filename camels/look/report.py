@@ -26,8 +26,11 @@ def toy_run(
     n:int=300,   # moments
 )->Path:
     "A run on toy features, trained and evaluated in seconds: for lessons and tests only."
-    fs = toy_features(n, seed=0); words = "so what do you think of a camel in the rain today".split()
-    fs.ids["transcript"] = np.array([" ".join(words[i % 6:i % 6 + 5]) for i in range(n)], object); fs.ids["corpus"] = np.array(["toy"]*n, object); fs.ids["source"] = np.array([""]*n, object)
+    fs = toy_features(n, seed=0)
+    words = "so what do you think of a camel in the rain today".split()
+    fs.ids["transcript"] = np.array([" ".join(words[i % 6:i % 6 + 5]) for i in range(n)], object)
+    fs.ids["corpus"] = np.array(["toy"]*n, object)
+    fs.ids["source"] = np.array([""]*n, object)
     run = train(fs, path, dict(epochs_a=6, epochs_b=2, epochs_c=2, threads=1, checkpoint_s=60.), progress=False)
     evaluate_run(run.path, fs, pool=30)
     return run.path
@@ -40,18 +43,27 @@ def thumbnails(
 )->list[str]: # a `data:` URL for each moment, "" where there is none
     "Small pictures of the moments."
     from concurrent.futures import ThreadPoolExecutor
-    ids = points.ids; n = len(points); keep = set(np.linspace(0, n-1, min(most, n)).astype(int).tolist())
+    ids = points.ids
+    n = len(points)
+    keep = set(np.linspace(0, n-1, min(most, n)).astype(int).tolist())
     def one(i):
-        if i not in keep or not ids["source"][i] or not Path(ids["source"][i]).exists(): return ""
-        try: return jpeg(str(ids["source"][i]), (ids["start_s"][i] + ids["end_s"][i])/2, side)
-        except CamelsError: return ""
-    with ThreadPoolExecutor(4) as ex: return list(ex.map(one, range(n)))
+        if i not in keep or not ids["source"][i] or not Path(ids["source"][i]).exists():
+            return ""
+        try:
+            return jpeg(str(ids["source"][i]), (ids["start_s"][i] + ids["end_s"][i])/2, side)
+        except CamelsError:
+            return ""
+    with ThreadPoolExecutor(4) as ex:
+        return list(ex.map(one, range(n)))
 
 def jpeg(path:str, t_s:float, side:int)->str:
     "One frame as a JPEG `data:` URL."
     import cv2
     from camels.media.read import thumbnail
-    return data_url(cv2.imencode(".jpg", thumbnail(path, t_s, side)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes(), "image/jpeg")
+    return data_url(
+        cv2.imencode(".jpg", thumbnail(path, t_s, side)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes(),
+        "image/jpeg",
+    )
 
 # %% ../../nbs/560_look.report.ipynb #64c08b45
 def recall_rows(
@@ -60,12 +72,26 @@ def recall_rows(
 )->list: # rows of text, the first one the heading; empty where there is no report
     "Recall per direction and stage, as text."
     rep = read_report(run)
-    if not rep: return []
-    stages, k = rep["stages"], int(metric[1:]); first = next(iter(stages.values()))["retrieval"]
-    rows = [[f"R@{k}, pool of {next(iter(first.values()))['pool']}", *(s if s == "untrained" else f"after {s}" for s in stages), "linear CCA", "chance"]]
+    if not rep:
+        return []
+    stages, k = rep["stages"], int(metric[1:])
+    first = next(iter(stages.values()))["retrieval"]
+    rows = [
+        [
+            f"R@{k}, pool of {next(iter(first.values()))['pool']}",
+            *(s if s == "untrained" else f"after {s}" for s in stages),
+            "linear CCA",
+            "chance",
+        ]
+    ]
     for d, r in first.items():
         c = rep.get("peers", {}).get("cca", {}).get("retrieval", {}).get(d, {}).get(metric)
-        rows.append([d.replace("->", " → "), *(f"{s['retrieval'][d][metric]:.2f}" for s in stages.values()), "–" if c is None else f"{c:.2f}", f"{k*r['chance']:.2f}"])
+        rows.append([
+            d.replace("->", " → "),
+            *(f"{s['retrieval'][d][metric]:.2f}" for s in stages.values()),
+            "–" if c is None else f"{c:.2f}",
+            f"{k*r['chance']:.2f}",
+        ])
     return rows
 
 # %% ../../nbs/560_look.report.ipynb #5699118a
@@ -76,7 +102,14 @@ def change_rows(
     now, rows = dict(info.get("config", {})), []
     for c in info.get("changes", []):
         for k, v in c.get("set", {}).items():                                          # a refused one has no `set`
-            rows.append([str(c.get("at", "?"))[:19].replace("T", " "), f"stage {c.get('stage', '?')}, update {c.get('step', '?')}", k, f"{now[k]:g}" if k in now else "?", f"{v:g}"]); now[k] = v
+            rows.append([
+                str(c.get("at", "?"))[:19].replace("T", " "),
+                f"stage {c.get('stage', '?')}, update {c.get('step', '?')}",
+                k,
+                f"{now[k]:g}" if k in now else "?",
+                f"{v:g}",
+            ])
+            now[k] = v
     return rows and [["changed at", "from", "loss weight", "before", "after"], *rows]
 
 # %% ../../nbs/560_look.report.ipynb #8f792abc
@@ -90,12 +123,20 @@ th:first-child,td:first-child{text-align:left}.note{color:var(--soft);font-size:
 
 def html_table(rows:list)->str: # rows of text, the first one the heading
     "Rows as an HTML table."
-    cell = lambda t, v: f"<{t}>{escaped(v)}</{t}>"
-    return '<div class="wrap"><table><tr>' + "".join(cell("th", v) for v in rows[0]) + "</tr>" + "".join("<tr>" + "".join(cell("td", v) for v in r) + "</tr>" for r in rows[1:]) + "</table></div>"
+    def cell(t, v):
+        return f"<{t}>{escaped(v)}</{t}>"
+    return (
+        '<div class="wrap"><table><tr>'
+        + "".join(cell("th", v) for v in rows[0])
+        + "</tr>"
+        + "".join("<tr>" + "".join(cell("td", v) for v in r) + "</tr>" for r in rows[1:])
+        + "</table></div>"
+    )
 
 def flat(d, name="")->list: # [[dotted name, value], …]
     "The numbers in a nested dict, as rows."
-    if isinstance(d, dict): return [r for k, v in d.items() for r in flat(v, f"{name}.{k}" if name else str(k))]
+    if isinstance(d, dict):
+        return [r for k, v in d.items() for r in flat(v, f"{name}.{k}" if name else str(k))]
     return [[name, f"{d:.3f}" if isinstance(d, float) else d]] if isinstance(d, (int, float, str)) else []
 
 # %% ../../nbs/560_look.report.ipynb #59fb8f6c
@@ -104,30 +145,78 @@ def write_report(
 )->Path: # RUN/report.html
     "The page of a run."
     rep, info, pts = read_report(run), RunFolder(run).info, load_points(run)
-    if rep is None: raise CamelsError("not evaluated yet", run, "run: camels eval RUN --features FEATURES")
-    corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "own recordings"; pic = lambda f: f'<img alt="figure" src="{data_url(as_png(f))}">'
-    last = list(rep["stages"])[-1]; best = rep["stages"][last]["retrieval"]
-    big = "".join(f"<div><b>{v['r1']:.2f}</b>{escaped(d.replace('->', ' → '))}<br><span class='note'>chance {v['chance']:.2f}</span></div>" for d, v in list(best.items())[:3])
+    if rep is None:
+        raise CamelsError("not evaluated yet", run, "run: camels eval RUN --features FEATURES")
+    corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "own recordings"
+    def pic(f):
+        return f'<img alt="figure" src="{data_url(as_png(f))}">'
+    last = list(rep["stages"])[-1]
+    best = rep["stages"][last]["retrieval"]
+    big = "".join(
+        (
+            f"<div><b>{v['r1']:.2f}</b>{escaped(d.replace('->', ' → '))}<br><span class='note'>chance "
+            f"{v['chance']:.2f}</span></div>"
+        )
+        for d, v in list(best.items())[:3]
+    )
     faces = [t for t in thumbnails(pts, most=24) if t]
     shown = {s: xy for s, xy in project(pts.stages).items() if s in ("untrained", last)}
     losses = [r for r in RunFolder(run).metrics() if "loss" in r]
-    body = [f"<h1>CAMELS · {escaped(Path(run).name)}</h1>", f"<p class=lead>{escaped(corpus)}{' (a synthetic corpus, made by the project)' if 'studio' in corpus else ''} · {len(pts)} held-out moments · seed {escaped(info.get('seed'))}</p>",
-        f"<p>R@1 after stage {escaped(last)}: how often the right partner comes first among {next(iter(best.values()))['pool']} candidates.</p><div class=big>{big}</div>",
-        f'<div class=faces>{"".join(f"<img alt=face src={chr(34)}{t}{chr(34)}>" for t in faces)}</div>' if faces else "",
-        "<h2>Before and after</h2>", pic(latent_figure(shown, {"untrained": "before stage A", last: f"after stage {last}"})),
-        "<h2>What each stage adds</h2>", html_table(recall_rows(run)), pic(retrieval_figure(rep)), html_table(recall_rows(run, "r5")),
+    body = [
+        f"<h1>CAMELS · {escaped(Path(run).name)}</h1>",
+        (
+            "<p "
+            f"class=lead>{escaped(corpus)}{' (a synthetic corpus, made by the project)' if 'studio' in corpus else ''}"
+            f" · {len(pts)} held-out moments · seed {escaped(info.get('seed'))}</p>"
+        ),
+        (
+            f"<p>R@1 after stage {escaped(last)}: how often the right partner comes first among "
+            f"{next(iter(best.values()))['pool']} candidates.</p><div class=big>{big}</div>"
+        ),
+        f'<div class=faces>{"".join(f"<img alt=face src={chr(34)}{t}{chr(34)}>" for t in faces)}</div>'
+        if faces
+        else "",
+        "<h2>Before and after</h2>",
+        pic(latent_figure(shown, {"untrained": "before stage A", last: f"after stage {last}"})),
+        "<h2>What each stage adds</h2>",
+        html_table(recall_rows(run)),
+        pic(retrieval_figure(rep)),
+        html_table(recall_rows(run, "r5")),
         "<h2>Losses</h2>" + pic(loss_figure(losses)) if losses else "",
         f"<h2>Changed while it trained</h2>{html_table(changed)}" if (changed := change_rows(info)) else "",
-        "<h2>Controls and probes</h2><p class=note>Each figure stands beside its null: chance, a constant mean predictor, shuffled targets.</p>" + html_table([["held out", *rep["stages"], "chance, null or peer"], *([n, *v, null] for n, v, null in stage_rows(rep))]),
-        "<h2>Cost and provenance</h2>", html_table([["what", ""], *flat({"seconds": rep.get("seconds", {}), "peak memory in MB": rep.get("peak_rss_mb", "")}), *flat(info.get("versions", {})), *flat({"data": info.get("data", {})})])]
+        (
+            "<h2>Controls and probes</h2><p class=note>Each figure stands beside its null: chance, a constant mean "
+            "predictor, shuffled targets.</p>"
+        )
+        + html_table([
+            ["held out", *rep["stages"], "chance, null or peer"],
+            *([n, *v, null] for n, v, null in stage_rows(rep)),
+        ]),
+        "<h2>Cost and provenance</h2>",
+        html_table([
+            ["what", ""],
+            *flat({"seconds": rep.get("seconds", {}), "peak memory in MB": rep.get("peak_rss_mb", "")}),
+            *flat(info.get("versions", {})),
+            *flat({"data": info.get("data", {})}),
+        ]),
+    ]
     out = Path(run)/"report.html"
-    write_text(out, f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>CAMELS · {escaped(Path(run).name)}</title><style>{STYLE}</style><body>' + "\n".join(body))
+    write_text(
+        out,
+        (
+            '<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport '
+            'content="width=device-width"><title>CAMELS · '
+            f'{escaped(Path(run).name)}</title><style>{STYLE}</style><body>'
+        )
+        + "\n".join(body),
+    )
     return out
 
 # %% ../../nbs/560_look.report.ipynb #dc2943fd
 def markdown_table(rows:list)->str: # rows of text, the first one the heading
     "Rows as a markdown table."
-    line = lambda r: "| " + " | ".join(escaped(v, markdown=True) for v in r) + " |"
+    def line(r):
+        return "| " + " | ".join(escaped(v, markdown=True) for v in r) + " |"
     return "\n".join([line(rows[0]), "|" + "|".join([":--"] + ["--:"]*(len(rows[0])-1)) + "|", *map(line, rows[1:])])
 
 def write_card(
@@ -136,9 +225,13 @@ def write_card(
     "The model card of a run, from its own figures."
     info, pts = RunFolder(run).info, load_points(run)
     corpus = ", ".join(sorted({str(c) for c in pts.ids.get("corpus", []) if c})) or "the user's own recordings"
-    encs = [["modality", "encoder", "version", "fingerprint"], *([m, c.get("name"), c.get("version"), c.get("fingerprint")] for m, c in info.get("encoders", {}).items())]
+    encs = [
+        ["modality", "encoder", "version", "fingerprint"],
+        *([m, c.get("name"), c.get("version"), c.get("fingerprint")] for m, c in info.get("encoders", {}).items()),
+    ]
     changed = "## Changed while it trained\n\n" + markdown_table(rows) + "\n\n" if (rows := change_rows(info)) else ""
-    said = lambda v: escaped(v, markdown=True)
+    def said(v):
+        return escaped(v, markdown=True)
     text = f"""# {said(Path(run).name)}: a CAMELS latent space
 
 {said(', '.join(pts.mask))} in one space of {said(info.get("config", {}).get("d_latent", "?"))} dimensions. Trained by `camels train` through stages A (contrastive alignment),
@@ -159,5 +252,6 @@ B (AVAE reconstruction) and C (flow matching between every ordered pair). Weight
 A latent space knows the speakers, language and recording conditions of its corpus. It reads faces and voices; it does not read minds, and is no
 ground for decisions about people.
 """
-    out = Path(run)/"card.md"; write_text(out, text)
+    out = Path(run)/"card.md"
+    write_text(out, text)
     return out

@@ -29,44 +29,76 @@ class View:
         keys=None,         # [n] text, one of its own for each moment
         keep:int=6,        # checkpoints that stay in memory
     ):
-        self.name, self.columns, self.checkpoints, self.load, self.path, self.keep, self._kept = name, columns, checkpoints, load, path, keep, {}
-        self.keys = unique_keys(keys if keys is not None else moment_keys(columns), path or name); self._names = {c.name: c for c in checkpoints}
-    def __len__(self): return len(self.keys)
-    def __repr__(self): return f"View({self.name!r}, {len(self)} moments, {len(self.checkpoints)} checkpoints)"
+        self.name, self.columns, self.checkpoints, self.load, self.path, self.keep, self._kept = (
+            name,
+            columns,
+            checkpoints,
+            load,
+            path,
+            keep,
+            {},
+        )
+        self.keys = unique_keys(keys if keys is not None else moment_keys(columns), path or name)
+        self._names = {c.name: c for c in checkpoints}
+    def __len__(self):
+        return len(self.keys)
+    def __repr__(self):
+        return f"View({self.name!r}, {len(self)} moments, {len(self.checkpoints)} checkpoints)"
     @property
-    def names(self)->list[str]: "Names of the checkpoints."; return list(self._names)
+    def names(self)->list[str]:
+        "Names of the checkpoints."
+        return list(self._names)
     @property
-    def modalities(self)->list[str]: return list(self.latents(self.names[-1]))
+    def modalities(self)->list[str]:
+        return list(self.latents(self.names[-1]))
     def checkpoint(self, name:str)->Checkpoint:
-        if name not in self._names: raise CamelsError(f"no checkpoint {name!r}", self.path or self.name, nearest(name, self.names))
+        if name not in self._names:
+            raise CamelsError(f"no checkpoint {name!r}", self.path or self.name, nearest(name, self.names))
         return self._names[name]
     def latents(self, name:str)->dict: # {modality: float32 [n d]}
         "Vectors of a checkpoint."
-        if name not in self._kept: self._kept[name] = self.load(self.checkpoint(name))
-        while len(self._kept) > self.keep: self._kept.pop(next(iter(self._kept)))
+        if name not in self._kept:
+            self._kept[name] = self.load(self.checkpoint(name))
+        while len(self._kept) > self.keep:
+            self._kept.pop(next(iter(self._kept)))
         return self._kept[name]
-    def take(self, name:str, modality:str, rows)->np.ndarray: "Vectors of some rows [k d]."; return self.latents(name)[modality][np.asarray(rows)]
+    def take(self, name:str, modality:str, rows)->np.ndarray:
+        "Vectors of some rows [k d]."
+        return self.latents(name)[modality][np.asarray(rows)]
     def batches(self, name:str, modality:str, size:int=65_536)->Iterator: # of (first row, float32 [≤size d])
         "All vectors, piece by piece."
         x = self.latents(name)[modality]
-        for i in range(0, len(x), size): yield i, x[i:i+size]
+        for i in range(0, len(x), size):
+            yield i, x[i:i+size]
 
 # %% ../../nbs/565_look.views.ipynb #87995d17
 def moment_keys(columns:dict)->np.ndarray: # [n] text
     "Clip and time, or the id, or the row number."
     for k in ("id", "ids", "key"):
-        if k in columns: return np.asarray(columns[k]).astype(str)
+        if k in columns:
+            return np.asarray(columns[k]).astype(str)
     n = len(next(iter(columns.values()), []))
-    if "clip" not in columns: return np.arange(n).astype(str)
+    if "clip" not in columns:
+        return np.arange(n).astype(str)
     at = columns.get("start_s", columns.get("window"))
-    return np.array([str(c) if at is None else f"{c}@{float(t):g}" for c, t in zip(columns["clip"], at if at is not None else range(n))])
+    return np.array([
+        str(c) if at is None else f"{c}@{float(t):g}"
+        for c, t in zip(columns["clip"], at if at is not None else range(n))
+    ])
 
 def unique_keys(keys, where)->np.ndarray:
     "The keys, if no two are equal."
     keys = np.asarray(keys).astype(str)
-    if not len(keys): raise CamelsError("the table is empty", where, "it needs at least two rows with a vector each")
+    if not len(keys):
+        raise CamelsError("the table is empty", where, "it needs at least two rows with a vector each")
     names, count = np.unique(keys, return_counts=True)
-    if (count > 1).any(): raise CamelsError(f"{(count > 1).sum()} ids occur more than once, the first is {str(names[count.argmax()])!r}, {count.max()} times", where, "give each row an id of its own")
+    if (count > 1).any():
+        raise CamelsError(
+            f"{(count > 1).sum()} ids occur more than once, the first is {str(names[count.argmax()])!r}, "
+            f"{count.max()} times",
+            where,
+            "give each row an id of its own",
+        )
     return keys
 
 # %% ../../nbs/565_look.views.ipynb #a7563f74
@@ -76,10 +108,19 @@ def open_run(
     "The moments of a run and its latents at every stage and epoch."
     run = as_path(run)
     folder = run/"latents"
-    if not run.exists(): raise CamelsError("no such run", run, nearest(run.name, [r.name for r in find_runs(run.parent)]))
-    if not (folder/"points.json").exists(): raise CamelsError("no latents here yet" if (run/"run.json").exists() else "not a run folder", run, "it is being trained: wait for its first stage" if (run/".lock").exists() else "make one with: camels train --features F --out RUN")
+    if not run.exists():
+        raise CamelsError("no such run", run, nearest(run.name, [r.name for r in find_runs(run.parent)]))
+    if not (folder/"points.json").exists():
+        raise CamelsError(
+            "no latents here yet" if (run/"run.json").exists() else "not a run folder",
+            run,
+            "it is being trained: wait for its first stage"
+            if (run/".lock").exists()
+            else "make one with: camels train --features F --out RUN",
+        )
     cols, found = read_points(folder/"points.json"), checkpoints(run)
-    if not any(c.epoch < 0 for c in found): raise CamelsError("no stage has left its latents yet", run, "it is being trained: wait for its first stage")
+    if not any(c.epoch < 0 for c in found):
+        raise CamelsError("no stage has left its latents yet", run, "it is being trained: wait for its first stage")
     live = folder/"live"/"points.json"
     return View(run.name, cols, found, lambda c: run_latents(c, cols, live), run)
 
@@ -89,7 +130,16 @@ def find_runs(
 )->list[Path]:
     "Run folders that have latents to look at."
     folder = Path(folder)
-    return sorted(p for p in folder.iterdir() if (p/"latents"/"points.json").exists() and any((p/"latents"/f"{s}.safetensors").exists() for s in STORED_STAGES)) if folder.is_dir() else []
+    return (
+        sorted(
+            p
+            for p in folder.iterdir()
+            if (p/"latents"/"points.json").exists()
+            and any((p/"latents"/f"{s}.safetensors").exists() for s in STORED_STAGES)
+        )
+        if folder.is_dir()
+        else []
+    )
 
 # %% ../../nbs/565_look.views.ipynb #81180f88
 def own_view(
@@ -97,22 +147,42 @@ def own_view(
 )->View:
     "A view of somebody's vectors."
     path = as_path(path)
-    if not path.exists(): raise CamelsError("no such file", as_text(path), "bring .npy, .npz, .parquet or a Lance table")
-    try: columns, vectors = {".npy": _npy, ".npz": _npz, ".parquet": _parquet}[path.suffix](path) if path.is_file() else (None, None)
-    except KeyError: raise CamelsError(f"cannot read {path.suffix or 'this'} files", path, "bring .npy, .npz, .parquet or a Lance table") from None
-    except CamelsError as e: raise CamelsError(f"cannot be read: {e.what}", e.where, e.hint) from None
-    if columns is None: return LanceView(path)
-    if not vectors: raise CamelsError("holds no vectors", path, "a vector column is a list of equally many numbers a row")
+    if not path.exists():
+        raise CamelsError("no such file", as_text(path), "bring .npy, .npz, .parquet or a Lance table")
+    try:
+        columns, vectors = (
+            {".npy": _npy, ".npz": _npz, ".parquet": _parquet}[path.suffix](path) if path.is_file() else (None, None)
+        )
+    except KeyError:
+        raise CamelsError(
+            f"cannot read {path.suffix or 'this'} files", path, "bring .npy, .npz, .parquet or a Lance table"
+        ) from None
+    except CamelsError as e:
+        raise CamelsError(f"cannot be read: {e.what}", e.where, e.hint) from None
+    if columns is None:
+        return LanceView(path)
+    if not vectors:
+        raise CamelsError("holds no vectors", path, "a vector column is a list of equally many numbers a row")
     n = {len(v) for v in vectors.values()} | {len(c) for c in columns.values()}
-    if len(n) > 1: raise CamelsError(f"columns of different lengths: {sorted(n)}", path)
-    if n == {0}: raise CamelsError("the table is empty", path, "it needs at least two rows with a vector each")
+    if len(n) > 1:
+        raise CamelsError(f"columns of different lengths: {sorted(n)}", path)
+    if n == {0}:
+        raise CamelsError("the table is empty", path, "it needs at least two rows with a vector each")
     masks = {m: ~np.asarray(columns.pop(f"{m}_mask"), bool) for m in list(vectors) if f"{m}_mask" in columns}
     vectors = {m: checked_vectors(x, path, m, masks.get(m)) for m, x in vectors.items()}
-    return View(path.stem, columns or {"row": np.arange(n.pop())}, [Checkpoint("vectors", path, "vectors")], lambda _: vectors, path)
+    return View(
+        path.stem,
+        columns or {"row": np.arange(n.pop())},
+        [Checkpoint("vectors", path, "vectors")],
+        lambda _: vectors,
+        path,
+    )
 
 def _npy(path):
-    with open_plain(path): pass
-    with reading(path, "a whole .npy file of numbers", "make it again with numpy.save"): return {}, {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
+    with open_plain(path):
+        pass
+    with reading(path, "a whole .npy file of numbers", "make it again with numpy.save"):
+        return {}, {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
 
 def _npz(path):
     z = read_arrays(path)
@@ -128,15 +198,23 @@ def _parquet(path):
 def vector_column(c)->np.ndarray|None: # float32 [n d], NaN where null; None where the column holds no vectors
     "A list column as a matrix, without a Python object a number."
     import pyarrow as pa
-    t = c.type; flat = pa.types.is_list(t) or pa.types.is_fixed_size_list(t) or pa.types.is_large_list(t)
-    if not flat or not pa.types.is_floating(t.value_type): return None
+    t = c.type
+    flat = pa.types.is_list(t) or pa.types.is_fixed_size_list(t) or pa.types.is_large_list(t)
+    if not flat or not pa.types.is_floating(t.value_type):
+        return None
     c = c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c
-    if isinstance(c, pa.ChunkedArray): c = c.chunk(0) if c.num_chunks else pa.array([], t)
-    real = np.asarray(c.is_valid()); n = len(c); d = t.list_size if pa.types.is_fixed_size_list(t) else 0
+    if isinstance(c, pa.ChunkedArray):
+        c = c.chunk(0) if c.num_chunks else pa.array([], t)
+    real = np.asarray(c.is_valid())
+    n = len(c)
+    d = t.list_size if pa.types.is_fixed_size_list(t) else 0
     if not d:
-        lens = np.diff(np.asarray(c.offsets)); d = int(lens[real].max(initial=0))
-        if (lens[real] != d).any() or not d: return None
-    x = np.full((n, d), np.nan, np.float32); x[real] = np.asarray(c.filter(pa.array(real)).flatten(), np.float32).reshape(-1, d)
+        lens = np.diff(np.asarray(c.offsets))
+        d = int(lens[real].max(initial=0))
+        if (lens[real] != d).any() or not d:
+            return None
+    x = np.full((n, d), np.nan, np.float32)
+    x[real] = np.asarray(c.filter(pa.array(real)).flatten(), np.float32).reshape(-1, d)
     return x
 
 # %% ../../nbs/565_look.views.ipynb #d5c5fad0
@@ -144,38 +222,61 @@ class LanceView(View):
     "A view of a Lance table whose vectors stay on disk."
     def __init__(self, path, most:int=200_000): # most: rows that `latents` reads into memory
         import pyarrow as pa
-        try: self.ds = open_lance(path)
+        try:
+            self.ds = open_lance(path)
         except CamelsError as e:
-            if e.what != "not a Lance table": raise
-            raise CamelsError("neither a run folder nor a Lance table", as_text(path), "name the folder of a run, or of a table") from None
-        self.vectors = [f.name for f in self.ds.schema if pa.types.is_fixed_size_list(f.type) and pa.types.is_floating(f.type.value_type) and f.name != "vad"]
-        if not self.vectors: raise CamelsError("holds no vectors", path, "a vector column is a fixed-size list of numbers")
-        flat = [f.name for f in self.ds.schema if not pa.types.is_nested(f.type) and f.name not in MARK_COLUMNS]; n = self.ds.count_rows(); self.most = most
+            if e.what != "not a Lance table":
+                raise
+            raise CamelsError(
+                "neither a run folder nor a Lance table", as_text(path), "name the folder of a run, or of a table"
+            ) from None
+        self.vectors = [
+            f.name
+            for f in self.ds.schema
+            if pa.types.is_fixed_size_list(f.type) and pa.types.is_floating(f.type.value_type) and f.name != "vad"
+        ]
+        if not self.vectors:
+            raise CamelsError("holds no vectors", path, "a vector column is a fixed-size list of numbers")
+        flat = [f.name for f in self.ds.schema if not pa.types.is_nested(f.type) and f.name not in MARK_COLUMNS]
+        n = self.ds.count_rows()
+        self.most = most
         t = self.ds.to_table(columns=flat) if flat else None
         cols = {c: t[c].to_numpy() for c in flat} or {"row": np.arange(n)}
         super().__init__(Path(path).stem, cols, [Checkpoint("vectors", Path(path), "vectors")], self._load, Path(path))
     @property
-    def modalities(self): return self.vectors
+    def modalities(self):
+        return self.vectors
     def _load(self, _):
-        if len(self) > self.most: raise CamelsError(f"{len(self):,} rows are too many to hold at once", self.path, "use take or batches")
+        if len(self) > self.most:
+            raise CamelsError(f"{len(self):,} rows are too many to hold at once", self.path, "use take or batches")
         return {m: self._checked(m, 0, vector_column(self.ds.to_table(columns=[m])[m])) for m in self.vectors}
     def _checked(self, m, first, x):
-        k = self.columns.get(f"{m}_mask"); gone = np.isnan(x).all(1) if k is None else ~np.asarray(k[first:first+len(x)], bool)
+        k = self.columns.get(f"{m}_mask")
+        gone = np.isnan(x).all(1) if k is None else ~np.asarray(k[first:first+len(x)], bool)
         return checked_vectors(x, self.path, m, gone)
     def take(self, name, modality, rows):
-        self.checkpoint(name); rows = np.asarray(rows); order = np.argsort(rows)   # sorted rows are read in one sweep
-        x = vector_column(self.ds.take(rows[order].tolist(), columns=[modality])[modality]); out = np.empty_like(x); out[order] = x
+        self.checkpoint(name)
+        rows = np.asarray(rows)
+        order = np.argsort(rows)   # sorted rows are read in one sweep
+        x = vector_column(self.ds.take(rows[order].tolist(), columns=[modality])[modality])
+        out = np.empty_like(x)
+        out[order] = x
         return out
     def batches(self, name, modality, size=65_536):
-        self.checkpoint(name); first = 0
-        for b in self.ds.to_batches(columns=[modality], batch_size=size): x = self._checked(modality, first, vector_column(b[modality])); yield first, x; first += len(x)
+        self.checkpoint(name)
+        first = 0
+        for b in self.ds.to_batches(columns=[modality], batch_size=size):
+            x = self._checked(modality, first, vector_column(b[modality]))
+            yield first, x
+            first += len(x)
 
 # %% ../../nbs/565_look.views.ipynb #63b9fc7f
 def open_view(
     path, # run folder, or a file or table of vectors; a `View` is given back as it is
 )->View:
     "Whatever it is, as a view."
-    if isinstance(path, View): return path
+    if isinstance(path, View):
+        return path
     p = as_path(path)
     return open_run(p) if not p.exists() or (p/"run.json").exists() or (p/"latents").exists() else own_view(p)
 
@@ -185,7 +286,14 @@ def media_of(
 )->tuple: # (path of the recording, start in seconds, end in seconds)
     "The recording of a moment."
     src = str(view.columns["source"][row] or "") if "source" in view.columns else ""
-    if not src: raise CamelsError("names no recording", f"moment {view.keys[row]}", "its table has no column 'source'")
-    if not as_path(src).is_file(): raise CamelsError(f"the recording is not here: {Path(src).name}", f"moment {view.keys[row]}", "it was moved or deleted since it was encoded")
-    with reading(f"moment {view.keys[row]}", "a stretch of time"): start = float(view.columns.get("start_s", np.zeros(len(view)))[row])
+    if not src:
+        raise CamelsError("names no recording", f"moment {view.keys[row]}", "its table has no column 'source'")
+    if not as_path(src).is_file():
+        raise CamelsError(
+            f"the recording is not here: {Path(src).name}",
+            f"moment {view.keys[row]}",
+            "it was moved or deleted since it was encoded",
+        )
+    with reading(f"moment {view.keys[row]}", "a stretch of time"):
+        start = float(view.columns.get("start_s", np.zeros(len(view)))[row])
     return as_path(src), start, float(view.columns["end_s"][row]) if "end_s" in view.columns else start + 2.

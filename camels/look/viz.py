@@ -29,7 +29,9 @@ def colour_map(
     names = [m for m in MODALITIES if m in names] + [n for n in names if n not in MODALITIES]
     return {n: MANY[i % len(MANY)] for i, n in enumerate(names)}
 
-def markers(names:Sequence[str])->dict: "A marker for each modality."; return {n: MARKERS[i % len(MARKERS)] for i, n in enumerate(names)}
+def markers(names:Sequence[str])->dict:
+    "A marker for each modality."
+    return {n: MARKERS[i % len(MARKERS)] for i, n in enumerate(names)}
 
 # %% ../../nbs/550_look.viz.ipynb #dc653309
 def pca_2d(
@@ -37,8 +39,10 @@ def pca_2d(
     dims:int=2,                # components
 )->tuple: # (xy [n dims], mean [d], axes [d dims], share of variance per axis [dims])
     "Principal components by SVD; each axis points to where its largest loading is positive."
-    mean = x.mean(0); u, s, vt = np.linalg.svd(x - mean, full_matrices=False)
-    axes = vt[:dims].T; axes = axes*np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+    mean = x.mean(0)
+    u, s, vt = np.linalg.svd(x - mean, full_matrices=False)
+    axes = vt[:dims].T
+    axes = axes*np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
     return (x - mean) @ axes, mean, axes, (s**2/np.maximum((s**2).sum(), 1e-12))[:dims]
 
 def procrustes(
@@ -47,7 +51,8 @@ def procrustes(
 )->Float[np.ndarray,"n 2"]: # turned (and mirrored where that fits better), moved onto the target's centre; not scaled
     "The rigid motion of `xy` that comes nearest to `target`."
     both = np.isfinite(xy).all(1) & np.isfinite(target).all(1)
-    if not both.any(): return xy
+    if not both.any():
+        return xy
     ca, cb = xy[both].mean(0), target[both].mean(0)
     u, _, vt = np.linalg.svd((xy[both] - ca).T @ (target[both] - cb))
     return (xy - ca) @ (u @ vt) + cb
@@ -59,11 +64,17 @@ def project(
     "Every stage on its own two main axes, turned onto the last stage's; missing rows stay NaN."
     out, ref = {}, None
     for name in reversed(list(stages)):
-        z = stages[name]; ms = list(z); n = len(z[ms[0]])
-        flat = np.concatenate([z[m] for m in ms]); real = np.isfinite(flat).all(1)
-        xy = np.full((len(flat), 2), np.nan); xy[real] = pca_2d(flat[real].astype(np.float64))[0]
-        if ref is None: ref = xy
-        else: xy = procrustes(xy, ref)
+        z = stages[name]
+        ms = list(z)
+        n = len(z[ms[0]])
+        flat = np.concatenate([z[m] for m in ms])
+        real = np.isfinite(flat).all(1)
+        xy = np.full((len(flat), 2), np.nan)
+        xy[real] = pca_2d(flat[real].astype(np.float64))[0]
+        if ref is None:
+            ref = xy
+        else:
+            xy = procrustes(xy, ref)
         out[name] = {m: xy[i*n:(i+1)*n] for i, m in enumerate(ms)}
     return {k: out[k] for k in stages}
 
@@ -73,26 +84,42 @@ STAGE_COLOURS = ("#c9c9c9", "#e8c9a8", "#d99b62", "#b3541e") # untrained, A, B, 
 
 def plot_axes(n, width=4.2, height=3.6, **kw):
     import matplotlib.figure as mf
-    fig = mf.Figure(figsize=(width*n, height), layout="constrained", **kw); axs = np.atleast_1d(fig.subplots(1, n))
+    fig = mf.Figure(figsize=(width*n, height), layout="constrained", **kw)
+    axs = np.atleast_1d(fig.subplots(1, n))
     fig.patch.set_alpha(0)
     for ax in axs:
-        ax.patch.set_alpha(0); ax.tick_params(colors=INK, labelsize=9)
-        for s in ax.spines.values(): s.set_color(INK); s.set_alpha(.4)
-        ax.title.set_color(INK); ax.xaxis.label.set_color(INK); ax.yaxis.label.set_color(INK)
+        ax.patch.set_alpha(0)
+        ax.tick_params(colors=INK, labelsize=9)
+        for s in ax.spines.values():
+            s.set_color(INK)
+            s.set_alpha(.4)
+        ax.title.set_color(INK)
+        ax.xaxis.label.set_color(INK)
+        ax.yaxis.label.set_color(INK)
     return fig, axs
 
-def plot_legend(ax, **kw): ax.legend(frameon=False, fontsize=9, labelcolor=INK, **kw)
+def plot_legend(ax, **kw):
+    ax.legend(frameon=False, fontsize=9, labelcolor=INK, **kw)
 
 def latent_figure(
     xy:dict,            # from `project`
     titles:dict=None,   # {stage: title}
 ): # a matplotlib figure
     "Stages side by side, coloured and marked by modality."
-    fig, axs = plot_axes(len(xy)); shape = dict(zip(MARKERS, "o^sD*h"))
+    fig, axs = plot_axes(len(xy))
+    shape = dict(zip(MARKERS, "o^sD*h"))
     for ax, (stage, pts) in zip(axs, xy.items()):
         cm, mk = colour_map(pts), markers(list(pts))
-        for m, p in pts.items(): ax.scatter(*p.T, s=14, c=cm[m], marker=shape[mk[m]], alpha=.65, linewidths=0, label=m)
-        ax.set(title=(titles or {}).get(stage, stage), xlabel="component 1", ylabel="component 2", aspect="equal", xticks=[], yticks=[])
+        for m, p in pts.items():
+            ax.scatter(*p.T, s=14, c=cm[m], marker=shape[mk[m]], alpha=.65, linewidths=0, label=m)
+        ax.set(
+            title=(titles or {}).get(stage, stage),
+            xlabel="component 1",
+            ylabel="component 2",
+            aspect="equal",
+            xticks=[],
+            yticks=[],
+        )
         ax.set_adjustable("datalim")
     plot_legend(axs[0], loc="best")
     return fig
@@ -114,16 +141,26 @@ def loss_figure(
     terms = loss_terms(rows)
     for i, k in enumerate(["loss", *terms]):
         pts = np.array([(r["step"], r[k]) for r in rows if r.get(k) is not None], float).reshape(-1, 2)
-        if len(pts): ax.plot(*pts.T, lw=2.2 if k == "loss" else 1.1, color=INK if k == "loss" else MANY[(i-1) % len(MANY)], label=k if k != "loss" else "total")
-    for s, at in stage_starts(rows).items(): ax.axvline(at, color=INK, lw=.8, ls=":"); ax.text(at, 1.01, f" {s}", color=INK, fontsize=9, transform=ax.get_xaxis_transform())
-    ax.set(xlabel="step", ylabel="loss (symmetric log scale)", yscale="symlog"); ax.set_yscale("symlog", linthresh=.1)
+        if len(pts):
+            ax.plot(
+                *pts.T,
+                lw=2.2 if k == "loss" else 1.1,
+                color=INK if k == "loss" else MANY[(i-1) % len(MANY)],
+                label=k if k != "loss" else "total",
+            )
+    for s, at in stage_starts(rows).items():
+        ax.axvline(at, color=INK, lw=.8, ls=":")
+        ax.text(at, 1.01, f" {s}", color=INK, fontsize=9, transform=ax.get_xaxis_transform())
+    ax.set(xlabel="step", ylabel="loss (symmetric log scale)", yscale="symlog")
+    ax.set_yscale("symlog", linthresh=.1)
     plot_legend(ax, ncols=2, loc="center left", bbox_to_anchor=(1, .5))
     return fig
 
 def stage_starts(rows:list)->dict: # {stage: first step}
     "Where each stage begins."
     out = {}
-    for r in rows: out.setdefault(r.get("stage", ""), r["step"])
+    for r in rows:
+        out.setdefault(r.get("stage", ""), r["step"])
     return out
 
 # %% ../../nbs/550_look.viz.ipynb #53ed8203
@@ -132,17 +169,39 @@ def retrieval_figure(
     metric:str="r1",  # "r1", "r5" or "r10"
 ): # a matplotlib figure
     "Recall per direction, a bar a stage, linear CCA as a tick, chance as a line."
-    stages = report["stages"]; dirs = list(next(iter(stages.values()))["retrieval"])
-    fig, (ax,) = plot_axes(1, 8.4, 3.2); w = .8/len(stages)
+    stages = report["stages"]
+    dirs = list(next(iter(stages.values()))["retrieval"])
+    fig, (ax,) = plot_axes(1, 8.4, 3.2)
+    w = .8/len(stages)
     for i, (s, r) in enumerate(stages.items()):
-        ax.bar(np.arange(len(dirs)) + (i - (len(stages)-1)/2)*w, [r["retrieval"][d][metric] for d in dirs], w*.92, color=STAGE_COLOURS[i % 4], label=s if s == "untrained" else f"stage {s}")
+        ax.bar(
+            np.arange(len(dirs)) + (i - (len(stages)-1)/2)*w,
+            [r["retrieval"][d][metric] for d in dirs],
+            w*.92,
+            color=STAGE_COLOURS[i % 4],
+            label=s if s == "untrained" else f"stage {s}",
+        )
     for i, d in enumerate(dirs):
-        if c := report.get("peers", {}).get("cca", {}).get("retrieval", {}).get(d): ax.plot([i-.42, i+.42], [c[metric]]*2, color=INK, lw=2, ls="--", label="linear CCA" if i == 0 else None)
-        ax.plot([i-.42, i+.42], [stages[s]["retrieval"][d]["chance"]*{"r1": 1, "r5": 5, "r10": 10}[metric]]*2, color="#0072B2", lw=1.2, label="chance" if i == 0 else None)
-    ax.set(ylim=(0, 1), ylabel=f"R@{metric[1:]}"); ax.set_xticks(range(len(dirs)), [d.replace("->", " →\n") for d in dirs])
+        if c := report.get("peers", {}).get("cca", {}).get("retrieval", {}).get(d):
+            ax.plot([i-.42, i+.42], [c[metric]]*2, color=INK, lw=2, ls="--", label="linear CCA" if i == 0 else None)
+        ax.plot(
+            [i-.42, i+.42],
+            [stages[s]["retrieval"][d]["chance"]*{"r1": 1, "r5": 5, "r10": 10}[metric]]*2,
+            color="#0072B2",
+            lw=1.2,
+            label="chance" if i == 0 else None,
+        )
+    ax.set(ylim=(0, 1), ylabel=f"R@{metric[1:]}")
+    ax.set_xticks(range(len(dirs)), [d.replace("->", " →\n") for d in dirs])
     plot_legend(ax, loc="center left", bbox_to_anchor=(1, .5))
     return fig
 
 # %% ../../nbs/550_look.viz.ipynb #dde69a19
-def as_png(fig, dpi:int=110)->bytes: "A figure as PNG bytes."; b = io.BytesIO(); fig.savefig(b, format="png", dpi=dpi, metadata={"Software": None}); return b.getvalue()
-def data_url(png:bytes, mime:str="image/png")->str: "Bytes as a `data:` URL."; return f"data:{mime};base64,{base64.b64encode(png).decode()}"
+def as_png(fig, dpi:int=110)->bytes:
+    "A figure as PNG bytes."
+    b = io.BytesIO()
+    fig.savefig(b, format="png", dpi=dpi, metadata={"Software": None})
+    return b.getvalue()
+def data_url(png:bytes, mime:str="image/png")->str:
+    "Bytes as a `data:` URL."
+    return f"data:{mime};base64,{base64.b64encode(png).decode()}"

@@ -23,9 +23,12 @@ def window_starts(
     window:WindowConfig,  # window and hop
 )->Float[np.ndarray, " n"]: # starts in seconds from the clip's start
     "Starts of all windows that fit, within 0.05 s; a shorter clip has one, to be padded."
-    if not (math.isfinite(duration_s) and duration_s > 0): raise CamelsError(f"a clip of {duration_s} s", hint="give it a positive length")
+    if not (math.isfinite(duration_s) and duration_s > 0):
+        raise CamelsError(f"a clip of {duration_s} s", hint="give it a positive length")
     if duration_s > MOST_S:
-        raise CamelsError(f"a clip of {duration_s/3600:.1f} hours, at most {MOST_S/3600:.0f} are taken", hint="cut it into parts")
+        raise CamelsError(
+            f"a clip of {duration_s/3600:.1f} hours, at most {MOST_S/3600:.0f} are taken", hint="cut it into parts"
+        )
     n = max(1, math.floor((duration_s + 0.05 - window.window_s)/window.hop_s + 1e-9) + 1)
     return np.arange(n)*window.hop_s
 
@@ -56,33 +59,56 @@ def _number(v)->bool:
 
 def _short(v)->str:
     "A value as it is shown in a message."
-    try: return repr(v) if len(repr(v)) < 80 else repr(v)[:60] + "…"
-    except (ValueError, RecursionError): return "a value too long to show"
+    try:
+        return repr(v) if len(repr(v)) < 80 else repr(v)[:60] + "…"
+    except (ValueError, RecursionError):
+        return "a value too long to show"
 
 def _whole_text(v:str, kind:str)->bool:
     "Can `v` be written as UTF-8, or, where it is a path, name a file?"
-    if kind == "path" and "\0" in v: return False
-    try: return bool(os.fsencode(v) if kind == "path" else v.encode()) or not v
-    except UnicodeEncodeError: return False
+    if kind == "path" and "\0" in v:
+        return False
+    try:
+        return bool(os.fsencode(v) if kind == "path" else v.encode()) or not v
+    except UnicodeEncodeError:
+        return False
 
 def row_clip(row, where:str)->Clip:
     "A checked `Clip` from a manifest's row; `where` goes into messages."
     names = [f.name for f in fields(Clip)]
     def check(ok, what, hint=""):
-        if not ok: raise CamelsError(what, where, hint)
+        if not ok:
+            raise CamelsError(what, where, hint)
     check(isinstance(row, dict), "not a JSON object", 'write one {"id": …, "path": …} per line')
     for k, v in row.items():
         check(k in names, f"unknown key {k!r}", nearest(k, names))
-        if k in ("start_s", "end_s"): check(_number(v) or (v is None and k == "end_s"), f"{k} is {_short(v)}, not a number of seconds")
-        elif k == "turn": check(_number(v) and v == int(v), f"turn is {_short(v)}, not a whole number")
-        elif k == "vad": check(v is None or (isinstance(v, (list, tuple)) and len(v) == 3 and all(_number(o) and -1 <= o <= 1 for o in v)),
-                               f"vad is {_short(v)}", "three numbers in [-1, 1]: valence, arousal, dominance")
+        if k in ("start_s", "end_s"):
+            check(_number(v) or (v is None and k == "end_s"), f"{k} is {_short(v)}, not a number of seconds")
+        elif k == "turn":
+            check(_number(v) and v == int(v), f"turn is {_short(v)}, not a whole number")
+        elif k == "vad":
+            check(
+                v is None
+                or (isinstance(v, (list, tuple)) and len(v) == 3 and all(_number(o) and -1 <= o <= 1 for o in v)),
+                f"vad is {_short(v)}",
+                "three numbers in [-1, 1]: valence, arousal, dominance",
+            )
         else:
             check(isinstance(v, str), f"{k} is {_short(v)}, not text")
-            check(_whole_text(v, k), f"{k} is {_short(v)}, which no file can hold", "write it again without broken characters")
-    for k in ("id", "path"): check(row.get(k), f"no {k!r}", "every clip needs an id and a path")
-    c = Clip(**row); c.vad = c.vad and tuple(map(float, c.vad))
-    check(c.start_s >= 0 and (c.end_s is None or c.end_s > c.start_s), f"runs from {c.start_s} to {c.end_s} s", "0 <= start_s < end_s")
+            check(
+                _whole_text(v, k),
+                f"{k} is {_short(v)}, which no file can hold",
+                "write it again without broken characters",
+            )
+    for k in ("id", "path"):
+        check(row.get(k), f"no {k!r}", "every clip needs an id and a path")
+    c = Clip(**row)
+    c.vad = c.vad and tuple(map(float, c.vad))
+    check(
+        c.start_s >= 0 and (c.end_s is None or c.end_s > c.start_s),
+        f"runs from {c.start_s} to {c.end_s} s",
+        "0 <= start_s < end_s",
+    )
     check(not c.split or c.split in SPLITS, f"unknown split {c.split!r}", nearest(c.split, SPLITS))
     return c
 
@@ -93,20 +119,27 @@ def read_clips(
     "Read a manifest; a wrong line raises with its number."
     path, out, seen = Path(path), [], {}
     check_plain_file(path)
-    try: lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError: raise CamelsError("not text", path, "a manifest is a .jsonl file") from None
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise CamelsError("not text", path, "a manifest is a .jsonl file") from None
     for i, line in enumerate(lines, 1):
-        if not line.strip(): continue
+        if not line.strip():
+            continue
         where = f"{path}, line {i}"
-        try: row = json.loads(line)
+        try:
+            row = json.loads(line)
         except json.JSONDecodeError as e:
             raise CamelsError(f"not JSON ({e.msg}, column {e.colno})", where, "write one object per line") from None
         except (RecursionError, ValueError):
             raise CamelsError("not a manifest's row: nested too deeply, or a number of thousands of digits", where,
                               'write one {"id": …, "path": …} per line') from None
-        c = row_clip(row, where); c.path = str(path.resolve().parent/c.path)
-        if c.id in seen: raise CamelsError(f"id {c.id!r} again", where, f"first on line {seen[c.id]}; ids must be unique")
-        seen[c.id] = i; out.append(c)
+        c = row_clip(row, where)
+        c.path = str(path.resolve().parent/c.path)
+        if c.id in seen:
+            raise CamelsError(f"id {c.id!r} again", where, f"first on line {seen[c.id]}; ids must be unique")
+        seen[c.id] = i
+        out.append(c)
     return out
 
 # %% ../../nbs/018_media.clips.ipynb #964ac85d
@@ -115,13 +148,17 @@ def write_clips(
     clips:Iterable[Clip], # relative media paths are seen from the manifest's folder
 )->Path:
     "Write a manifest, atomically; media under its folder get relative paths."
-    path = Path(path); folder, out, seen = path.resolve().parent, [], set()
+    path = Path(path)
+    folder, out, seen = path.resolve().parent, [], set()
     for i, c in enumerate(clips, 1):
         row = {k: v for k, v in asdict(c).items() if v not in (None, "")}
         row_clip(row, f"{path}, line {i}")
-        if c.id in seen: raise CamelsError(f"id {c.id!r} again", f"{path}, line {i}", "ids must be unique")
-        seen.add(c.id); p = Path(c.path)
-        if p.is_absolute() and (q := Path(os.path.realpath(p))).is_relative_to(folder): p = q.relative_to(folder)
+        if c.id in seen:
+            raise CamelsError(f"id {c.id!r} again", f"{path}, line {i}", "ids must be unique")
+        seen.add(c.id)
+        p = Path(c.path)
+        if p.is_absolute() and (q := Path(os.path.realpath(p))).is_relative_to(folder):
+            p = q.relative_to(folder)
         odd = any("\ud800" <= o <= "\udfff" for o in p.as_posix()) # bytes that are no UTF-8: JSON holds them as escapes
         out.append(json.dumps({**row, "path": p.as_posix()}, ensure_ascii=odd) + "\n")
     write_text(path, "".join(out))

@@ -45,9 +45,11 @@ FORMATS = tuple("""3gp aa aac ac3 ac4 aea aiff amr amrnb amrwb amv ape apng aptx
 def _kind_of(head:bytes)->str:
     "What a file that is no recording seems to be, by its first bytes."
     pictures = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF....WEBP")
-    if head.startswith(pictures[:-1]) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"): return "a single picture, not a recording"
+    if head.startswith(pictures[:-1]) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "a single picture, not a recording"
     plain = sum(b in b"\t\n\r" or 32 <= b < 127 or b > 160 for b in head)
-    if plain > 0.95*len(head): return "text or a playlist: neither sound nor picture in it"
+    if plain > 0.95*len(head):
+        return "text or a playlist: neither sound nor picture in it"
     return "no recording in a known format"
 
 def _why(path:Path, e:Exception)->CamelsError:
@@ -55,10 +57,12 @@ def _why(path:Path, e:Exception)->CamelsError:
     with path.open("rb") as f:
         head = f.read(512)
     again = "copy or record it again"
-    if isinstance(e, av.error.ArgumentError): return CamelsError(_kind_of(head), path, "name a video or audio file")
+    if isinstance(e, av.error.ArgumentError):
+        return CamelsError(_kind_of(head), path, "name a video or audio file")
     if head[4:8] == b"ftyp":
         return CamelsError("truncated or damaged mp4: its index is missing or points past the end", path, again)
-    if isinstance(e, av.error.EOFError): return CamelsError("truncated: it ends before any sound or picture", path, again)
+    if isinstance(e, av.error.EOFError):
+        return CamelsError("truncated: it ends before any sound or picture", path, again)
     if isinstance(e, av.error.InvalidDataError):
         return CamelsError("not a media file, or damaged", path, "name a video or audio file")
     why = getattr(e, "strerror", None) or e
@@ -69,14 +73,19 @@ def check_plain_file(path:Path)->None:
     "Raise where `path` is not a readable, non-empty, plain file; what is none is never opened."
     try:
         found = path.stat()
-        if stat.S_ISDIR(found.st_mode): raise CamelsError("is a folder, not a media file", path, "name a file in it")
-        if not stat.S_ISREG(found.st_mode): raise CamelsError("not a plain file", path, "name a file on disk")
-        if not found.st_size: raise CamelsError("empty file (0 bytes)", path, "copy or record it again")
+        if stat.S_ISDIR(found.st_mode):
+            raise CamelsError("is a folder, not a media file", path, "name a file in it")
+        if not stat.S_ISREG(found.st_mode):
+            raise CamelsError("not a plain file", path, "name a file on disk")
+        if not found.st_size:
+            raise CamelsError("empty file (0 bytes)", path, "copy or record it again")
         path.open("rb").close()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise CamelsError("no such file", path, "check the path") from None
-    except PermissionError: raise CamelsError("permission denied", path, "make it readable: chmod u+r") from None
-    except OSError as e: raise CamelsError(f"cannot be opened: {e.strerror}", path, "check the disk and the path") from None
+    except PermissionError:
+        raise CamelsError("permission denied", path, "make it readable: chmod u+r") from None
+    except OSError as e:
+        raise CamelsError(f"cannot be opened: {e.strerror}", path, "check the disk and the path") from None
 
 # %% ../../nbs/010_media.open.ipynb #96125507
 class Sizes(NamedTuple):
@@ -86,7 +95,8 @@ class Sizes(NamedTuple):
     again: int = 0     # where a second recording begins; 0 where there is none
     rate: int = 0      # bytes a second, where the header states them
 
-_CHUNKS = { # first bytes: (bytes of a name, of a size, byte order, bytes that a size counts itself, alignment, first chunk)
+# first bytes: (bytes of a name, of a size, byte order, bytes that a size counts itself, alignment, first chunk)
+_CHUNKS = {
     b"RIFF": (4, 4, "little", 0, 2, 12), b"RF64": (4, 4, "little", 0, 2, 12), b"BW64": (4, 4, "little", 0, 2, 12),
     b"RIFX": (4, 4, "big", 0, 2, 12), b"FORM": (4, 4, "big", 0, 2, 12), b"caff": (4, 8, "big", 0, 1, 8),
     b"riff": (16, 8, "little", 24, 8, 40)}
@@ -105,15 +115,20 @@ def _chunk_sizes(f, size:int)->Sizes:
     for _ in range(1000):
         f.seek(at)
         head = f.read(name_bytes + width)
-        if len(head) < name_bytes + width: break
+        if len(head) < name_bytes + width:
+            break
         name, length = head[:4], int.from_bytes(head[name_bytes:], order) - own
         body = at + len(head)
-        if name == magic: return out._replace(again=at)
-        if name == b"fmt ": out = out._replace(rate=int.from_bytes(f.read(12)[8:], order))
-        if name == b"ds64": long = int.from_bytes(f.read(16)[8:], "little")
+        if name == magic:
+            return out._replace(again=at)
+        if name == b"fmt ":
+            out = out._replace(rate=int.from_bytes(f.read(12)[8:], order))
+        if name == b"ds64":
+            long = int.from_bytes(f.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
             length = long if long and _unknown(length, width) else length
-            if _unknown(length, width): return out
+            if _unknown(length, width):
+                return out
             out = out._replace(here=max(0, min(length, size - body)), declared=length)
         at = body + length + -length % align
     return out
@@ -126,8 +141,10 @@ def _avi_sizes(f, size:int)->Sizes:
         f.seek(at)
         head = f.read(12)
         length = int.from_bytes(head[4:8], "little")
-        if head[:4] != b"RIFF" or _unknown(length, 4): return Sizes()
-        if at and head[8:] != b"AVIX": return Sizes(again=at) if head[8:] == b"AVI " else Sizes(at, at)
+        if head[:4] != b"RIFF" or _unknown(length, 4):
+            return Sizes()
+        if at and head[8:] != b"AVIX":
+            return Sizes(again=at) if head[8:] == b"AVI " else Sizes(at, at)
         at += 8 + length + length % 2
     return Sizes(min(at, size), at)
 
@@ -135,7 +152,8 @@ def _au_sizes(f, size:int)->Sizes:
     "Sizes of a .au or .snd file."
     f.seek(4)
     start, length = int.from_bytes(f.read(4), "big"), int.from_bytes(f.read(4), "big")
-    if _unknown(length, 4): return Sizes()
+    if _unknown(length, 4):
+        return Sizes()
     f.seek(start + length)
     return Sizes(max(0, min(length, size - start)), length, start + length if f.read(4) == b".snd" else 0)
 
@@ -147,11 +165,15 @@ def _mp4_sizes(f, size:int)->Sizes:
         f.seek(at)
         head = f.read(16)
         length, name = int.from_bytes(head[:4], "big"), head[4:8]
-        if length == 1: length = int.from_bytes(head[8:], "big")
-        if name == b"ftyp": start = at
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if name == b"ftyp":
+            start = at
         seen += name == b"moov"
-        if seen > 1: return Sizes(again=start or at)
-        if length < 8 or at + length >= size: break
+        if seen > 1:
+            return Sizes(again=start or at)
+        if length < 8 or at + length >= size:
+            break
         at += length
     return Sizes()
 
@@ -159,10 +181,12 @@ def _ebml(f, at:int)->tuple[int, int, bool]: # name, first byte of the body, its
     "An element's head in a Matroska file."
     f.seek(at)
     head = f.read(12)
-    if len(head) < 12 or not head[0]: return 0, at, -1
+    if len(head) < 12 or not head[0]:
+        return 0, at, -1
     names = 9 - head[0].bit_length()
     wide = 9 - head[names].bit_length()
-    if names > 4 or wide > 8 or names + wide > 12: return 0, at, -1
+    if names > 4 or wide > 8 or names + wide > 12:
+        return 0, at, -1
     length = int.from_bytes(head[names:names + wide], "big") & (1 << 7*wide) - 1
     return int.from_bytes(head[:names], "big"), at + names + wide, -1 if length == (1 << 7*wide) - 1 else length
 
@@ -171,20 +195,24 @@ def _mkv_sizes(f, size:int)->Sizes:
     at = 0
     for _ in range(100):
         name, body, length = _ebml(f, at)
-        if name == 0x1a45_dfa3 and at: return Sizes(again=at)
-        if length < 0 or body + length >= size: break
+        if name == 0x1a45_dfa3 and at:
+            return Sizes(again=at)
+        if length < 0 or body + length >= size:
+            break
         at = body + length
     return Sizes()
 
 # %% ../../nbs/010_media.open.ipynb #fe473797
-_AGAIN = {b"fLaC": b"fLaC\0\0\0\x22", b"FLV\x01": b"\0\0\0\x09\0\0\0\0"} # what a second head looks like, by the first one's
+# what a second head looks like, by the first one's
+_AGAIN = {b"fLaC": b"fLaC\0\0\0\x22", b"FLV\x01": b"\0\0\0\x09\0\0\0\0"}
 
 def _found_again(path:Path, head:bytes)->Sizes:
     "Where the head of a flac or flv file comes a second time."
     sign = _AGAIN[head[:4]]
     with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = data.find(sign, 13)
-        while at > 0 and head[:3] == b"FLV" and data[at-5:at-1] != b"FLV\x01": at = data.find(sign, at + 1)
+        while at > 0 and head[:3] == b"FLV" and data[at-5:at-1] != b"FLV\x01":
+            at = data.find(sign, at + 1)
     return Sizes(again=max(0, at - 5*(head[:3] == b"FLV")))
 
 @functools.lru_cache(256)
@@ -192,11 +220,16 @@ def _sizes(path:Path, stamp:tuple)->Sizes:
     "What the sizes in a file's own structure say; `stamp` changes with the file."
     with path.open("rb") as f:
         head, size = f.read(16), stamp[0]
-        if head[:4] == b"RIFF" and head[8:12] == b"AVI ": return _avi_sizes(f, size)
-        if head[:4] in _CHUNKS and (head[:4] != b"RIFF" or head[8:12] == b"WAVE"): return _chunk_sizes(f, size)
-        if head[:4] == b".snd": return _au_sizes(f, size)
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"): return _mp4_sizes(f, size)
-        if head[:4] == b"\x1a\x45\xdf\xa3": return _mkv_sizes(f, size)
+        if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+            return _avi_sizes(f, size)
+        if head[:4] in _CHUNKS and (head[:4] != b"RIFF" or head[8:12] == b"WAVE"):
+            return _chunk_sizes(f, size)
+        if head[:4] == b".snd":
+            return _au_sizes(f, size)
+        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
+            return _mp4_sizes(f, size)
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            return _mkv_sizes(f, size)
     return _found_again(path, head) if head[:4] in _AGAIN else Sizes()
 
 def file_stamp(path:Path)->tuple[int, int]: # size in bytes, time of the last change in ns
@@ -223,7 +256,8 @@ def open_media(
                 raise CamelsError(f"several recordings in one file: another one begins at byte {again}", path,
                                   "split it there, or join recordings with ffmpeg -f concat")
             yield c
-    except av.error.FFmpegError as e: raise _why(path, e) from None
+    except av.error.FFmpegError as e:
+        raise _why(path, e) from None
 
 def of_kind(c, names)->bool:
     "Is container `c` of one of these formats?"
@@ -241,7 +275,9 @@ def _no_stream(c, kind:str, path)->CamelsError:
     if any(s.codec_context is None for s in getattr(c.streams, kind)):
         return error(f"its {noun} is in a codec that cannot be decoded, or its header is damaged", path,
                      "convert it with the program that made it, for example to mp4 or wav")
-    return error(f"no {kind} stream", path, f"it holds only {other}: leave the {kind} modalities out, or name another file")
+    return error(
+        f"no {kind} stream", path, f"it holds only {other}: leave the {kind} modalities out, or name another file"
+    )
 
 def _check_header(s, path)->None:
     "Raise where a stream's header claims what no sound or picture can be."
@@ -250,14 +286,20 @@ def _check_header(s, path)->None:
         rate, channels = s.codec_context.sample_rate, s.codec_context.channels
         if rate and not RATES_HZ[0] <= rate <= RATES_HZ[1]:
             raise NoSound(f"a sample rate of {rate} Hz, not between {RATES_HZ[0]} and {RATES_HZ[1]}", path, hint)
-        if channels > MOST_CHANNELS: raise NoSound(f"{channels} channels of sound, at most {MOST_CHANNELS} are taken", path, hint)
-    else: check_picture_size(s.codec_context, path)
+        if channels > MOST_CHANNELS:
+            raise NoSound(f"{channels} channels of sound, at most {MOST_CHANNELS} are taken", path, hint)
+    else:
+        check_picture_size(s.codec_context, path)
 
 def check_picture_size(o, path)->None: # `o` has a width and a height in pixels
     "Raise where a picture is larger than any camera's."
     if max(o.width, o.height) > MOST_SIDE or o.width*o.height > MOST_PIXELS:
-        raise NoPicture(f"pictures of {o.width} x {o.height} pixels, at most {MOST_SIDE} on a side and {MOST_PIXELS} in all are taken",
-                        path, "its header is damaged, or make it smaller: ffmpeg -i FILE -vf scale=1920:-2 NEW")
+        raise NoPicture(
+            f"pictures of {o.width} x {o.height} pixels, at most {MOST_SIDE} on a side and {MOST_PIXELS} in all are "
+            "taken",
+            path,
+            "its header is damaged, or make it smaller: ffmpeg -i FILE -vf scale=1920:-2 NEW",
+        )
 
 # %% ../../nbs/010_media.open.ipynb #2d7d4f02
 LISTEN_S = 20. # seconds of several sound streams that are compared
@@ -274,23 +316,31 @@ def chosen_stream(path:Path, kind:str, stamp:tuple)->int: # place among the stre
         place = {s.index: i for i, s in enumerate(found)}
         for packet in c.demux(found):
             i = place.get(packet.stream_index)
-            if i is None: continue # a damaged file may name a stream that it does not have
-            if packet.size: best[i] = max(best[i], 1 if kind == "audio" else 2)
-            if kind == "audio" and best[i] < 2: best[i] += _sounds(packet)
+            if i is None:
+                continue # a damaged file may name a stream that it does not have
+            if packet.size:
+                best[i] = max(best[i], 1 if kind == "audio" else 2)
+            if kind == "audio" and best[i] < 2:
+                best[i] += _sounds(packet)
             late = packet.dts is not None and packet.dts*packet.time_base > LISTEN_S + _zero(c)
-            if late or min(best.values()) == 2 or (len(first) == 1 and best[first[0]]): break
-    if len(first) == 1 and best[first[0]]: return first[0]
+            if late or min(best.values()) == 2 or (len(first) == 1 and best[first[0]]):
+                break
+    if len(first) == 1 and best[first[0]]:
+        return first[0]
     return max(order, key=lambda i: (best[i], i in first))
 
 def _sounds(packet)->bool:
     "Does a packet of sound hold more than silence?"
-    try: return any(np.abs(sound_channels(f)).max(initial=0) > 1e-4 for f in packet.decode())
-    except av.error.FFmpegError: return False
+    try:
+        return any(np.abs(sound_channels(f)).max(initial=0) > 1e-4 for f in packet.decode())
+    except av.error.FFmpegError:
+        return False
 
 def pick_stream(c, kind:str, path):
     "The stream of `kind`, or an error that says why there is none."
     found = is_real_stream(c, kind)
-    if not found: raise _no_stream(c, kind, path)
+    if not found:
+        raise _no_stream(c, kind, path)
     s = found[chosen_stream(Path(path), kind, file_stamp(path))] if len(found) > 1 else found[0]
     _check_header(s, path)
     return s
@@ -303,8 +353,10 @@ def _zero(c)->float:
 BACK_S = 0.1  # seconds that a packet's time may go back before it counts as a new part
 SEEKABLE = ("mov", "matroska", "wav", "avi", "flac", "mpegts") # containers whose times hold after a seek
 MEASURED = ("mov", "matroska", "wav", "avi", "flac", "flv", "aiff", "au", "caf", "w64") # whose header states the length
-TIMELESS = ("aac", "mp3", "ac3", "eac3", "amr", "amrnb", "amrwb", "dts", "dtshd", "truehd", "mlp", "loas", "au", "alaw", "mulaw", "g722",
-            "gsm", "sln", "qcp") # formats without a clock: what follows on each other in the file follows on each other in time
+TIMELESS = (
+    "aac", "mp3", "ac3", "eac3", "amr", "amrnb", "amrwb", "dts", "dtshd", "truehd", "mlp", "loas", "au", "alaw",
+    "mulaw", "g722", "gsm", "sln", "qcp",
+) # formats without a clock: what follows on each other in the file follows on each other in time
 
 class Survey(NamedTuple):
     "What all packets of a file say, without decoding."
@@ -319,12 +371,15 @@ class _Parts:
     "Finds the places where the times of a file's streams start again."
     def __init__(self):
         self.spans, self.starts, self.packets = [[math.inf, -math.inf]], {}, {}
-        self.last, self.before, self.doubt, self.held = {}, {}, {}, {} # by stream: times of the last two packets, one that is back, the last one
+        # by stream: times of the last two packets, one that is back, the last one
+        self.last, self.before, self.doubt, self.held = {}, {}, {}, {}
     def widen(self, stream:int):
         "The packet that is held belongs to the part that its stream is in."
-        if stream not in self.held: return
+        if stream not in self.held:
+            return
         part, (shown_s, end_s) = len(self.starts.get(stream, ())), self.held.pop(stream)
-        if part == len(self.spans): self.spans.append([math.inf, -math.inf])
+        if part == len(self.spans):
+            self.spans.append([math.inf, -math.inf])
         span = self.spans[part]
         span[0], span[1] = min(span[0], shown_s), max(span[1], end_s)
     def add(self, stream:int, t_s:float, shown_s:float, end_s:float):
@@ -344,15 +399,18 @@ class _Parts:
             self.last[stream] = t_s
         self.doubt.pop(stream, None)
         self.widen(stream)
-        if stream in self.last: self.before[stream] = min(t_s, self.last[stream])
+        if stream in self.last:
+            self.before[stream] = min(t_s, self.last[stream])
         self.last[stream], self.held[stream] = t_s, (shown_s, end_s)
     def shifts_s(self, zero_s:float)->tuple[list, float]: # what is added to the times of each part; the last part's end
         "Put the parts one after the other, the first at zero."
-        for stream in list(self.held): self.widen(stream)
+        for stream in list(self.held):
+            self.widen(stream)
         shifts, end = [], 0.
         for first, last in self.spans:
             shifts.append(end - first if shifts else -zero_s)
-            if last > -math.inf: end = max(end, last + shifts[-1])
+            if last > -math.inf:
+                end = max(end, last + shifts[-1])
         return shifts, end
 
 # %% ../../nbs/010_media.open.ipynb #65009ebf
@@ -365,11 +423,14 @@ def _surveyed(path:Path, stamp:tuple)->Survey:
         known = {s.index for kind in ("audio", "video") for s in is_real_stream(c, kind)}
         with contextlib.suppress(av.error.FFmpegError):
             for p in c.demux():
-                if not p.size or p.stream_index not in known: continue
+                if not p.size or p.stream_index not in known:
+                    continue
                 parts.packets[p.stream_index] = parts.packets.get(p.stream_index, 0) + 1
-                if raw and p.size > 7: kinds.add((memoryview(p)[2] & 0x3d, memoryview(p)[3] >> 6)) # rate and channels
+                if raw and p.size > 7:
+                    kinds.add((memoryview(p)[2] & 0x3d, memoryview(p)[3] >> 6)) # rate and channels
                 t = p.dts if p.dts is not None else p.pts
-                if t is None: continue
+                if t is None:
+                    continue
                 shown = p.pts if p.pts is not None else t
                 step = p.time_base
                 parts.add(p.stream_index, float(t*step), float(shown*step), float((shown + (p.duration or 0))*step))
@@ -378,11 +439,13 @@ def _surveyed(path:Path, stamp:tuple)->Survey:
             end = float(parts.packets.get(v[0].index, 0)/(v[0].average_rate or 25))
     return Survey(end, shifts, parts.starts, parts.packets, max(1, len(kinds)))
 
-def shared_survey(path:Path)->Survey: return _surveyed(Path(path), file_stamp(path))
+def shared_survey(path:Path)->Survey:
+    return _surveyed(Path(path), file_stamp(path))
 
 def find_joins(path:Path, c)->Survey|None:
     "The survey of a file whose clock starts again, else nothing; files that state their length have one clock."
-    if of_kind(c, TIMELESS) or (of_kind(c, MEASURED) and c.duration and not _sizes(path, file_stamp(path)).again): return None
+    if of_kind(c, TIMELESS) or (of_kind(c, MEASURED) and c.duration and not _sizes(path, file_stamp(path)).again):
+        return None
     survey = shared_survey(path)
     return survey if survey.starts else None
 
@@ -395,9 +458,12 @@ def _packets(c, s, path:Path, joins:Survey=None)->Iterator: # (libav frame, was 
         if starts and packet.size:
             part, number = sum(number >= k for k in starts), number + 1
             ticks = round((joins.shifts_s[part] - joins.shifts_s[0])/packet.time_base)
-            if packet.pts is not None: packet.pts += ticks
-            if packet.dts is not None: packet.dts += ticks
-        try: frames = packet.decode()
+            if packet.pts is not None:
+                packet.pts += ticks
+            if packet.dts is not None:
+                packet.dts += ticks
+        try:
+            frames = packet.decode()
         except av.error.FFmpegError: # whatever a decoder says of damaged bytes
             bad, lost = bad + 1, True
             continue
@@ -430,8 +496,10 @@ def timed_frames(
             c.seek(int((start_s + _zero(c))/s.time_base), stream=s)
             it = timed()
             first = next(it, None)
-        if first is None or first[0] > start_s: it, first = None, c.seek(0)
-    if first: yield first
+        if first is None or first[0] > start_s:
+            it, first = None, c.seek(0)
+    if first:
+        yield first
     yield from it or timed()
 
 # %% ../../nbs/010_media.open.ipynb #9b81c0be
@@ -439,11 +507,14 @@ THIN = 2000 # bytes a second, below which a header's length is compared with the
 
 def _stated_s(path:Path, c)->float:
     "Length by the header, in seconds from the container's zero; 0 where it states none."
-    if not (of_kind(c, MEASURED) and c.duration): return 0.
+    if not (of_kind(c, MEASURED) and c.duration):
+        return 0.
     sizes = _sizes(path, file_stamp(path))
     length = max(0., c.duration/av.time_base - _zero(c)) # Matroska's counts from 0, not from the first moment
-    if not sizes.declared or of_kind(c, ("aiff", "au")): return length
-    if sizes.rate: return sizes.declared/sizes.rate
+    if not sizes.declared or of_kind(c, ("aiff", "au")):
+        return length
+    if sizes.rate:
+        return sizes.declared/sizes.rate
     return length*max(1., sizes.declared/max(sizes.here, 1)) # libav cuts the others' to what is there
 
 def _cut_off(path:Path, stated_s:float, end_s:float)->CamelsError:
@@ -454,8 +525,10 @@ def _cut_off(path:Path, stated_s:float, end_s:float)->CamelsError:
 def _check_end(path:Path, c, end:float)->None:
     "Raise where the header promises more than the file holds."
     stated, sizes = _stated_s(path, c), _sizes(path, file_stamp(path))
-    if sizes.here < sizes.declared and stated*(1 - sizes.here/sizes.declared) > 0.02: raise _cut_off(path, stated, end)
-    if end < stated - 0.5 and (end := max(end, shared_survey(path).end_s)) < stated - 0.5: raise _cut_off(path, stated, end)
+    if sizes.here < sizes.declared and stated*(1 - sizes.here/sizes.declared) > 0.02:
+        raise _cut_off(path, stated, end)
+    if end < stated - 0.5 and (end := max(end, shared_survey(path).end_s)) < stated - 0.5:
+        raise _cut_off(path, stated, end)
 
 def stream_length_s(path:Path, c)->float:
     "Length of a recording in seconds: the header's where the bytes are there for it, else that of the packets."
@@ -464,7 +537,8 @@ def stream_length_s(path:Path, c)->float:
     thin = size < stated*THIN
     if not stated or thin or again or _zero(c) > 0.05:
         end = shared_survey(path).end_s
-        if thin and end < stated - 0.5: raise _cut_off(path, stated, end)
+        if thin and end < stated - 0.5:
+            raise _cut_off(path, stated, end)
         stated = end
     if stated > MOST_S:
         raise CamelsError(f"lasts {stated/3600:.1f} hours, at most {MOST_S/3600:.0f} are taken", path,
@@ -478,6 +552,7 @@ def sound_channels(f)->np.ndarray: # [c n]
         f = av.AudioResampler("dblp", f.layout).resample(f)[0]
     x = f.to_ndarray()
     x = x if f.format.is_planar else x.reshape(-1, f.layout.nb_channels).T
-    if x.dtype.kind == "f": return x
+    if x.dtype.kind == "f":
+        return x
     full = 2.**(8*x.dtype.itemsize - 1)
     return (x - full*(x.dtype.kind == "u"))/full

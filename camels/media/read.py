@@ -32,7 +32,8 @@ def _quarter(
 )->np.ndarray: # int [[a b] [c d]] of -1, 0, 1
     "The quarter turn or mirror that a display matrix is, in any size; no turn where it is none (empty, sheared)."
     size = math.sqrt(abs(np.linalg.det(m)))
-    if not size: return np.eye(2, dtype=int)
+    if not size:
+        return np.eye(2, dtype=int)
     turn = np.rint(m/size).astype(int)
     near = np.abs(m/size - turn).max() < 0.4 and (np.abs(turn).sum(0) == 1).all() and (np.abs(turn).sum(1) == 1).all()
     return turn if near else np.eye(2, dtype=int)
@@ -46,7 +47,8 @@ def _matrix(f)->np.ndarray: # int [[a b] [c d]] of -1, 0, 1
 
 def _turn(x:np.ndarray, m:np.ndarray)->np.ndarray:
     "Pixels `x` [h w 3] as the display matrix `m` shows them."
-    if not m[0, 0] and not m[1, 1]: x, m = x.swapaxes(0, 1), m[::-1]
+    if not m[0, 0] and not m[1, 1]:
+        x, m = x.swapaxes(0, 1), m[::-1]
     return np.ascontiguousarray(x[::-1 if m[1, 1] < 0 else 1, ::-1 if m[0, 0] < 0 else 1])
 
 def _square(f, s)->tuple[int, int]:
@@ -68,17 +70,24 @@ def iter_frames(
     with open_media(path) as c:
         s, t = pick_stream(c, "video", path), None
         s.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-        if threads == "auto": s.thread_type = "AUTO"
-        else: s.codec_context.thread_count = threads
+        if threads == "auto":
+            s.thread_type = "AUTO"
+        else:
+            s.codec_context.thread_count = threads
         for t, f, _ in timed_frames(path, c, s, start_s):
-            if end_s is not None and t >= end_s - 1e-6: break
-            if t < start_s - 1e-6 or (last is not None and (t <= last or (max_fps and t - last < 0.9/max_fps))): continue
+            if end_s is not None and t >= end_s - 1e-6:
+                break
+            if t < start_s - 1e-6 or (last is not None and (t <= last or (max_fps and t - last < 0.9/max_fps))):
+                continue
             check_picture_size(f, path)
             last, (w, h) = t, _square(f, s)
             k = min(1, max_side/max(w, h)) if max_side else 1
-            x = sws.reformat(f, width=max(1, round(w*k)), height=max(1, round(h*k)), format="rgb24", threads=1).to_ndarray()
+            x = sws.reformat(
+                f, width=max(1, round(w*k)), height=max(1, round(h*k)), format="rgb24", threads=1
+            ).to_ndarray()
             yield t, _turn(x, _matrix(f))
-        if t is None: raise NoPicture("its video stream holds no picture", path, "record it again")
+        if t is None:
+            raise NoPicture("its video stream holds no picture", path, "record it again")
 
 # %% ../../nbs/016_media.read.ipynb #26be08e2
 @dataclass
@@ -110,15 +119,18 @@ def _describe_sound(path:Path, c, info:MediaInfo)->None:
                 x = sound_channels(f)
                 if f.layout.nb_channels == 2 and np.abs(x).max(initial=0) > 2e-3:
                     heard, doubt = heard + f.samples/f.sample_rate, doubt + sides_cancel(x)
-                if heard > SCREENED_S or doubt: break
-    if (doubt or not heard) and s.channels > 1 and (why := sound_mix(path, file_stamp(path)).warning): info.warnings.append(why)
+                if heard > SCREENED_S or doubt:
+                    break
+    if (doubt or not heard) and s.channels > 1 and (why := sound_mix(path, file_stamp(path)).warning):
+        info.warnings.append(why)
 
 def _describe_picture(path:Path, c, info:MediaInfo)->None:
     "Fill in what is known of the picture; decodes the first one."
     s = pick_stream(c, "video", path)
     s.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     _, f, _ = next(timed_frames(path, c, s, 0.), (0, None, 0))
-    if f is None: raise NoPicture("its video stream holds no picture", path, "record it again")
+    if f is None:
+        raise NoPicture("its video stream holds no picture", path, "record it again")
     check_picture_size(f, path)
     m = _matrix(f)
     info.has_video, (info.width, info.height) = True, _square(f, s)[::1 if m[0, 0] else -1]
@@ -134,9 +146,12 @@ def _odd(path:Path, c)->list[str]:
             out.append(f"{n} streams of {noun}: number {chosen_stream(path, kind, file_stamp(path)) + 1} is read")
         if n and any(s.codec_context is None for s in getattr(c.streams, kind)):
             out.append(f"a stream of {noun} cannot be decoded, or its header is damaged: it is left out")
-    if survey := find_joins(path, c): out.append(f"{len(survey.shifts_s)} recordings joined: their times go on one after the other")
-    if of_kind(c, ("aac",)) and shared_survey(path).kinds > 1: out.append("the rate or the channels change within the sound: each part is read with its own")
-    if of_kind(c, ("ogg",)) and not _ogg_ends(path): out.append("no end-of-stream page: it may have been cut off")
+    if survey := find_joins(path, c):
+        out.append(f"{len(survey.shifts_s)} recordings joined: their times go on one after the other")
+    if of_kind(c, ("aac",)) and shared_survey(path).kinds > 1:
+        out.append("the rate or the channels change within the sound: each part is read with its own")
+    if of_kind(c, ("ogg",)) and not _ogg_ends(path):
+        out.append("no end-of-stream page: it may have been cut off")
     return out
 
 def _ogg_ends(path:Path)->bool:
@@ -145,7 +160,8 @@ def _ogg_ends(path:Path)->bool:
         f.seek(max(0, path.stat().st_size - 70_000))
         tail = f.read()
     at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27: return False
+    if at < 0 or len(tail) < at + 27:
+        return False
     table = tail[at + 27:at + 27 + tail[at + 26]] # lengths of the parts of the page
     return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + len(table) + sum(table)
 
@@ -158,14 +174,22 @@ def probe(
     with open_media(path) as c:
         info = MediaInfo(str(path), 0.)
         for kind, describe in (("video", _describe_picture), ("audio", _describe_sound)):
-            if not any(s.codec_context is None or s in is_real_stream(c, kind) for s in getattr(c.streams, kind)): continue
-            try: describe(path, c, info)
-            except (NoSound, NoPicture) as e: wrong.append(e)
+            if not any(s.codec_context is None or s in is_real_stream(c, kind) for s in getattr(c.streams, kind)):
+                continue
+            try:
+                describe(path, c, info)
+            except (NoSound, NoPicture) as e:
+                wrong.append(e)
         if not (info.has_audio or info.has_video):
-            raise wrong[0] if wrong else CamelsError("neither sound nor picture in it", path, "name a video or audio file")
+            raise (
+                wrong[0]
+                if wrong
+                else CamelsError("neither sound nor picture in it", path, "name a video or audio file")
+            )
         info.duration_s = stream_length_s(path, c)
         info.warnings += _odd(path, c)
-    if info.duration_s <= 0: raise NoSound("no sound in it: it lasts 0 s", path, "record it again")
+    if info.duration_s <= 0:
+        raise NoSound("no sound in it: it lasts 0 s", path, "record it again")
     info.warnings += [e.what for e in wrong]
     return info
 
@@ -179,6 +203,8 @@ def thumbnail(
     for back in (0., 1., math.inf):
         x = None
         for t, x in iter_frames(path, max(0., t_s - back), max_side=side):
-            if t >= t_s - 1e-6: break
-        if x is not None: return x
+            if t >= t_s - 1e-6:
+                break
+        if x is not None:
+            return x
     raise NoPicture("its video stream holds no picture", path, "record it again")

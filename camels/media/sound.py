@@ -22,7 +22,8 @@ from camels.media.open import (
 )
 
 # %% ../../nbs/014_media.sound.ipynb #202ac787
-_PLACES = dict(FC=1., FL=.7071, FR=.7071, FLC=.7071, FRC=.7071, LFE=0., LFE2=0.) # weight of a loudspeaker's channel; else 0.5
+# weight of a loudspeaker's channel; else 0.5
+_PLACES = dict(FC=1., FL=.7071, FR=.7071, FLC=.7071, FRC=.7071, LFE=0., LFE2=0.)
 
 @functools.lru_cache
 def channel_weights(
@@ -30,7 +31,8 @@ def channel_weights(
 )->tuple: # weight of each
     "How channels become one: the mean, or by their places."
     n = len(names)
-    if n < 3 or "NONE" in names: return (1/n,)*n
+    if n < 3 or "NONE" in names:
+        return (1/n,)*n
     w = [_PLACES.get(name, .5) for name in names]
     scale = .8 if "FC" in names else .7071 # a voice in the middle keeps its level within 2 dB
     return tuple(scale*v for v in w) if any(w) else (1/n,)*n
@@ -50,7 +52,8 @@ class Mix(NamedTuple):
 def _decide(layout:str, names:tuple, gram:np.ndarray)->Mix:
     "The mix for channels whose products with each other are `gram`."
     power, w = np.diag(gram), np.array(channel_weights(names))
-    if not np.isfinite(gram).all() or not power.any(): return Mix()
+    if not np.isfinite(gram).all() or not power.any():
+        return Mix()
     warning = ""
     if "NONE" in names and len(names) > 2 and (silent := power < 1e-4*power.max()).any():
         w = ~silent/(~silent).sum()
@@ -67,11 +70,14 @@ def sound_mix(path:Path, stamp:tuple, heard_s:float=1., most_s:float=60.)->Mix:
     layout, gram, heard = None, 0., 0.
     with contextlib.suppress(CamelsError), open_media(path) as c: # what is wrong with the file, its reader will say
         for t, f, _ in timed_frames(path, c, pick_stream(c, "audio", path), 0.):
-            if layout not in (None, f.layout.name): break
+            if layout not in (None, f.layout.name):
+                break
             layout, names, x = f.layout.name, _names(f), sound_channels(f).astype(np.float64)
             g = x @ x.T
-            if g.trace() > 1e-6*x.size: gram, heard = gram + g, heard + f.samples/f.sample_rate
-            if heard >= heard_s or t > most_s: break
+            if g.trace() > 1e-6*x.size:
+                gram, heard = gram + g, heard + f.samples/f.sample_rate
+            if heard >= heard_s or t > most_s:
+                break
     return _decide(layout, names, gram) if heard else Mix()
 
 # %% ../../nbs/014_media.sound.ipynb #1d236e3c
@@ -79,22 +85,30 @@ class _Mixer:
     "Makes one channel of a recording's frames; asks `sound_mix` where two channels seem to cancel, or there are more."
     def __init__(self, path:Path, channels:int):
         self.path, self.asked, self.weights, self.sure = path, False, {}, 0
-        if channels > 2: self._ask()
+        if channels > 2:
+            self._ask()
     def _ask(self):
         self.asked, mix = True, sound_mix(self.path, file_stamp(self.path))
-        if mix.weights: self.weights = {mix.layout: np.array(mix.weights)}
+        if mix.weights:
+            self.weights = {mix.layout: np.array(mix.weights)}
     def _doubt(self, x):
         "Ask where channels cancel; stop doubting after half a second that can be heard."
-        if sides_cancel(x): self._ask()
-        elif abs(x[0, 0]) > 1e-3: self.sure += 1
+        if sides_cancel(x):
+            self._ask()
+        elif abs(x[0, 0]) > 1e-3:
+            self.sure += 1
         self.asked = self.asked or self.sure > 20
     def __call__(self, f)->np.ndarray: # float32 or float64 [n]
         x = sound_channels(f)
-        if len(x) == 1: return x[0]
+        if len(x) == 1:
+            return x[0]
         if len(x) == 2:
-            if not self.asked: self._doubt(x)
-            if not self.weights: return (x[0] + x[1])*np.float32(.5) # nearly always, and three times as fast
-        if f.layout.name not in self.weights: self.weights[f.layout.name] = np.array(channel_weights(_names(f)))
+            if not self.asked:
+                self._doubt(x)
+            if not self.weights:
+                return (x[0] + x[1])*np.float32(.5) # nearly always, and three times as fast
+        if f.layout.name not in self.weights:
+            self.weights[f.layout.name] = np.array(channel_weights(_names(f)))
         return self.weights[f.layout.name] @ x
 
 def sides_cancel(x:np.ndarray)->bool: # [2 n]
@@ -130,7 +144,8 @@ def _on_grid(
     "Where packets of equal length, counted from the first one, end within a tick and a half of `end`; else `end`."
     with open_media(path) as c:
         first = list(itertools.islice(timed_frames(path, c, pick_stream(c, "audio", path), 0.), 2))
-    if len(first) < 2: return end
+    if len(first) < 2:
+        return end
     (t, f, _), (_, g, _) = first
     at = round(t*rate) + f.samples
     at += round((end - at)/g.samples)*g.samples
@@ -169,7 +184,8 @@ def _aligned(
         x = checked(mixed(f), t)
         if f.sample_rate != rate:
             new = f.sample_rate
-            if not RATES_HZ[0] <= new <= RATES_HZ[1]: raise NoSound(f"a sample rate of {new} Hz at {t:.2f} s", path, "it is damaged")
+            if not RATES_HZ[0] <= new <= RATES_HZ[1]:
+                raise NoSound(f"a sample rate of {new} Hz at {t:.2f} s", path, "it is damaged")
             pos, need = (round(t*new), start_s*new) if rate is None else (round(pos*new/rate), round(need*new/rate))
             if rate is None and start_s > 10 and tick_s*new > 1:
                 pos = _on_grid(path, pos + len(x), new, tick_s) - len(x)
@@ -179,10 +195,13 @@ def _aligned(
         for i in range(need, at, rate):
             filled += 1
             if filled > most_hole_s:
-                raise CamelsError(f"a hole of over {most_hole_s:.0f} s in its sound", path, "cut it into parts, or read it in chunks")
+                raise CamelsError(
+                    f"a hole of over {most_hole_s:.0f} s in its sound", path, "cut it into parts, or read it in chunks"
+                )
             yield rate, np.zeros(min(rate, at - i), np.float32)
         x, need = x[max(0, need - at):], max(need, pos)
-        if len(x): yield rate, x
+        if len(x):
+            yield rate, x
 
 # %% ../../nbs/014_media.sound.ipynb #d5238049
 def _resampled(
@@ -193,10 +212,12 @@ def _resampled(
     stream, now, nothing = None, sr, np.zeros(0, np.float32)
     for rate, x in blocks:
         if rate != now:
-            if stream: yield stream.resample_chunk(nothing, last=True)
+            if stream:
+                yield stream.resample_chunk(nothing, last=True)
             stream, now = None if rate == sr else soxr.ResampleStream(rate, sr, 1, dtype="float32"), rate
         yield stream.resample_chunk(x) if stream else x
-    if stream: yield stream.resample_chunk(nothing, last=True)
+    if stream:
+        yield stream.resample_chunk(nothing, last=True)
 
 def _samples(path:Path, sr:int, start_s:float, end_s:float, most_hole_s:float=math.inf)->Iterator[np.ndarray]:
     "Blocks of float32 samples at `sr`, from `start_s` on, without holes."
@@ -208,7 +229,8 @@ def _samples(path:Path, sr:int, start_s:float, end_s:float, most_hole_s:float=ma
             if len(y):
                 yield y[:int(min(len(y), want))]
                 want -= len(y)
-            if want <= 0: return
+            if want <= 0:
+                return
 
 # %% ../../nbs/014_media.sound.ipynb #76773527
 def read_audio(
@@ -223,9 +245,14 @@ def read_audio(
         out.append(x)
         n += len(x)
         if n > MOST_READ_S*sr:
-            raise CamelsError(f"over {MOST_READ_S/3600:.0f} hours of sound in one piece", path, "cut it into parts, or read it in chunks")
+            raise CamelsError(
+                f"over {MOST_READ_S/3600:.0f} hours of sound in one piece",
+                path,
+                "cut it into parts, or read it in chunks",
+            )
     what = f"no sound after {start_s:.2f} s" if start_s else "no sound in it"
-    if not out: raise NoSound(what, path, "its audio stream is empty there")
+    if not out:
+        raise NoSound(what, path, "its audio stream is empty there")
     return np.concatenate(out)
 
 # %% ../../nbs/014_media.sound.ipynb #663a7db6
@@ -239,14 +266,18 @@ def iter_audio(
 )->Iterator[tuple[float, np.ndarray]]: # (time of the first sample in seconds, float32 [n] in [-1, 1])
     "Mono sound in chunks, the last one shorter, with little more than one chunk in memory."
     n, hop, at = round(chunk_s*sr), round((chunk_s - overlap_s)*sr), round(start_s*sr)
-    if not 0 < hop <= n: raise CamelsError("overlap_s must be at least 0 and less than chunk_s", "iter_audio")
+    if not 0 < hop <= n:
+        raise CamelsError("overlap_s must be at least 0 and less than chunk_s", "iter_audio")
     held, size, old = [], 0, 0 # blocks held, their samples, how many of these were in the chunk before
     for y in _samples(Path(path), sr, start_s, end_s):
-        held.append(y); size += len(y)
+        held.append(y)
+        size += len(y)
         while size >= n:
-            x = np.concatenate(held); yield at/sr, x[:n].copy()
+            x = np.concatenate(held)
+            yield at/sr, x[:n].copy()
             held, size, old, at = [x[hop:].copy()], size - hop, n - hop, at + hop
-    if size > old: yield at/sr, np.concatenate(held)
+    if size > old:
+        yield at/sr, np.concatenate(held)
 
 # %% ../../nbs/014_media.sound.ipynb #5ae86026
 class OffsetFilter:
@@ -254,13 +285,16 @@ class OffsetFilter:
     def __init__(self,
         sr:int=16000,      # sample rate in Hz
         cut_hz:float=10.,  # below this frequency sound is taken away
-    ): self.keep, self.state = math.exp(-2*math.pi*cut_hz/sr), None
+    ):
+        self.keep, self.state = math.exp(-2*math.pi*cut_hz/sr), None
     def __call__(self,
         x:Float[np.ndarray, " n"], # the next samples
     )->Float[np.ndarray, " n"]: # float32
         "The same samples without what is constant in them."
         from scipy.signal import lfilter
-        if not len(x): return np.asarray(x, np.float32)
-        if self.state is None: self.state = np.array([-float(x[0])])
+        if not len(x):
+            return np.asarray(x, np.float32)
+        if self.state is None:
+            self.state = np.array([-float(x[0])])
         y, self.state = lfilter([1., -1.], [1., -self.keep], np.asarray(x, np.float64), zi=self.state)
         return y.astype(np.float32)

@@ -23,8 +23,10 @@ from ..core import CamelsError, atomic_path, nearest
 def _writing(path):
     "`atomic_path` whose failures (no space, no permission) are one line."
     try:
-        with atomic_path(path) as tmp: yield tmp
-    except OSError as e: raise CamelsError(f"cannot be written: {e.strerror or e}", path, "check free space and permissions") from None
+        with atomic_path(path) as tmp:
+            yield tmp
+    except OSError as e:
+        raise CamelsError(f"cannot be written: {e.strerror or e}", path, "check free space and permissions") from None
 
 def _pictures(frames:Iterable, rate:Fraction)->Iterator: # (time in seconds, uint8 [h w 3])
     "Frames with times; H.264 needs even sides, so an odd side repeats its last row or column."
@@ -42,13 +44,17 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 def _mux_sound(c, audio, sr:int)->Iterator[float]:
     "Add a sound stream to container `c` and encode into it piece by piece; yields the time reached in seconds."
     x = np.asarray(audio, np.float32)
-    if x.ndim != 1 or not np.isfinite(x).all(): raise CamelsError("sound that is not finite mono samples [n]", "write_video")
-    if sr not in AAC_RATES: x, sr = soxr.resample(x, sr, 48000), 48000
-    s = c.add_stream("aac", rate=sr, layout="mono"); yield 0.
+    if x.ndim != 1 or not np.isfinite(x).all():
+        raise CamelsError("sound that is not finite mono samples [n]", "write_video")
+    if sr not in AAC_RATES:
+        x, sr = soxr.resample(x, sr, 48000), 48000
+    s = c.add_stream("aac", rate=sr, layout="mono")
+    yield 0.
     for i in range(0, len(x), 1024):
         f = av.AudioFrame.from_ndarray(np.ascontiguousarray(x[None, i:i+1024]), format="fltp", layout="mono")
         f.sample_rate, f.pts, f.time_base = sr, i, Fraction(1, sr)
-        c.mux(s.encode(f)); yield (i + f.samples)/sr
+        c.mux(s.encode(f))
+        yield (i + f.samples)/sr
     c.mux(s.encode(None))
 
 def _add_picture(c, x:np.ndarray, rate:Fraction, options:dict):
@@ -75,13 +81,17 @@ def write_video(
         for t, x in _pictures(frames, rate):
             if s is None:
                 s = _add_picture(c, x, rate, {"crf": str(crf), "preset": preset})
-                sound = iter(()) if audio is None else _mux_sound(c, audio, sr); next(sound, None)
+                sound = iter(()) if audio is None else _mux_sound(c, audio, sr)
+                next(sound, None)
             f = sws.reformat(av.VideoFrame.from_ndarray(x), format="yuv420p", threads=1)
             f.pts, f.time_base = round(t*90000), Fraction(1, 90000)
             c.mux(s.encode(f))
-            while heard < t and (reached := next(sound, None)) is not None: heard = reached
-        if s is None: raise CamelsError("no frames to write", path, "give at least one frame")
-        for _ in sound: pass
+            while heard < t and (reached := next(sound, None)) is not None:
+                heard = reached
+        if s is None:
+            raise CamelsError("no frames to write", path, "give at least one frame")
+        for _ in sound:
+            pass
         c.mux(s.encode(None))
     return Path(path)
 
@@ -94,9 +104,14 @@ def write_audio(
     "Write sound, atomically; wav and flac hold 16-bit integers, byte for byte equal for equal input."
     import soundfile
     path, x = Path(path), np.asarray(x, np.float32)
-    if not np.isfinite(x).all(): raise CamelsError("samples that are not finite", path)
-    known = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3", "aiff": "AIFF"}; kind = path.suffix[1:].lower()
-    if kind not in known: raise CamelsError(f"unknown sound format {path.suffix!r}", path, nearest(kind, known))
-    data = io.BytesIO(); soundfile.write(data, x.clip(-1, 1), sr, format=known[kind], subtype="PCM_16" if kind in ("wav", "flac") else None)
-    with _writing(path) as tmp: tmp.write_bytes(data.getvalue())
+    if not np.isfinite(x).all():
+        raise CamelsError("samples that are not finite", path)
+    known = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3", "aiff": "AIFF"}
+    kind = path.suffix[1:].lower()
+    if kind not in known:
+        raise CamelsError(f"unknown sound format {path.suffix!r}", path, nearest(kind, known))
+    data = io.BytesIO()
+    soundfile.write(data, x.clip(-1, 1), sr, format=known[kind], subtype="PCM_16" if kind in ("wav", "flac") else None)
+    with _writing(path) as tmp:
+        tmp.write_bytes(data.getvalue())
     return path

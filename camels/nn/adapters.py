@@ -24,9 +24,14 @@ class Standardise(nn.Module):
     ):
         super().__init__()
         self.limit = limit
-        self.register_buffer("mean", torch.zeros(d)); self.register_buffer("std", torch.ones(d))
-    def forward(self, x:Tensor)->Tensor: "Raw features to deviations."; return ((x - self.mean)/self.std).clamp(-self.limit, self.limit)
-    def inverse(self, y:Tensor)->Tensor: "Deviations back to raw units."; return y*self.std + self.mean
+        self.register_buffer("mean", torch.zeros(d))
+        self.register_buffer("std", torch.ones(d))
+    def forward(self, x:Tensor)->Tensor:
+        "Raw features to deviations."
+        return ((x - self.mean)/self.std).clamp(-self.limit, self.limit)
+    def inverse(self, y:Tensor)->Tensor:
+        "Deviations back to raw units."
+        return y*self.std + self.mean
 
 # %% ../../nbs/400_nn.adapters.ipynb #57e9b0d2
 @torch.no_grad()
@@ -37,12 +42,18 @@ def fit_stats(
 )->Standardise: # `stats`
     "Fit mean and deviation to the real rows of the train split."
     x = torch.as_tensor(x).reshape(-1, len(stats.mean))
-    if mask is not None: x = x[torch.as_tensor(mask, device=x.device).reshape(-1)]
+    if mask is not None:
+        x = x[torch.as_tensor(mask, device=x.device).reshape(-1)]
     x = x.double()
-    if len(x) < 2: raise CamelsError(f"{len(x)} real rows", "train statistics", "fit on a train split in which this modality is present")
-    if not x.isfinite().all(): raise CamelsError("features that are not finite", "train statistics", "mask these rows")
+    if len(x) < 2:
+        raise CamelsError(
+            f"{len(x)} real rows", "train statistics", "fit on a train split in which this modality is present"
+        )
+    if not x.isfinite().all():
+        raise CamelsError("features that are not finite", "train statistics", "mask these rows")
     mean, std = x.mean(0), x.std(0, correction=0)
-    stats.mean.copy_(mean); stats.std.copy_(torch.where(std > 1e-6*(1 + mean.abs()), std, torch.ones_like(std)))
+    stats.mean.copy_(mean)
+    stats.std.copy_(torch.where(std > 1e-6*(1 + mean.abs()), std, torch.ones_like(std)))
     return stats
 
 # %% ../../nbs/400_nn.adapters.ipynb #a4ac96a4
@@ -75,16 +86,24 @@ class AVAEAdapter(nn.Module):
         self.stats, self.drop, self.norm = Standardise(d_in), nn.Dropout(dropout), nn.LayerNorm(d_in)
         self.linear, self.mlp = nn.Linear(d_in, d_latent), mlp(d_in, hidden, d_latent, dropout)
         self.logvar, self.decoder = nn.Linear(d_in, d_latent), mlp(d_latent, hidden, d_in)
-        nn.init.zeros_(self.logvar.weight); nn.init.zeros_(self.logvar.bias)
+        nn.init.zeros_(self.logvar.weight)
+        nn.init.zeros_(self.logvar.bias)
         self.register_buffer("radius", torch.tensor(math.sqrt(d_latent)))
-    def fit_stats(self, x, mask=None): fit_stats(self.stats, x, mask); return self
-    def mean(self, y:Tensor)->Tensor: "Standardised features to `mu`."; return self.linear(y) + self.gain*self.mlp(self.norm(y))
+    def fit_stats(self, x, mask=None):
+        fit_stats(self.stats, x, mask)
+        return self
+    def mean(self, y:Tensor)->Tensor:
+        "Standardised features to `mu`."
+        return self.linear(y) + self.gain*self.mlp(self.norm(y))
     def encode(self, x:Tensor)->tuple[Tensor, Tensor]:
         "Raw features to (mu, logvar)."
         y = self.stats(x)
-        if self.training: y = self.drop(y + self.noise*torch.randn_like(y))
+        if self.training:
+            y = self.drop(y + self.noise*torch.randn_like(y))
         return self.mean(y), self.logvar(y).clamp(-8, 8)
-    def decode(self, z:Tensor)->Tensor: "Latent of any length to standardised features."; return self.decoder(unit(z)*self.radius)
+    def decode(self, z:Tensor)->Tensor:
+        "Latent of any length to standardised features."
+        return self.decoder(unit(z)*self.radius)
     @shaped
     def forward(self,
         x:Float[Tensor,"b f"], # raw features
@@ -94,7 +113,8 @@ class AVAEAdapter(nn.Module):
     )->AVAEOutput:
         mu, logvar = self.encode(x)
         length = mu.detach() if mask is None else mu.detach()[mask]
-        if self.training and len(length): self.radius.lerp_(length.norm(dim=1).mean(), .05)
+        if self.training and len(length):
+            self.radius.lerp_(length.norm(dim=1).mean(), .05)
         z = mu + torch.randn_like(mu)*(logvar/2).exp() if sample else mu
         recon = (self.decoder(z) if sample else self.decode(z)) if decode else None
         return AVAEOutput(z, mu, logvar, recon, self.mean(recon) if decode else None)
@@ -114,7 +134,8 @@ def time_weights(
 )->Float[Tensor,"b q p"]: # weights in [0, 1]; over phones they sum to at most 1 where phones do not overlap
     "How much of a Gaussian around each moment each phone covers."
     place = torch.where(mask[..., None], place, torch.zeros_like(place))
-    at = lambda edge: torch.special.ndtr((edge[:, None] - centre[:, None])/width[:, None])
+    def at(edge):
+        return torch.special.ndtr((edge[:, None] - centre[:, None])/width[:, None])
     return at(place[..., 1]) - at(place[..., 0])
 
 # %% ../../nbs/400_nn.adapters.ipynb #a99fe20e
@@ -129,7 +150,8 @@ class PhonemeAttnPool(nn.Module):
         self.centre = nn.Parameter((torch.arange(n_queries) + .5)/n_queries)
         self.log_width = nn.Parameter(torch.full((n_queries,), math.log(width)))
         self.gate = nn.Linear(d, 1)
-        nn.init.zeros_(self.gate.weight); nn.init.zeros_(self.gate.bias)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
     @shaped
     def forward(self,
         x:Float[Tensor,"b p h"],      # phone embeddings; anything under a `False` mask
@@ -163,15 +185,24 @@ class PhonemeAdapter(nn.Module):
     ):
         super().__init__()
         self.noise, self.dropout, self.n_labels = noise, dropout, n_labels
-        self.stats, self.project, self.pool = Standardise(d_in), nn.Linear(d_in, hidden), PhonemeAttnPool(hidden, n_queries)
+        self.stats, self.project, self.pool = (
+            Standardise(d_in),
+            nn.Linear(d_in, hidden),
+            PhonemeAttnPool(hidden, n_queries),
+        )
         self.drop, self.out = nn.Dropout(dropout), nn.Linear(n_queries*hidden, d_latent)
         if n_labels:
             self.probe = nn.Linear(hidden, n_labels)
-            self.decoder = nn.Sequential(nn.Linear(d_latent, hidden), nn.GELU(), nn.Linear(hidden, n_queries*(n_labels + 1)))
-    def fit_stats(self, x, mask=None): fit_stats(self.stats, x, mask); return self
+            self.decoder = nn.Sequential(
+                nn.Linear(d_latent, hidden), nn.GELU(), nn.Linear(hidden, n_queries*(n_labels + 1))
+            )
+    def fit_stats(self, x, mask=None):
+        fit_stats(self.stats, x, mask)
+        return self
     def decode(self, z:Tensor)->Tensor: # [b q n_labels+1] logits
         "Which phone is heard in each slot of the window; the last is silence."
-        if not self.n_labels: raise CamelsError("no decoder", "PhonemeAdapter", "give n_labels")
+        if not self.n_labels:
+            raise CamelsError("no decoder", "PhonemeAdapter", "give n_labels")
         return self.decoder(unit(z)*math.sqrt(z.shape[-1])).unflatten(-1, (-1, self.n_labels + 1))
     @shaped
     def forward(self,
@@ -181,7 +212,8 @@ class PhonemeAdapter(nn.Module):
         decode:bool=True,             # also decode the slots
     )->PhonemeOutput:
         y, heard = self.stats(torch.where(mask[..., None], x, self.stats.mean)), mask
-        if self.training: y, heard = y + self.noise*torch.randn_like(y), mask & (torch.rand_like(y[..., 0]) >= self.dropout)
+        if self.training:
+            y, heard = y + self.noise*torch.randn_like(y), mask & (torch.rand_like(y[..., 0]) >= self.dropout)
         h = self.project(y)
         pooled = self.pool(h, heard, place)
         z = self.out(self.drop(pooled.flatten(1)))*mask.any(1, keepdim=True)
@@ -216,9 +248,15 @@ def module_name(key:str)->str:
 
 class ByModality(nn.ModuleDict):
     "A dict of modules whose keys may be any text."
-    def __getitem__(self, name:str): return super().__getitem__(module_key(name))
-    def __setitem__(self, name:str, module): super().__setitem__(module_key(name), module)
-    def __contains__(self, name): return super().__contains__(module_key(name))
-    def __iter__(self): return map(module_name, super().__iter__())
-    def keys(self): return [module_name(k) for k in super().keys()]
-    def items(self): return [(module_name(k), v) for k, v in super().items()]
+    def __getitem__(self, name:str):
+        return super().__getitem__(module_key(name))
+    def __setitem__(self, name:str, module):
+        super().__setitem__(module_key(name), module)
+    def __contains__(self, name):
+        return super().__contains__(module_key(name))
+    def __iter__(self):
+        return map(module_name, super().__iter__())
+    def keys(self):
+        return [module_name(k) for k in super().keys()]
+    def items(self):
+        return [(module_name(k), v) for k, v in super().items()]

@@ -28,9 +28,14 @@ class FiLM(nn.Module):
         deep:bool=False, # an MLP with one hidden layer in the place of a linear map
     ):
         super().__init__()
-        self.embed = nn.Sequential(nn.Linear(d_cond, d_embed), nn.SiLU(), nn.Linear(d_embed, d_embed)) if deep else nn.Linear(d_cond, d_embed)
+        self.embed = (
+            nn.Sequential(nn.Linear(d_cond, d_embed), nn.SiLU(), nn.Linear(d_embed, d_embed))
+            if deep
+            else nn.Linear(d_cond, d_embed)
+        )
         self.out = nn.Linear(d_embed, 2*channels)
-        nn.init.zeros_(self.out.weight); nn.init.zeros_(self.out.bias)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
     def forward(self,
         x:Float[Tensor, "b d t"],    # channels over time
         cond:Float[Tensor, "b t c"], # condition of every frame
@@ -39,7 +44,9 @@ class FiLM(nn.Module):
         return modulate(x, *self.out(torch.nn.functional.silu(self.embed(cond))).transpose(1, 2).chunk(2, 1))
 
 # %% ../../nbs/415_nn.film.ipynb #6eda99b4
-def n_weights(m:nn.Module)->int: "Numbers that training changes."; return sum(p.numel() for p in m.parameters())
+def n_weights(m:nn.Module)->int:
+    "Numbers that training changes."
+    return sum(p.numel() for p in m.parameters())
 
 def widen(
     film:FiLM,  # trained
@@ -50,5 +57,7 @@ def widen(
     new = FiLM(d_cond, film.out.in_features, film.out.out_features//2, deep=True)
     with torch.no_grad():
         at_rest = film.embed(torch.zeros(film.embed.in_features if old is film.embed else film.embed[0].in_features))
-        nn.init.zeros_(new.embed[-1].weight); new.embed[-1].bias.copy_(at_rest); new.out.load_state_dict(film.out.state_dict())
+        nn.init.zeros_(new.embed[-1].weight)
+        new.embed[-1].bias.copy_(at_rest)
+        new.out.load_state_dict(film.out.state_dict())
     return new

@@ -48,7 +48,8 @@ class FlowBlock(nn.Module):
         super().__init__()
         self.norm, self.cond = nn.LayerNorm(hidden, elementwise_affine=False), nn.Linear(hidden, 3*hidden)
         self.net = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
-        nn.init.zeros_(self.cond.weight); nn.init.zeros_(self.cond.bias)
+        nn.init.zeros_(self.cond.weight)
+        nn.init.zeros_(self.cond.bias)
     def forward(self, x:Tensor, cond:Tensor)->Tensor:
         shift, scale, gate = self.cond(cond).chunk(3, -1)
         return x + gate*self.net(self.norm(x)*(1 + scale) + shift)
@@ -67,8 +68,13 @@ class VelocityNet(nn.Module):
         self.source, self.target = nn.Embedding(len(self.index), hidden), nn.Embedding(len(self.index), hidden)
         self.register_buffer("freqs", math.pi*2.**torch.arange(6), persistent=False)
         self.time = nn.Sequential(nn.Linear(13, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
-        self.inp, self.blocks, self.out = nn.Linear(d, hidden), nn.ModuleList(FlowBlock(hidden) for _ in range(blocks)), nn.Linear(hidden, d)
-        nn.init.zeros_(self.out.weight); nn.init.zeros_(self.out.bias)
+        self.inp, self.blocks, self.out = (
+            nn.Linear(d, hidden),
+            nn.ModuleList(FlowBlock(hidden) for _ in range(blocks)),
+            nn.Linear(hidden, d),
+        )
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
     @shaped
     def forward(self,
         x_t:Float[Tensor,"b d"],     # latents
@@ -77,9 +83,12 @@ class VelocityNet(nn.Module):
         target:Int[Tensor," b"],     # id of the modality that it goes to
     )->Float[Tensor,"b d"]: # dx/dt
         at = t[:, None]*self.freqs
-        cond = F.silu(self.time(torch.cat([t[:, None], at.sin(), at.cos()], 1)) + self.source(source) + self.target(target))
+        cond = F.silu(
+            self.time(torch.cat([t[:, None], at.sin(), at.cos()], 1)) + self.source(source) + self.target(target)
+        )
         h = self.inp(x_t*math.sqrt(x_t.shape[1]))    # unit-norm latents have entries of 1/√d
-        for block in self.blocks: h = block(h, cond)
+        for block in self.blocks:
+            h = block(h, cond)
         return self.out(h)
 
 # %% ../../nbs/410_nn.flow.ipynb #f3819a47
@@ -90,15 +99,21 @@ def pair_velocity(
 )->Callable: # (x [b d], t [b]) → velocity [b d]
     "The network's field for one pair."
     for m in (source, target):
-        if m not in net.index: raise CamelsError(f"unknown modality {m!r}", "flow", nearest(m, net.index))
+        if m not in net.index:
+            raise CamelsError(f"unknown modality {m!r}", "flow", nearest(m, net.index))
     ids = [torch.tensor(net.index[m]) for m in (source, target)]
     return lambda x, t: net(x, t, *(i.to(x.device).expand(len(x)) for i in ids))
 
 # %% ../../nbs/410_nn.flow.ipynb #897b8b94
-def _euler(v, x, t, h): return x + h*v(x, t)
-def _midpoint(v, x, t, h): return x + h*v(x + h/2*v(x, t), t + h/2)
+def _euler(v, x, t, h):
+    return x + h*v(x, t)
+def _midpoint(v, x, t, h):
+    return x + h*v(x + h/2*v(x, t), t + h/2)
 def _rk4(v, x, t, h):
-    a = v(x, t); b = v(x + h/2*a, t + h/2); c = v(x + h/2*b, t + h/2); d = v(x + h*c, t + h)
+    a = v(x, t)
+    b = v(x + h/2*a, t + h/2)
+    c = v(x + h/2*b, t + h/2)
+    d = v(x + h*c, t + h)
     return x + h/6*(a + 2*b + 2*c + d)
 
 STEPPERS = dict(euler=_euler, midpoint=_midpoint, rk4=_rk4)
@@ -110,9 +125,11 @@ def integrate(
     method:str="midpoint",    # euler, midpoint, rk4
 )->Tensor: # x at t = 1 [b d]
     "Solve dx/dt = velocity from 0 to 1; differentiable."
-    if method not in STEPPERS: raise CamelsError(f"unknown method {method!r}", "integrate", nearest(method, STEPPERS))
+    if method not in STEPPERS:
+        raise CamelsError(f"unknown method {method!r}", "integrate", nearest(method, STEPPERS))
     x, step = x_0, STEPPERS[method]
-    for i in range(steps): x = step(velocity, x, x.new_full((len(x),), i/steps), 1/steps)
+    for i in range(steps):
+        x = step(velocity, x, x.new_full((len(x),), i/steps), 1/steps)
     return x
 
 # %% ../../nbs/410_nn.flow.ipynb #3932a666
@@ -135,7 +152,8 @@ def pair_rows(
     for a, b in pairs:
         at = torch.arange(len(z[a]), device=z[a].device) if mask is None else (mask[a] & mask[b]).nonzero()[:, 0]
         parts.append((u[a][at], u[b][at], torch.full_like(at, net.index[a]), torch.full_like(at, net.index[b])))
-    if not parts: return PairRows(*[next(iter(u.values()))[:0]]*2, *[torch.zeros(0, dtype=torch.long)]*2)
+    if not parts:
+        return PairRows(*[next(iter(u.values()))[:0]]*2, *[torch.zeros(0, dtype=torch.long)]*2)
     out = [torch.cat(c) for c in zip(*parts)]
     if rows is not None and len(out[0]) > rows:
         at = torch.randperm(len(out[0]), device=out[0].device)[:rows]
@@ -153,7 +171,8 @@ def flow_loss(
 )->Tensor: # scalar: squared velocity error per row, halved; a still field scores 1 - mean cosine
     "Conditional flow matching over every ordered pair."
     x_0, x_1, source, target = pair_rows(net, z, mask, rows, pairs)
-    if not len(x_0): return nothing(*z.values())
+    if not len(x_0):
+        return nothing(*z.values())
     p = sample_path(x_0, x_1, torch.rand(len(x_0), device=x_0.device, dtype=x_0.dtype) if t is None else t)
     return (net(p.x_t, p.t, source, target) - p.dx_t).square().sum(1).mean()/2
 
@@ -168,6 +187,7 @@ def flow_consistency(
 )->Tensor: # scalar in [0, 2]
     "Mean of 1 - cosine between where the flow ends and the target; reaches the adapters."
     x_0, x_1, source, target = pair_rows(net, z, mask, rows, pairs)
-    if not len(x_0): return nothing(*z.values())
+    if not len(x_0):
+        return nothing(*z.values())
     end = integrate(lambda x, t: net(x, t, source, target), x_0, steps, "euler")
     return (1 - (unit(end)*x_1).sum(1)).mean()

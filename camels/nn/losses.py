@@ -34,11 +34,13 @@ def nothing(*xs:Tensor)->Tensor:
 def full_precision(f:Callable)->Callable:
     "Run `f` without autocast, its half-precision tensors (dicts of them too) made single."
     def single(x):
-        if isinstance(x, dict): return {k: single(v) for k, v in x.items()}
+        if isinstance(x, dict):
+            return {k: single(v) for k, v in x.items()}
         return x.float() if isinstance(x, Tensor) and x.dtype in (torch.float16, torch.bfloat16) else x
     @functools.wraps(f)
     def _f(*args, **kw):
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False): return f(*map(single, args), **single(kw))
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return f(*map(single, args), **single(kw))
     return _f
 
 # %% ../../nbs/405_nn.losses.ipynb #3a1df3ea
@@ -70,9 +72,11 @@ def info_nce(
 )->NCE:
     "Symmetric InfoNCE over the real rows of a batch."
     z_a, z_b, *g = real(mask, z_a, z_b, *([] if group is None else [group]))
-    if len(z_a) < 2: return NCE(nothing(z_a, z_b), *z_a.new_zeros(3))
+    if len(z_a) < 2:
+        return NCE(nothing(z_a, z_b), *z_a.new_zeros(3))
     logits = scale * unit(z_a) @ unit(z_b).T
-    if g: logits = logits.masked_fill(~strangers(g[0], g[0]), -torch.inf)
+    if g:
+        logits = logits.masked_fill(~strangers(g[0], g[0]), -torch.inf)
     y = torch.arange(len(z_a), device=z_a.device)
     ab, ba = F.cross_entropy(logits, y), F.cross_entropy(logits.T, y)
     r1 = ((logits.argmax(1) == y).float().mean() + (logits.argmax(0) == y).float().mean())/2
@@ -94,9 +98,11 @@ class MoCoQueue(nn.Module):
         size:int=4096,  # keys kept
     ):
         super().__init__()
-        self.register_buffer("z", torch.zeros(size, d)); self.register_buffer("group", torch.zeros(size, dtype=torch.long))
+        self.register_buffer("z", torch.zeros(size, d))
+        self.register_buffer("group", torch.zeros(size, dtype=torch.long))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
-    def __len__(self): return min(int(self.count), len(self.z))
+    def __len__(self):
+        return min(int(self.count), len(self.z))
     @torch.no_grad()
     def push(self, z:Tensor, group:Tensor, mask:Tensor|None=None)->None:
         "Put in real keys; the oldest fall out."
@@ -118,11 +124,15 @@ def moco_nce(
 )->Tensor: # scalar, in nats
     "InfoNCE of each query against its own key and all keys of other clips in the queue."
     query, key, *g = real(mask, query, key, *([] if group is None else [group]))
-    if not len(query) or not len(queue): return nothing(query)
+    if not len(query) or not len(queue):
+        return nothing(query)
     own = (unit(query)*unit(key.detach())).sum(1, keepdim=True)
     others = scale * unit(query) @ queue.z[:len(queue)].T # scaled before -inf comes in: 0·inf would be a NaN gradient
-    if g: others = others.masked_fill(~strangers(g[0], queue.group[:len(queue)], diagonal=False), -torch.inf)
-    return F.cross_entropy(torch.cat([scale*own, others], 1), torch.zeros(len(query), dtype=torch.long, device=query.device))
+    if g:
+        others = others.masked_fill(~strangers(g[0], queue.group[:len(queue)], diagonal=False), -torch.inf)
+    return F.cross_entropy(
+        torch.cat([scale*own, others], 1), torch.zeros(len(query), dtype=torch.long, device=query.device)
+    )
 
 # %% ../../nbs/405_nn.losses.ipynb #a39d910c
 @torch.no_grad()
@@ -132,8 +142,10 @@ def ema_update(
     momentum:float=0.999,   # share of the old kept
 )->None:
     "Parameters of `slow` move towards those of `model`; buffers are copied."
-    for s, p in zip(slow.parameters(), model.parameters(), strict=True): s.lerp_(p.to(s.dtype), 1 - momentum)
-    for s, b in zip(slow.buffers(), model.buffers(), strict=True): s.copy_(b)
+    for s, p in zip(slow.parameters(), model.parameters(), strict=True):
+        s.lerp_(p.to(s.dtype), 1 - momentum)
+    for s, b in zip(slow.buffers(), model.buffers(), strict=True):
+        s.copy_(b)
 
 # %% ../../nbs/405_nn.losses.ipynb #03c1b09a
 class VICReg(NamedTuple):
@@ -149,7 +161,8 @@ def vicreg(
 )->VICReg:
     "Variance and covariance terms over the real rows."
     z, = real(mask, z)
-    if len(z) < 2: return VICReg(nothing(z), nothing(z))
+    if len(z) < 2:
+        return VICReg(nothing(z), nothing(z))
     b, d = z.shape
     y = unit(z)*math.sqrt(d)
     y = y - y.mean(0)
@@ -186,7 +199,8 @@ def kl_capacity(
 )->KL:
     "How far the KL to the unit Gaussian is from its capacity."
     mu, logvar = real(mask, mu, logvar)
-    if not len(mu): return KL(nothing(mu, logvar), mu.new_zeros(()))
+    if not len(mu):
+        return KL(nothing(mu, logvar), mu.new_zeros(()))
     kl = (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()/2
     return KL((kl - capacity).abs(), kl)
 
@@ -238,12 +252,16 @@ def orthogonality(
 )->Tensor: # scalar ≥ 0
     "How much the shared part of the latents tells of what each modality keeps for itself."
     x = torch.stack([unit(v) for v in z.values()])                                          # [m b d]
-    present = torch.stack([torch.ones_like(v[:, 0], dtype=torch.bool) if mask is None else mask[k] for k, v in z.items()])
+    present = torch.stack([
+        torch.ones_like(v[:, 0], dtype=torch.bool) if mask is None else mask[k] for k, v in z.items()
+    ])
     rows = present.sum(0) > 1
-    if rows.sum() < 4: return nothing(*z.values())
+    if rows.sum() < 4:
+        return nothing(*z.values())
     w = present[:, rows, None].to(x.dtype)
     x = torch.where(w > 0, x[:, rows], torch.zeros_like(x[:, rows]))
-    x = (x - x.sum(1, keepdim=True)/w.sum(1, keepdim=True).clamp(min=1))*w      # each modality centred: a gap is no residual
+    # each modality centred: a gap is no residual
+    x = (x - x.sum(1, keepdim=True)/w.sum(1, keepdim=True).clamp(min=1))*w
     shared = x.sum(0)/w.sum(0)
     gram = shared @ shared.T
     ties = [hsic(gram, r @ r.T).clamp(min=0) for r in (x - shared)*w]
@@ -263,7 +281,8 @@ def phone_probe_loss(
 )->Probe:
     "Cross-entropy of phone labels over real phones."
     logits, label = real(mask & (label >= 0), logits, label)
-    if not len(label): return Probe(nothing(logits), logits.new_zeros(()))
+    if not len(label):
+        return Probe(nothing(logits), logits.new_zeros(()))
     return Probe(F.cross_entropy(logits, label), (logits.argmax(1) == label).float().mean())
 
 # %% ../../nbs/405_nn.losses.ipynb #fd3c7aff
@@ -291,5 +310,6 @@ def phone_slot_loss(
     "Cross-entropy of what is heard in each slot, over real windows."
     y = phone_slots(label, place, mask, logits.shape[1], logits.shape[2] - 1)
     logits, y = real(row_mask, logits, y)
-    if not len(y): return Probe(nothing(logits), logits.new_zeros(()))
+    if not len(y):
+        return Probe(nothing(logits), logits.new_zeros(()))
     return Probe(F.cross_entropy(logits.flatten(0, 1), y.flatten()), (logits.argmax(-1) == y).float().mean())

@@ -14,28 +14,51 @@ import numpy as np
 # %% ../../nbs/418_nn.onnx.ipynb #eb4a767a
 def _safetensors_index(path)->dict: # {name: (dtype, shape, byte offset in the file, bytes)}
     "Where each array lies in a safetensors file."
-    with open(path, "rb") as f: n = int.from_bytes(f.read(8), "little"); head = json.loads(f.read(n))
-    return {k: (v["dtype"], v["shape"], 8+n+v["data_offsets"][0], v["data_offsets"][1]-v["data_offsets"][0]) for k, v in head.items() if k != "__metadata__"}
+    with open(path, "rb") as f:
+        n = int.from_bytes(f.read(8), "little")
+        head = json.loads(f.read(n))
+    return {
+        k: (v["dtype"], v["shape"], 8+n+v["data_offsets"][0], v["data_offsets"][1]-v["data_offsets"][0])
+        for k, v in head.items()
+        if k != "__metadata__"
+    }
 
 class OnnxGraph:
     "A small writer of ONNX graphs: every call adds a node and gives the name of its output."
     def __init__(self, weights:Path):
         import onnx
-        self.onnx, self.file, self.index, self.nodes, self.init, self.seen = onnx, weights.name, _safetensors_index(weights), [], [], {}
+        self.onnx, self.file, self.index, self.nodes, self.init, self.seen = (
+            onnx,
+            weights.name,
+            _safetensors_index(weights),
+            [],
+            [],
+            {},
+        )
     def op(self, kind:str, *inputs, **attributes)->str:
         out = f"v{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [out], **attributes))
         return out
     def const(self, values, dtype=np.int64)->str:
-        name = f"c{len(self.init)}"; self.init.append(self.onnx.numpy_helper.from_array(np.array(values, dtype), name)); return name
+        name = f"c{len(self.init)}"
+        self.init.append(self.onnx.numpy_helper.from_array(np.array(values, dtype), name))
+        return name
     def weight(self, name:str, turn:bool=False)->str:
         "A float32 array out of the safetensors file."
         if (name, turn) not in self.seen:
-            dtype, shape, offset, length = self.index[name]; t = self.onnx.TensorProto(name=name, dims=shape)
-            t.data_type = {"F16": t.FLOAT16, "F32": t.FLOAT}[dtype]; t.data_location = t.EXTERNAL
-            for k, v in (("location", self.file), ("offset", offset), ("length", length)): t.external_data.add(key=k, value=str(v))
-            self.init.append(t); x = self.op("Cast", name, to=t.FLOAT)
+            dtype, shape, offset, length = self.index[name]
+            t = self.onnx.TensorProto(name=name, dims=shape)
+            t.data_type = {"F16": t.FLOAT16, "F32": t.FLOAT}[dtype]
+            t.data_location = t.EXTERNAL
+            for k, v in (("location", self.file), ("offset", offset), ("length", length)):
+                t.external_data.add(key=k, value=str(v))
+            self.init.append(t)
+            x = self.op("Cast", name, to=t.FLOAT)
             self.seen[name, turn] = self.op("Transpose", x, perm=[1, 0]) if turn else x
         return self.seen[name, turn]
-    def linear(self, x, name): return self.op("Add", self.op("MatMul", x, self.weight(f"{name}.weight", True)), self.weight(f"{name}.bias"))
-    def norm(self, x, name): return self.op("LayerNormalization", x, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), axis=-1, epsilon=1e-6)
+    def linear(self, x, name):
+        return self.op("Add", self.op("MatMul", x, self.weight(f"{name}.weight", True)), self.weight(f"{name}.bias"))
+    def norm(self, x, name):
+        return self.op(
+            "LayerNormalization", x, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), axis=-1, epsilon=1e-6
+        )

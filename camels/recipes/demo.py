@@ -23,12 +23,15 @@ from ..look.report import write_card, write_report
 # %% ../../nbs/870_recipes.demo.ipynb #ad821856
 class Steps:
     "Runs named steps one after another, tells of each, and keeps the seconds."
-    def __init__(self, tell:Callable=None): self.tell, self.seconds = tell or (lambda *_: None), {}
+    def __init__(self, tell:Callable=None):
+        self.tell, self.seconds = tell or (lambda *_: None), {}
     @contextmanager
     def __call__(self, name:str, about:str):
-        t = time.perf_counter(); self.tell(name, about, None)
+        t = time.perf_counter()
+        self.tell(name, about, None)
         yield
-        self.seconds[name] = round(time.perf_counter() - t, 2); self.tell(name, about, self.seconds[name])
+        self.seconds[name] = round(time.perf_counter() - t, 2)
+        self.tell(name, about, self.seconds[name])
 
 # %% ../../nbs/870_recipes.demo.ipynb #bc55e71f
 def check_demo(
@@ -41,12 +44,17 @@ def check_demo(
     pool:int,      # candidates in a retrieval pool
 )->None:
     "Raise where a part of the job would be refused later: the corpus takes minutes to make."
-    if not 0 < minutes <= 6000: raise CamelsError(f"{minutes} minutes", "--minutes", "more than 0, at most 6,000")
-    if not 2 <= speakers <= 1000: raise CamelsError(f"{speakers} speakers", "--speakers", "from 2 to 1,000")
-    for key, value in dict(seed=seed, jobs=jobs, pool=pool).items(): in_range(f"--{key}", value)
+    if not 0 < minutes <= 6000:
+        raise CamelsError(f"{minutes} minutes", "--minutes", "more than 0, at most 6,000")
+    if not 2 <= speakers <= 1000:
+        raise CamelsError(f"{speakers} speakers", "--speakers", "from 2 to 1,000")
+    for key, value in dict(seed=seed, jobs=jobs, pool=pool).items():
+        in_range(f"--{key}", value)
     run = RunFolder(out)
-    if (run/"run.json").exists(): began_with(run, run.info, changes or {})
-    else: checked(configure(TrainConfig(), changes))
+    if (run/"run.json").exists():
+        began_with(run, run.info, changes or {})
+    else:
+        checked(configure(TrainConfig(), changes))
 
 # %% ../../nbs/870_recipes.demo.ipynb #d519b05a
 HOP_S = .25 # seconds from window to window
@@ -66,17 +74,29 @@ def demo(
     "Corpus, features, training, evaluation and report in one go."
     check_demo(out, minutes, speakers, seed, jobs, changes, pool)
     steps, home = Steps(tell), cache_dir()/f"studio-{fingerprint(VERSION, minutes, speakers, seed)[:8]}"
-    features = home/f"features-{fingerprint({m: e.card for m, e in load_encoders(dict(prosody='prosody_contour'), WindowConfig(hop_s=HOP_S)).items()})[:8]}.lance"
+    features = home /(
+        "features-"
+        f"{fingerprint({m: e.card for m, e in load_encoders(dict(prosody='prosody_contour'), WindowConfig(hop_s=HOP_S)).items()})[:8]}"
+        ".lance"
+    )
     with steps("corpus", f"make {minutes:g} minutes of synthetic dialogue by {speakers} speakers"):
         clips = write_studio(home/"clips", minutes=minutes, speakers=speakers, seed=seed, jobs=jobs, progress=progress)
     with steps("encode", "face, phones and prosody of every window, by frozen encoders"):
-        rep = encode([clips], features, dict(prosody="prosody_contour"), WindowConfig(hop_s=HOP_S), jobs=jobs, on_clip=on_clip)
+        rep = encode(
+            [clips], features, dict(prosody="prosody_contour"), WindowConfig(hop_s=HOP_S), jobs=jobs, on_clip=on_clip
+        )
     run = RunFolder(out)
     with steps("train", "the curriculum: align (A), reconstruct (B), flow (C)"):
         run = train(features, out, changes, resume=(run/"run.json").exists(), progress=progress)
     with steps("evaluate", "unseen speakers, every direction, beside controls"):
         evaluate_run(run.path, features, pool=pool)
-    report = read_report(run.path) | dict(seconds=steps.seconds | {"total": round(sum(steps.seconds.values()), 2)}, peak_rss_mb=round(peak_rss_mb()), encode_errors=len(rep.errors))
+    report = read_report(run.path) | dict(
+        seconds=steps.seconds | {"total": round(sum(steps.seconds.values()), 2)},
+        peak_rss_mb=round(peak_rss_mb()),
+        encode_errors=len(rep.errors),
+    )
     write_json(run/"report.json", report)
-    with steps("report", "the page and the card"): write_report(run.path); write_card(run.path)
+    with steps("report", "the page and the card"):
+        write_report(run.path)
+        write_card(run.path)
     return run

@@ -44,20 +44,34 @@ def build_net(c:AlbertSize, drop:float=0.):
     import torch
     from torch import nn
     from transformers import AlbertConfig, AlbertModel
-    cfg = AlbertConfig(vocab_size=c.vocab, embedding_size=c.embed, hidden_size=c.hidden, num_hidden_layers=c.layers, num_hidden_groups=c.groups,
-        num_attention_heads=c.heads, intermediate_size=c.ffn, max_position_embeddings=c.max_len, hidden_act="gelu", layer_norm_eps=1e-6,
-        hidden_dropout_prob=drop, attention_probs_dropout_prob=drop, pad_token_id=0)
+    cfg = AlbertConfig(
+        vocab_size=c.vocab,
+        embedding_size=c.embed,
+        hidden_size=c.hidden,
+        num_hidden_layers=c.layers,
+        num_hidden_groups=c.groups,
+        num_attention_heads=c.heads,
+        intermediate_size=c.ffn,
+        max_position_embeddings=c.max_len,
+        hidden_act="gelu",
+        layer_norm_eps=1e-6,
+        hidden_dropout_prob=drop,
+        attention_probs_dropout_prob=drop,
+        pad_token_id=0,
+    )
     class MicroAlbertNet(nn.Module):
         def __init__(self):
             super().__init__()
             self.c, self.albert, self.drop = c, AlbertModel(cfg, add_pooling_layer=False), nn.Dropout(2*drop)
-            self.pairs = nn.Embedding(c.pairs, c.embed); nn.init.normal_(self.pairs.weight, std=.005)
+            self.pairs = nn.Embedding(c.pairs, c.embed)
+            nn.init.normal_(self.pairs.weight, std=.005)
             self.head = nn.Linear(2*c.hidden + c.embed, len(EMOTIONS) + c.vad)
         def features(self, ids, types):
             before = torch.cat([ids[:, :1], ids[:, :-1]], 1)
             x = self.albert.embeddings.word_embeddings(ids) + self.pairs((before*PAIR[0] + ids*PAIR[1]) % c.pairs)
             h = self.albert(inputs_embeds=x, token_type_ids=types, attention_mask=(ids > 0).long()).last_hidden_state
-            own = ((ids > 0) & (types == 0))[..., None].to(h.dtype); n = own.sum(1)
+            own = ((ids > 0) & (types == 0))[..., None].to(h.dtype)
+            n = own.sum(1)
             return torch.cat([(h*own).sum(1)/n, (h - 1e4*(1 - own)).amax(1), (x*own).sum(1)/n], 1)
         def forward(self, ids, types):
             out = self.head(self.drop(self.features(ids, types))).float()
@@ -69,7 +83,11 @@ def _onnx_layer(g:OnnxGraph, h:str, mask:str, name:str, c:AlbertSize)->str:
     "One ALBERT layer: self-attention and a two-layer net, each added and normed."
     a, split, d = f"{name}.attention", g.const([0, 0, c.heads, c.hidden//c.heads]), c.hidden//c.heads
     q, k, v = (g.op("Reshape", g.linear(h, f"{a}.{o}"), split) for o in ("query", "key", "value"))
-    q, v, k = g.op("Transpose", q, perm=[0, 2, 1, 3]), g.op("Transpose", v, perm=[0, 2, 1, 3]), g.op("Transpose", k, perm=[0, 2, 3, 1])
+    q, v, k = (
+        g.op("Transpose", q, perm=[0, 2, 1, 3]),
+        g.op("Transpose", v, perm=[0, 2, 1, 3]),
+        g.op("Transpose", k, perm=[0, 2, 3, 1]),
+    )
     s = g.op("Softmax", g.op("Add", g.op("Mul", g.op("MatMul", q, k), g.const(d**-.5, np.float32)), mask), axis=-1)
     o = g.op("Reshape", g.op("Transpose", g.op("MatMul", s, v), perm=[0, 2, 1, 3]), g.const([0, 0, c.hidden]))
     h = g.norm(g.op("Add", g.linear(o, f"{a}.dense"), h), f"{a}.LayerNorm")
@@ -80,18 +98,36 @@ def _onnx_layer(g:OnnxGraph, h:str, mask:str, name:str, c:AlbertSize)->str:
 def _onnx_embed(g:OnnxGraph, c:AlbertSize):
     "Pieces and pairs [b t e], and the same with places and types, normed and widened [b t h]."
     e = "albert.embeddings"
-    before = g.op("Concat", g.op("Slice", "ids", g.const([0]), g.const([1]), g.const([1])), g.op("Slice", "ids", g.const([0]), g.const([-1]), g.const([1])), axis=1)
-    pair = g.op("Mod", g.op("Add", g.op("Mul", before, g.const(PAIR[0])), g.op("Mul", "ids", g.const(PAIR[1]))), g.const(c.pairs))
-    x = g.op("Add", g.op("Gather", g.weight(f"{e}.word_embeddings.weight"), "ids"), g.op("Gather", g.weight("pairs.weight"), pair))
+    before = g.op(
+        "Concat",
+        g.op("Slice", "ids", g.const([0]), g.const([1]), g.const([1])),
+        g.op("Slice", "ids", g.const([0]), g.const([-1]), g.const([1])),
+        axis=1,
+    )
+    pair = g.op(
+        "Mod",
+        g.op("Add", g.op("Mul", before, g.const(PAIR[0])), g.op("Mul", "ids", g.const(PAIR[1]))),
+        g.const(c.pairs),
+    )
+    x = g.op(
+        "Add",
+        g.op("Gather", g.weight(f"{e}.word_embeddings.weight"), "ids"),
+        g.op("Gather", g.weight("pairs.weight"), pair),
+    )
     n = g.op("Shape", "ids", start=1, end=2)
     place = g.op("Slice", g.weight(f"{e}.position_embeddings.weight"), g.const([0]), n, g.const([0]))
-    h = g.norm(g.op("Add", g.op("Add", x, place), g.op("Gather", g.weight(f"{e}.token_type_embeddings.weight"), "types")), f"{e}.LayerNorm")
+    h = g.norm(
+        g.op("Add", g.op("Add", x, place), g.op("Gather", g.weight(f"{e}.token_type_embeddings.weight"), "types")),
+        f"{e}.LayerNorm",
+    )
     return x, g.linear(h, "albert.encoder.embedding_hidden_mapping_in")
 
 def _onnx_pool(g:OnnxGraph, h:str, x:str, own:str)->str:
     "Mean and maximum of the utterance's own frames, and the mean of its pieces."
-    one = g.const([1]); n = g.op("ReduceSum", own, one, keepdims=0)
-    mean = lambda o: g.op("Div", g.op("ReduceSum", g.op("Mul", o, own), one, keepdims=0), n)
+    one = g.const([1])
+    n = g.op("ReduceSum", own, one, keepdims=0)
+    def mean(o):
+        return g.op("Div", g.op("ReduceSum", g.op("Mul", o, own), one, keepdims=0), n)
     far = g.op("Mul", g.op("Sub", own, g.const(1, np.float32)), g.const(1e4, np.float32))
     return g.op("Concat", mean(h), g.op("ReduceMax", g.op("Add", h, far), one, keepdims=0), mean(x), axis=1)
 
@@ -101,20 +137,35 @@ def export_onnx(
     c:AlbertSize,  # shape of the network
 )->Path:
     "Write the graph that reads its weights out of `model.safetensors`."
-    g = OnnxGraph(Path(folder)/"model.safetensors"); o, F, I = g.onnx, g.onnx.TensorProto.FLOAT, g.onnx.TensorProto.INT64
+    g = OnnxGraph(Path(folder)/"model.safetensors")
+    o, F, I = g.onnx, g.onnx.TensorProto.FLOAT, g.onnx.TensorProto.INT64
     real = g.op("Cast", g.op("Greater", "ids", g.const(0)), to=F)
     own = g.op("Unsqueeze", g.op("Mul", real, g.op("Cast", g.op("Equal", "types", g.const(0)), to=F)), g.const([2]))
-    mask = g.op("Unsqueeze", g.op("Mul", g.op("Sub", real, g.const(1, np.float32)), g.const(1e9, np.float32)), g.const([1, 2]))
+    mask = g.op(
+        "Unsqueeze", g.op("Mul", g.op("Sub", real, g.const(1, np.float32)), g.const(1e9, np.float32)), g.const([1, 2])
+    )
     x, h = _onnx_embed(g, c)
-    for i in range(c.layers): h = _onnx_layer(g, h, mask, f"albert.encoder.albert_layer_groups.{i*c.groups//c.layers}.albert_layers.0", c)
+    for i in range(c.layers):
+        h = _onnx_layer(g, h, mask, f"albert.encoder.albert_layer_groups.{i*c.groups//c.layers}.albert_layers.0", c)
     out = g.linear(_onnx_pool(g, h, x, own), "head")
     parts = [("logits", 0, len(EMOTIONS)), ("tanh", len(EMOTIONS), len(EMOTIONS)+c.vad)]
     cut = {k: g.op("Slice", out, g.const([a]), g.const([b]), g.const([1])) for k, a, b in parts}
-    g.nodes += [o.helper.make_node("Identity", [cut["logits"]], ["logits"]), o.helper.make_node("Tanh", [cut["tanh"]], ["vad"])]
-    value = lambda name, kind, *shape: o.helper.make_tensor_value_info(name, kind, ["b", *shape])
-    graph = o.helper.make_graph(g.nodes, "microalbert", [value("ids", I, "t"), value("types", I, "t")], [value("logits", F, len(EMOTIONS)), value("vad", F, c.vad)], g.init)
+    g.nodes += [
+        o.helper.make_node("Identity", [cut["logits"]], ["logits"]),
+        o.helper.make_node("Tanh", [cut["tanh"]], ["vad"]),
+    ]
+    def value(name, kind, *shape):
+        return o.helper.make_tensor_value_info(name, kind, ["b", *shape])
+    graph = o.helper.make_graph(
+        g.nodes,
+        "microalbert",
+        [value("ids", I, "t"), value("types", I, "t")],
+        [value("logits", F, len(EMOTIONS)), value("vad", F, c.vad)],
+        g.init,
+    )
     model = o.helper.make_model(graph, opset_imports=[o.helper.make_opsetid("", 20)], ir_version=10)
-    with atomic_path(Path(folder)/"model.onnx") as p: p.write_bytes(model.SerializeToString())
+    with atomic_path(Path(folder)/"model.onnx") as p:
+        p.write_bytes(model.SerializeToString())
     return Path(folder)/"model.onnx"
 
 # %% ../../nbs/610_text.albert.ipynb #16819fb5
@@ -126,7 +177,8 @@ def save_albert(
     "Write half-precision weights, the config and the ONNX graph."
     from safetensors.torch import save_file
     state = {k: v.detach().half().contiguous() for k, v in net.state_dict().items() if v.is_floating_point()}
-    with atomic_path(Path(folder)/"model.safetensors") as p: save_file(state, p)
+    with atomic_path(Path(folder)/"model.safetensors") as p:
+        save_file(state, p)
     write_json(Path(folder)/"config.json", dict(name="microalbert", emotions=EMOTIONS, network=asdict(net.c), **card))
     export_onnx(folder, net.c)
 
@@ -134,28 +186,43 @@ def load_albert(folder): # (network in evaluation mode, config dict)
     "Read the network back into PyTorch."
     cfg = read_config(folder)
     net, (state, _) = build_net(AlbertSize(**cfg["network"])), read_weights(Path(folder)/"model.safetensors")
-    with reading(folder, "the weights of this network", _AGAIN): net.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    with reading(folder, "the weights of this network", _AGAIN):
+        net.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     return net.eval().requires_grad_(False), cfg
 
 _AGAIN = "train one: camels train text --out RUN"
-_MOST = dict(vocab=2**20, pairs=2**20, embed=4096, hidden=4096, ffn=2**14, heads=256, layers=64, groups=64, max_len=2**14, vad=3) # of a config that is believed
+# of a config that is believed
+_MOST = dict(
+    vocab=2**20, pairs=2**20, embed=4096, hidden=4096, ffn=2**14, heads=256, layers=64, groups=64, max_len=2**14, vad=3
+)
 
 def read_config(folder)->dict:
     "`config.json` of a model folder; says what is missing."
     for f in ("config.json", "model.safetensors", "tokenizer.json"):
-        if not (Path(folder)/f).is_file(): raise CamelsError(f"no {f}", folder, _AGAIN)
+        if not (Path(folder)/f).is_file():
+            raise CamelsError(f"no {f}", folder, _AGAIN)
     c = read_json(Path(folder)/"config.json", most_mb=8)
     size = c.get("network") if isinstance(c, dict) else None
-    if not isinstance(size, dict): raise CamelsError("a damaged config.json: no network in it", folder, _AGAIN)
-    odd = [k for k in {**_MOST, **size} if not (k in _MOST and type(size.get(k, 1)) is int and 0 < size.get(k, 1) <= _MOST[k])]
+    if not isinstance(size, dict):
+        raise CamelsError("a damaged config.json: no network in it", folder, _AGAIN)
+    odd = [
+        k
+        for k in {**_MOST, **size}
+        if not (k in _MOST and type(size.get(k, 1)) is int and 0 < size.get(k, 1) <= _MOST[k])
+    ]
     odd += [k for k in ("scale", "shift", "power", "thresholds") if k in c and not _numbers(c[k])]
-    if odd: raise CamelsError(f"a damaged config.json: {odd[0]} is {str(size.get(odd[0], c.get(odd[0])))[:30]}", folder, _AGAIN)
+    if odd:
+        raise CamelsError(
+            f"a damaged config.json: {odd[0]} is {str(size.get(odd[0], c.get(odd[0])))[:30]}", folder, _AGAIN
+        )
     return c
 
 def _numbers(x)->bool:
     "One finite number, or one a class?"
-    try: a = np.asarray(x, float)
-    except (TypeError, ValueError, OverflowError): return False
+    try:
+        a = np.asarray(x, float)
+    except (TypeError, ValueError, OverflowError):
+        return False
     return a.shape in ((), (len(EMOTIONS),)) and bool(np.isfinite(a).all())
 
 # %% ../../nbs/610_text.albert.ipynb #7237db37
@@ -175,9 +242,12 @@ def read_tokenizer(folder):
     "The vocabulary as a tokenizer, without padding or truncation."
     from tokenizers import Tokenizer
     f = Path(folder)/"tokenizer.json"
-    with open_plain(f), reading(f, "a tokenizer", _AGAIN): tok = Tokenizer.from_file(str(f))
-    if tok.token_to_id(SELF) is None: raise CamelsError(f"not a tokenizer: no piece {SELF}", f, _AGAIN)
-    tok.no_padding(); tok.no_truncation()
+    with open_plain(f), reading(f, "a tokenizer", _AGAIN):
+        tok = Tokenizer.from_file(str(f))
+    if tok.token_to_id(SELF) is None:
+        raise CamelsError(f"not a tokenizer: no piece {SELF}", f, _AGAIN)
+    tok.no_padding()
+    tok.no_truncation()
     return tok
 
 def to_rows(
@@ -187,10 +257,17 @@ def to_rows(
     "Cut texts into rows that the network can read."
     out, self_id = [], tok.token_to_id(SELF)
     for i, o in enumerate(tok.encode_batch(list(marked), add_special_tokens=False)):
-        ids = o.ids; at = len(ids) - 1 - ids[::-1].index(self_id)
-        if len(ids) <= most: out.append((i, ids, at)); continue
-        own, before = ids[at+1:], ids[:at]; room = max(most - 1 - len(own), 0)
-        if room or len(own) <= most - 1: before = before[len(before)-room:]; out.append((i, [*before, self_id, *own], len(before))); continue
+        ids = o.ids
+        at = len(ids) - 1 - ids[::-1].index(self_id)
+        if len(ids) <= most:
+            out.append((i, ids, at))
+            continue
+        own, before = ids[at+1:], ids[:at]
+        room = max(most - 1 - len(own), 0)
+        if room or len(own) <= most - 1:
+            before = before[len(before)-room:]
+            out.append((i, [*before, self_id, *own], len(before)))
+            continue
         out += [(i, [self_id, *own[j:j+most-1]], 0) for j in range(0, len(own), most-1)]
     return out
 
@@ -203,13 +280,24 @@ class Emotion:
     probs: tuple   # 16 probabilities in the order of EMOTIONS, sum 1
     vad: tuple     # valence, arousal, dominance in [-1, 1]
     @property
-    def cond(self)->np.ndarray: "The 19 numbers that the face takes: float32 [19]."; return np.array([*self.probs, *self.vad], np.float32)
+    def cond(self)->np.ndarray:
+        "The 19 numbers that the face takes: float32 [19]."
+        return np.array([*self.probs, *self.vad], np.float32)
     @property
-    def intensity(self)->int: "How sure the emotion is, as a tag's 0 to 100."; return round(100*max(self.probs))
+    def intensity(self)->int:
+        "How sure the emotion is, as a tag's 0 to 100."
+        return round(100*max(self.probs))
     def row(self)->dict:
         "For JSON: text, emotion, probs by name, vad."
-        return dict(text=self.text, emotion=self.emotion, probs={e: round(p, 6) for e, p in zip(EMOTIONS, self.probs)}, vad=[round(v, 6) for v in self.vad])
-    def tag(self, with_vad:bool=False)->str: "`[joy:80]`, or `[joy:80,v=0.52,a=0.11,d=0.08]`."; return f"[{self.emotion}:{self.intensity}{''.join(f',{k}={v:.2f}' for k, v in zip('vad', self.vad))*with_vad}]"
+        return dict(
+            text=self.text,
+            emotion=self.emotion,
+            probs={e: round(p, 6) for e, p in zip(EMOTIONS, self.probs)},
+            vad=[round(v, 6) for v in self.vad],
+        )
+    def tag(self, with_vad:bool=False)->str:
+        "`[joy:80]`, or `[joy:80,v=0.52,a=0.11,d=0.08]`."
+        return f"[{self.emotion}:{self.intensity}{''.join(f',{k}={v:.2f}' for k, v in zip('vad', self.vad))*with_vad}]"
 
 text_models = Registry("text emotion model")
 
@@ -225,20 +313,33 @@ class TextModel:
         speakers=None, # who says each text, for turns with speakers; "self" by default
     )->list[Emotion]:
         "The emotion of each text, in order."
-        one = isinstance(texts, str); texts, turns = [texts] if one else list(texts), [turns] if one and turns else turns
+        one = isinstance(texts, str)
+        texts, turns = [texts] if one else list(texts), [turns] if one and turns else turns
         for name, o in (("turns", turns), ("speakers", speakers)):
-            if o is not None and len(o) != len(texts): raise CamelsError(f"{len(o)} {name} for {len(texts)} texts", "predict", f"one entry of {name} a text")
-        if bad := [i for i, t in enumerate(texts) if not isinstance(t, str)]: raise CamelsError(f"a {type(texts[bad[0]]).__name__}, not text", f"texts[{bad[0]}]")
-        if not texts: return []
-        marked = [with_context(t, turns and turns[i], (speakers or ())[i] if speakers else "self", self.context_window) for i, t in enumerate(texts)]
+            if o is not None and len(o) != len(texts):
+                raise CamelsError(f"{len(o)} {name} for {len(texts)} texts", "predict", f"one entry of {name} a text")
+        if bad := [i for i, t in enumerate(texts) if not isinstance(t, str)]:
+            raise CamelsError(f"a {type(texts[bad[0]]).__name__}, not text", f"texts[{bad[0]}]")
+        if not texts:
+            return []
+        marked = [
+            with_context(t, turns and turns[i], (speakers or ())[i] if speakers else "self", self.context_window)
+            for i, t in enumerate(texts)
+        ]
         p, v = self.scores(marked)
-        return [Emotion(t, EMOTIONS[k], tuple(a), tuple(b)) for t, k, a, b in zip(texts, p.argmax(1), p.tolist(), v.tolist())]
+        return [
+            Emotion(t, EMOTIONS[k], tuple(a), tuple(b))
+            for t, k, a, b in zip(texts, p.argmax(1), p.tolist(), v.tolist())
+        ]
     def stream(self, texts, batch:int=256):
         "Predictions of an endless stream, `batch` texts at a time."
         from itertools import islice
         it = iter(texts)
-        while some := list(islice(it, batch)): yield from self.predict(some)
-    def segments(self, text:str)->list[Emotion]: "One `Emotion` a sentence, for the timeline."; return self.predict(split_sentences(text))
+        while some := list(islice(it, batch)):
+            yield from self.predict(some)
+    def segments(self, text:str)->list[Emotion]:
+        "One `Emotion` a sentence, for the timeline."
+        return self.predict(split_sentences(text))
     def tagged(self, text:str, with_vad:bool=False)->str:
         "The text with a tag before each sentence, as the timeline reads it."
         return " ".join(f"{e.tag(with_vad)} {escape(e.text)}" for e in self.segments(text))
@@ -252,51 +353,81 @@ class MicroAlbert(TextModel):
         backend:str="",  # onnx or torch
         threads:int=0,   # batches at once; 0: as many as there are cores, four at most
     ):
-        self.folder = Path(folder or asset("text")); self.config = read_config(self.folder); self.size = AlbertSize(**self.config["network"])
+        self.folder = Path(folder or asset("text"))
+        self.config = read_config(self.folder)
+        self.size = AlbertSize(**self.config["network"])
         self.tok, c = read_tokenizer(self.folder), self.config
-        self.calibration = dict(scale=np.array(c.get("scale", 1.)), shift=np.array(c.get("shift", 0.)), power=c.get("power", 1.))
+        self.calibration = dict(
+            scale=np.array(c.get("scale", 1.)), shift=np.array(c.get("shift", 0.)), power=c.get("power", 1.)
+        )
         self.thresholds = np.array(c["thresholds"]) if "thresholds" in c else None   # of the 16, for yes or no
         self.threads = threads or min(4, n_cores())
         self.backend = backend or ("onnx" if _has("onnxruntime") else "torch")
-        if self.backend not in ("onnx", "torch"): raise CamelsError(f"unknown backend {backend!r}", "MicroAlbert", "onnx or torch")
+        if self.backend not in ("onnx", "torch"):
+            raise CamelsError(f"unknown backend {backend!r}", "MicroAlbert", "onnx or torch")
         self.run = _onnx_runner(self.folder, self.size) if self.backend == "onnx" else _torch_runner(self.folder)
     @classmethod
-    def load(cls, folder=None, **kw)->"MicroAlbert": "The shipped model, or one from a folder."; return cls(folder, **kw)
+    def load(cls, folder=None, **kw)->"MicroAlbert":
+        "The shipped model, or one from a folder."
+        return cls(folder, **kw)
     def logits(self, marked, batch:int=32, tokens:int=4096): # logits [n 16], VAD [n 3]
         "Network outputs, in batches of similar length, several at once; parts of a long text are averaged."
-        rows = to_rows(self.tok, marked, self.size.max_len); order, parts, at = sorted(range(len(rows)), key=lambda k: len(rows[k][1])), [], 0
+        rows = to_rows(self.tok, marked, self.size.max_len)
+        order, parts, at = sorted(range(len(rows)), key=lambda k: len(rows[k][1])), [], 0
         while at < len(order):
-            n = max(1, min(batch, tokens//len(rows[order[min(at+batch, len(order))-1]][1]))); parts.append(order[at:at+n]); at += n
-        def answer(k): return np.concatenate(self.run(*_filled([rows[i] for i in k])), 1)
+            n = max(1, min(batch, tokens//len(rows[order[min(at+batch, len(order))-1]][1])))
+            parts.append(order[at:at+n])
+            at += n
+        def answer(k):
+            return np.concatenate(self.run(*_filled([rows[i] for i in k])), 1)
         out, weight = np.zeros((len(marked), len(EMOTIONS) + self.size.vad)), np.zeros((len(marked), 1))
         with contextlib.ExitStack() as stack:
-            several = stack.enter_context(ThreadPoolExecutor(self.threads)).map if self.threads > 1 and len(parts) > 1 else map
+            several = (
+                stack.enter_context(ThreadPoolExecutor(self.threads)).map
+                if self.threads > 1 and len(parts) > 1
+                else map
+            )
             for k, got in zip(parts, several(answer, parts)):
-                for i, o in zip(k, got): n, pieces, own = rows[i]; out[n] += (len(pieces)-own)*o; weight[n] += len(pieces)-own
+                for i, o in zip(k, got):
+                    n, pieces, own = rows[i]
+                    out[n] += (len(pieces)-own)*o
+                    weight[n] += len(pieces)-own
         out = (out/weight).astype(np.float32)
         return out[:, :len(EMOTIONS)], out[:, len(EMOTIONS):]
-    def scores(self, marked): z, v = self.logits(marked); return to_probs(z, **self.calibration), v
+    def scores(self, marked):
+        z, v = self.logits(marked)
+        return to_probs(z, **self.calibration), v
 
 # %% ../../nbs/610_text.albert.ipynb #745c564f
-def _has(package:str)->bool: from importlib.util import find_spec; return find_spec(package) is not None
+def _has(package:str)->bool:
+    from importlib.util import find_spec
+    return find_spec(package) is not None
 
 def _filled(rows): # pieces [b t], types [b t]
     "Rows of one batch as arrays."
-    ids = np.zeros((len(rows), max(len(r[1]) for r in rows)), np.int64); types = np.zeros_like(ids)
-    for j, (_, pieces, at) in enumerate(rows): ids[j, :len(pieces)] = pieces; types[j, :at] = 1
+    ids = np.zeros((len(rows), max(len(r[1]) for r in rows)), np.int64)
+    types = np.zeros_like(ids)
+    for j, (_, pieces, at) in enumerate(rows):
+        ids[j, :len(pieces)] = pieces
+        types[j, :at] = 1
     return ids, types
 
 def _onnx_runner(folder:Path, size:AlbertSize):
     "pieces, types → logits, VAD on ONNX Runtime."
     import onnxruntime as ort
     if not (folder/"model.onnx").exists():
-        with reading(folder/"model.safetensors", "the weights of this network", _AGAIN): export_onnx(folder, size)
-    with open_plain(folder/"model.onnx"): pass
-    o = ort.SessionOptions(); o.intra_op_num_threads, o.inter_op_num_threads, o.log_severity_level = 1, 1, 3
+        with reading(folder/"model.safetensors", "the weights of this network", _AGAIN):
+            export_onnx(folder, size)
+    with open_plain(folder/"model.onnx"):
+        pass
+    o = ort.SessionOptions()
+    o.intra_op_num_threads, o.inter_op_num_threads, o.log_severity_level = 1, 1, 3
     again = "delete it; it is written again where the package onnx is installed"
-    with reading(folder/"model.onnx", "a whole graph", again): s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
+    with reading(folder/"model.onnx", "a whole graph", again):
+        s = ort.InferenceSession(str(folder/"model.onnx"), o, providers=["CPUExecutionProvider"])
     def run(ids, types):
-        with reading(folder/"model.onnx", "the graph of this network", again): return s.run(["logits", "vad"], {"ids": ids, "types": types})
+        with reading(folder/"model.onnx", "the graph of this network", again):
+            return s.run(["logits", "vad"], {"ids": ids, "types": types})
     return run
 
 def _torch_runner(folder:Path):
@@ -304,8 +435,13 @@ def _torch_runner(folder:Path):
     import torch
     net = load_albert(folder)[0]
     def run(ids, types):
-        with torch.inference_mode(): return [o.numpy() for o in net(torch.from_numpy(ids), torch.from_numpy(types))]
+        with torch.inference_mode():
+            return [o.numpy() for o in net(torch.from_numpy(ids), torch.from_numpy(types))]
     return run
 
-def get_text_model(name:str="microalbert", **kw)->TextModel: "A model by name."; return text_models[name](**kw)
-def list_text_models(pattern:str="*")->list[str]: "Names of the known models."; return text_models.list(pattern)
+def get_text_model(name:str="microalbert", **kw)->TextModel:
+    "A model by name."
+    return text_models[name](**kw)
+def list_text_models(pattern:str="*")->list[str]:
+    "Names of the known models."
+    return text_models.list(pattern)

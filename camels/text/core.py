@@ -42,9 +42,11 @@ class Sentences:
     turns: list = field(default_factory=list)  # for each text what was said before: [(speaker, text)], oldest first
     speakers: list = field(default_factory=list) # who says each text, "" where unknown
     labels: np.ndarray = None         # float32 [n, 28] GoEmotions' own labels, where the corpus has them
-    def __len__(self): return len(self.texts)
+    def __len__(self):
+        return len(self.texts)
     def __post_init__(self):
-        self.turns = self.turns or [()]*len(self.texts); self.speakers = self.speakers or [""]*len(self.texts)
+        self.turns = self.turns or [()]*len(self.texts)
+        self.speakers = self.speakers or [""]*len(self.texts)
 
 text_corpora = Registry("text corpus")
 
@@ -54,10 +56,14 @@ def _rows_of(
     get:str,          # how to get it
 )->Path:
     path = Path(folder)/file if folder else None
-    if path is None or not path.exists(): raise CamelsError("not found", path or file, get)
+    if path is None or not path.exists():
+        raise CamelsError("not found", path or file, get)
     return path
 
-GOEMOTIONS = "get GoEmotions (Apache-2.0, 4 MB): train.tsv and dev.tsv of github.com/google-research/google-research/tree/master/goemotions/data"
+GOEMOTIONS = (
+    "get GoEmotions (Apache-2.0, 4 MB): train.tsv and dev.tsv of "
+    "github.com/google-research/google-research/tree/master/goemotions/data"
+)
 
 @text_corpora.register("goemotions")
 def read_goemotions(
@@ -66,14 +72,25 @@ def read_goemotions(
 )->Sentences:
     "Reddit comments with one or more of 28 labels, mapped to the 16."
     path = _rows_of(folder, f"{'dev' if split == 'valid' else split}.tsv", GOEMOTIONS)
-    table = emotion_table(); n = len(table["labels"]); texts, labels = [], []
+    table = emotion_table()
+    n = len(table["labels"])
+    texts, labels = [], []
     for i, line in enumerate(read_text(path, most_mb=512).split("\n"), 1):
-        if not line.strip(): continue
-        text, _, rest = line.partition("\t"); marks = rest.partition("\t")[0].split(",")
-        if not all(re.fullmatch("[0-9]{1,3}", m) and int(m) < n for m in marks): raise CamelsError(f"{rest!r} is not 'label,label<tab>id'", f"{path}:{i}")
-        texts.append(text); labels.append(np.bincount([int(m) for m in marks], minlength=n) > 0)
+        if not line.strip():
+            continue
+        text, _, rest = line.partition("\t")
+        marks = rest.partition("\t")[0].split(",")
+        if not all(re.fullmatch("[0-9]{1,3}", m) and int(m) < n for m in marks):
+            raise CamelsError(f"{rest!r} is not 'label,label<tab>id'", f"{path}:{i}")
+        texts.append(text)
+        labels.append(np.bincount([int(m) for m in marks], minlength=n) > 0)
     y = np.array(labels, np.float32).reshape(-1, n)
-    return Sentences(texts, np.minimum(y@grouping(table["labels"], EMOTIONS, table["to_16"]), 1), np.full((len(y), 3), np.nan, np.float32), labels=y)
+    return Sentences(
+        texts,
+        np.minimum(y@grouping(table["labels"], EMOTIONS, table["to_16"]), 1),
+        np.full((len(y), 3), np.nan, np.float32),
+        labels=y,
+    )
 
 # %% ../../nbs/600_text.core.ipynb #3812a2e7
 EMOBANK = "get EmoBank (CC BY-SA 4.0, 1.4 MB): corpus/emobank.csv of github.com/JULIELab/EmoBank"
@@ -85,25 +102,38 @@ def read_emobank(
 )->Sentences:
     "Sentences of many genres with valence, arousal and dominance."
     found = sorted(Path(folder).glob("emobank*.csv")) if folder else []
-    if not found: raise CamelsError("no emobank*.csv", folder or "emobank", EMOBANK)
+    if not found:
+        raise CamelsError("no emobank*.csv", folder or "emobank", EMOBANK)
     texts, vad, want = [], [], "dev" if split == "valid" else split
-    with reading(found[0], "a csv of id, split, V, A, D, text"), io.StringIO(read_text(found[0], most_mb=512), newline="") as f:
+    with (
+        reading(found[0], "a csv of id, split, V, A, D, text"),
+        io.StringIO(read_text(found[0], most_mb=512), newline="") as f,
+    ):
         for i, r in enumerate(csv.DictReader(f), 2):
-            try: v = [(float(r[k]) - 3)/2 for k in "VAD"] if r["split"] == want else None
-            except (KeyError, TypeError, ValueError): raise CamelsError("not a row of id, split, V, A, D, text", f"{found[0]}:{i}") from None
-            if v: texts.append(r.get("text") or ""); vad.append(v)
-    if not texts: raise CamelsError(f"no rows of split {split!r}", found[0], "splits: train, dev, test")
+            try:
+                v = [(float(r[k]) - 3)/2 for k in "VAD"] if r["split"] == want else None
+            except (KeyError, TypeError, ValueError):
+                raise CamelsError("not a row of id, split, V, A, D, text", f"{found[0]}:{i}") from None
+            if v:
+                texts.append(r.get("text") or "")
+                vad.append(v)
+    if not texts:
+        raise CamelsError(f"no rows of split {split!r}", found[0], "splits: train, dev, test")
     return Sentences(texts, np.full((len(texts), len(EMOTIONS)), np.nan, np.float32), np.array(vad, np.float32))
 
 # %% ../../nbs/600_text.core.ipynb #0825c82c
 def _emotion_row(o, where)->np.ndarray:
     "One-hot, several-hot or weighted emotions; NaN where nothing is said."
-    if o is None or o == "": return np.full(len(EMOTIONS), np.nan, np.float32)
-    if not isinstance(o, (str, list, dict)): raise CamelsError(f"emotion is {str(o)[:30]}", where, "a name, a list of names, or {name: weight}")
+    if o is None or o == "":
+        return np.full(len(EMOTIONS), np.nan, np.float32)
+    if not isinstance(o, (str, list, dict)):
+        raise CamelsError(f"emotion is {str(o)[:30]}", where, "a name, a list of names, or {name: weight}")
     weights = o if isinstance(o, dict) else {str(k): 1. for k in ([o] if isinstance(o, str) else o)}
     for k in weights:
-        if k not in EMOTIONS: raise CamelsError(f"unknown emotion {k!r}", where, nearest(k, EMOTIONS))
-    if odd := [k for k, v in weights.items() if type(v) not in (int, float) or not 0 <= v < 1e6]: raise CamelsError(f"the weight of {odd[0]} is {str(weights[odd[0]])[:30]}", where, "a number from 0 on")
+        if k not in EMOTIONS:
+            raise CamelsError(f"unknown emotion {k!r}", where, nearest(k, EMOTIONS))
+    if odd := [k for k, v in weights.items() if type(v) not in (int, float) or not 0 <= v < 1e6]:
+        raise CamelsError(f"the weight of {odd[0]} is {str(weights[odd[0]])[:30]}", where, "a number from 0 on")
     return np.array([weights.get(e, 0) for e in EMOTIONS], np.float32)
 
 @text_corpora.register("jsonl")
@@ -114,19 +144,42 @@ def read_sentences(
 )->Sentences:
     "The user's own sentences and dialogues."
     out, before = Sentences([], [], []), {}
-    if not Path(path).is_file(): raise CamelsError("not found", path, "name a file of JSON lines, such as {\"text\": \"We won!\", \"emotion\": \"joy\"}")
+    if not Path(path).is_file():
+        raise CamelsError(
+            "not found", path, "name a file of JSON lines, such as {\"text\": \"We won!\", \"emotion\": \"joy\"}"
+        )
     for i, line in enumerate(read_text(path, most_mb=512).split("\n"), 1):
-        if not line.strip(): continue
+        if not line.strip():
+            continue
         r = parse_json(line, f"{path}:{i}", nan=True)
-        try: text = r["text"]; vad = np.array(r.get("vad") or [np.nan]*3, np.float32); assert isinstance(text, str) and vad.shape == (3,)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, AssertionError): raise CamelsError("not a JSON object with a \"text\" (and three numbers as \"vad\")", f"{path}:{i}") from None
-        if (np.abs(vad) > 1).any(): raise CamelsError(f"vad {r['vad']} is outside [-1, 1]", f"{path}:{i}")
-        who, past = str(r.get("speaker") or ""), before.setdefault(str(r["dialogue"]), []) if r.get("dialogue") is not None else []
+        try:
+            text = r["text"]
+            vad = np.array(r.get("vad") or [np.nan]*3, np.float32)
+            assert isinstance(text, str) and vad.shape == (3,)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, AssertionError):
+            raise CamelsError(
+                "not a JSON object with a \"text\" (and three numbers as \"vad\")", f"{path}:{i}"
+            ) from None
+        if (np.abs(vad) > 1).any():
+            raise CamelsError(f"vad {r['vad']} is outside [-1, 1]", f"{path}:{i}")
+        who, past = (
+            str(r.get("speaker") or ""),
+            before.setdefault(str(r["dialogue"]), []) if r.get("dialogue") is not None else [],
+        )
         if split is None or r.get("split", "train") == split:
-            out.texts.append(text); out.emotions.append(_emotion_row(r.get("emotion"), f"{path}:{i}")); out.vad.append(vad)
-            out.turns.append(tuple(past[-context_window:] if context_window else ())); out.speakers.append(who)
+            out.texts.append(text)
+            out.emotions.append(_emotion_row(r.get("emotion"), f"{path}:{i}"))
+            out.vad.append(vad)
+            out.turns.append(tuple(past[-context_window:] if context_window else ()))
+            out.speakers.append(who)
         past.append((who, text))
-    return Sentences(out.texts, np.array(out.emotions, np.float32).reshape(-1, len(EMOTIONS)), np.array(out.vad, np.float32).reshape(-1, 3), out.turns, out.speakers)
+    return Sentences(
+        out.texts,
+        np.array(out.emotions, np.float32).reshape(-1, len(EMOTIONS)),
+        np.array(out.vad, np.float32).reshape(-1, 3),
+        out.turns,
+        out.speakers,
+    )
 
 # %% ../../nbs/600_text.core.ipynb #39cc03cc
 def get_sentences(
@@ -135,19 +188,34 @@ def get_sentences(
     folder=None,        # where the corpus is
 )->Sentences:
     "A corpus by name."
-    if str(name).endswith((".jsonl", ".json")): return read_sentences(name, split)
+    if str(name).endswith((".jsonl", ".json")):
+        return read_sentences(name, split)
     return text_corpora[name](folder, split)
 
 # %% ../../nbs/600_text.core.ipynb #339640ec
-_PLAIN = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "…": "...", "–": "-", "—": "-", "\ufe0e": "", "\ufe0f": ""})
+_PLAIN = str.maketrans({
+    "’": "'",
+    "‘": "'",
+    "`": "'",
+    "´": "'",
+    "“": '"',
+    "”": '"',
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "\ufe0e": "",
+    "\ufe0f": "",
+})
 _RUN = re.compile(r"(.)\1{3,}", re.S)
 
 @functools.lru_cache(4096)
 def _spell(c:str)->str:
     "A character that is not plain ASCII: emoji by name, joiners and controls gone, letters as they are."
     kind = unicodedata.category(c)
-    if kind in ("Cf", "Sk") or c == "\u20e3": return ""
-    if kind == "So": return f" {unicodedata.name(c, '').lower().replace('-', ' ')} "
+    if kind in ("Cf", "Sk") or c == "\u20e3":
+        return ""
+    if kind == "So":
+        return f" {unicodedata.name(c, '').lower().replace('-', ' ')} "
     return " " if kind[0] in "CZ" else c
 
 def normalise(
@@ -156,7 +224,8 @@ def normalise(
 )->str: # lower case, single spaces
     "`text` in one spelling."
     t = _RUN.sub(r"\1\1\1", text[:most].translate(_PLAIN))
-    if not t.isascii() or not t.isprintable(): t = "".join(c if " " <= c <= "~" else _spell(c) for c in unicodedata.normalize("NFKC", t))
+    if not t.isascii() or not t.isprintable():
+        t = "".join(c if " " <= c <= "~" else _spell(c) for c in unicodedata.normalize("NFKC", t))
     return " ".join(_RUN.sub(r"\1\1\1", t.lower()).split())
 
 # %% ../../nbs/600_text.core.ipynb #c6390cc4
@@ -172,12 +241,15 @@ def with_context(
     out = []
     for turn in list(turns or ())[-context_window:] if context_window > 0 else ():
         who, said = (OTHER, turn) if isinstance(turn, str) else (SELF if turn[0] == speaker else OTHER, turn[1])
-        if said := normalise(said): out += [who, said]
+        if said := normalise(said):
+            out += [who, said]
     return " ".join([*out, SELF, normalise(text)]).strip()
 
 # %% ../../nbs/600_text.core.ipynb #ef9011f2
 _END = re.compile(r"""(?:[.!?…]+["'”’)\]]*(?=\s)|[。！？]+|\n+)""")
-_ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|jr|sr|no|approx|a\.m|p\.m)|(?:^|[\s.])[A-Za-z])\.$", re.I)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|jr|sr|no|approx|a\.m|p\.m)|(?:^|[\s.])[A-Za-z])\.$", re.I
+)
 
 def split_sentences(
     text:str, # any text
@@ -186,8 +258,10 @@ def split_sentences(
     out, start = [], 0
     for m in _END.finditer(text):
         piece = text[start:m.end()]
-        if m[0] == "." and _ABBREVIATION.search(piece) and not re.search(r"\bI\.$", piece): continue
-        out.append(piece); start = m.end()
+        if m[0] == "." and _ABBREVIATION.search(piece) and not re.search(r"\bI\.$", piece):
+            continue
+        out.append(piece)
+        start = m.end()
     return [s for s in (o.strip() for o in [*out, text[start:]]) if s]
 
 # %% ../../nbs/600_text.core.ipynb #e8191b82
@@ -199,7 +273,9 @@ def f1_scores(
     truth, said = np.asarray(truth, float), np.asarray(said, float)
     return 2*(truth*said).sum(0)/np.maximum((truth + said).sum(0), 1e-9)
 
-def macro_f1(truth, said)->float: "Mean of the classes' F1."; return float(f1_scores(truth, said).mean())
+def macro_f1(truth, said)->float:
+    "Mean of the classes' F1."
+    return float(f1_scores(truth, said).mean())
 
 def choose_thresholds(
     truth:Float[np.ndarray, "n k"],  # 1 where a class is right
@@ -208,9 +284,11 @@ def choose_thresholds(
     "The bar of each class with the best F1, half way to the next score."
     out = []
     for y, s in zip(np.asarray(truth, float).T, np.asarray(scores, float).T):
-        o = np.argsort(-s, kind="stable"); f = 2*np.cumsum(y[o])/(np.arange(1, len(y)+1) + max(y.sum(), 1))
+        o = np.argsort(-s, kind="stable")
+        f = 2*np.cumsum(y[o])/(np.arange(1, len(y)+1) + max(y.sum(), 1))
         f[:-1][s[o][:-1] == s[o][1:]] = -1   # equal scores cannot be parted
-        i = int(f.argmax()); out.append((s[o[i]] + s[o[min(i+1, len(o)-1)]])/2)
+        i = int(f.argmax())
+        out.append((s[o[i]] + s[o[min(i+1, len(o)-1)]])/2)
     return np.array(out)
 
 # %% ../../nbs/600_text.core.ipynb #429ff3c0
@@ -221,7 +299,9 @@ def calibration_error(
 )->float: # in [0, 1]
     "Expected calibration error."
     c, r = np.asarray(confidence, float), np.asarray(right, float)
-    b = np.minimum((c*bins).astype(int), bins-1); total = np.zeros(bins); np.add.at(total, b, c - r)
+    b = np.minimum((c*bins).astype(int), bins-1)
+    total = np.zeros(bins)
+    np.add.at(total, b, c - r)
     return float(np.abs(total).sum()/max(len(c), 1))
 
 def pearson(

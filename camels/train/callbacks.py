@@ -19,22 +19,31 @@ from .learner import Callback
 class TensorBoardCB(Callback):
     "Each epoch's numbers as TensorBoard scalars in `path`."
     order = 60
-    def __init__(self, path, prefix:str=""): self.path, self.prefix, self.writer = Path(path), prefix, None
+    def __init__(self, path, prefix:str=""):
+        self.path, self.prefix, self.writer = Path(path), prefix, None
     def before_fit(self, learn):
-        try: from torch.utils.tensorboard import SummaryWriter
-        except ImportError: raise CamelsError("TensorBoard is not installed", "tensorboard=true", "pip install tensorboard, or leave it false") from None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise CamelsError(
+                "TensorBoard is not installed", "tensorboard=true", "pip install tensorboard, or leave it false"
+            ) from None
         self.writer = SummaryWriter(str(self.path), purge_step=learn.step or None)
     def after_epoch(self, learn):
         for k, v in learn.row.items():
-            if isinstance(v, (int, float)) and not isinstance(v, bool): self.writer.add_scalar(self.prefix + k, v, learn.step)
+            if isinstance(v, (int, float)) and not isinstance(v, bool):
+                self.writer.add_scalar(self.prefix + k, v, learn.step)
     def cleanup(self, learn):
-        if self.writer: self.writer.close()
+        if self.writer:
+            self.writer.close()
 
 class EventCB(Callback):
     "Call `tell(dict)` after each epoch."
     order = 70
-    def __init__(self, tell:Callable): self.tell = tell
-    def after_epoch(self, learn): self.tell({"event": "epoch", "n_epochs": learn.n_epochs, **getattr(learn, "row", {})})
+    def __init__(self, tell:Callable):
+        self.tell = tell
+    def after_epoch(self, learn):
+        self.tell({"event": "epoch", "n_epochs": learn.n_epochs, **getattr(learn, "row", {})})
 
 # %% ../../nbs/432_train.callbacks.ipynb #ac33ae66
 def epoch_line(row:dict, n_epochs:int)->str:
@@ -45,20 +54,33 @@ def epoch_line(row:dict, n_epochs:int)->str:
 class ProgressCB(Callback):
     "A bar on a terminal, else a line every `every_s` seconds at most."
     order = 80
-    def __init__(self, title:str="", every_s:float=2., file=None): self.title, self.every_s, self.file, self.last, self.bar = title, every_s, file or sys.stderr, 0., None
+    def __init__(self, title:str="", every_s:float=2., file=None):
+        self.title, self.every_s, self.file, self.last, self.bar = title, every_s, file or sys.stderr, 0., None
     def before_fit(self, learn):
-        if not self.file.isatty(): return
+        if not self.file.isatty():
+            return
         from rich.progress import Progress, BarColumn, TextColumn, TimeRemainingColumn
         from rich.console import Console
-        self.bar = Progress(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=Console(file=self.file))
-        self.task = self.bar.add_task(self.title, total=learn.n_epochs, completed=learn.epoch, note=""); self.bar.start()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=Console(file=self.file),
+        )
+        self.task = self.bar.add_task(self.title, total=learn.n_epochs, completed=learn.epoch, note="")
+        self.bar.start()
     def after_epoch(self, learn):
         line = epoch_line(learn.row, learn.n_epochs)
-        if self.bar: return self.bar.update(self.task, completed=learn.epoch+1, note=line)
+        if self.bar:
+            return self.bar.update(self.task, completed=learn.epoch+1, note=line)
         now = time.monotonic()
-        if now - self.last >= self.every_s or learn.epoch + 1 == learn.n_epochs: self.last = now; print(line, file=self.file, flush=True)
+        if now - self.last >= self.every_s or learn.epoch + 1 == learn.n_epochs:
+            self.last = now
+            print(line, file=self.file, flush=True)
     def cleanup(self, learn):
-        if self.bar: self.bar.stop()
+        if self.bar:
+            self.bar.stop()
 
 # %% ../../nbs/432_train.callbacks.ipynb #8a01c900
 class EarlyStopCB(Callback):
@@ -68,15 +90,21 @@ class EarlyStopCB(Callback):
         self.metric, self.patience, self.min_delta, self.restore = metric, patience, min_delta, restore
         self.best, self.best_epoch, self.weights = -math.inf, -1, {}
     def after_epoch(self, learn):
-        if (now := learn.stats.get(self.metric)) is None: return
+        if (now := learn.stats.get(self.metric)) is None:
+            return
         if now > self.best + self.min_delta or self.best_epoch < 0:
             self.best, self.best_epoch = float(now), learn.epoch
-            if self.restore: self.weights = {k: v.detach().clone() for k, v in learn.model.state_dict().items()}
-        elif self.patience and learn.epoch - self.best_epoch >= self.patience: learn.stopped = True
+            if self.restore:
+                self.weights = {k: v.detach().clone() for k, v in learn.model.state_dict().items()}
+        elif self.patience and learn.epoch - self.best_epoch >= self.patience:
+            learn.stopped = True
     def after_fit(self, learn):
-        if self.weights: learn.model.load_state_dict(self.weights)
-    def state(self): return dict(best=self.best, best_epoch=self.best_epoch, weights=self.weights)
-    def load(self, state): self.best, self.best_epoch, self.weights = state["best"], state["best_epoch"], state["weights"]
+        if self.weights:
+            learn.model.load_state_dict(self.weights)
+    def state(self):
+        return dict(best=self.best, best_epoch=self.best_epoch, weights=self.weights)
+    def load(self, state):
+        self.best, self.best_epoch, self.weights = state["best"], state["best_epoch"], state["weights"]
 
 # %% ../../nbs/432_train.callbacks.ipynb #dd5e625c
 class MomentumCB(Callback):

@@ -29,39 +29,61 @@ def flatten(
 ): # (JSON structure, tensors)
     "Take the tensors out of a tree; what stays is JSON."
     tensors = {} if tensors is None else tensors
-    sub = lambda v, k: flatten(v, tensors, f"{at}/{k}" if at else str(k))[0]
-    if isinstance(tree, Tensor): tensors[at] = tree.detach().cpu().contiguous().clone(); out = {"$tensor": at}
-    elif isinstance(tree, dict) and all(isinstance(k, str) for k in tree): out = {"$dict": {k: sub(v, k) for k, v in tree.items()}}
-    elif isinstance(tree, dict): out = {"$pairs": [[k, sub(v, k)] for k, v in tree.items()]}
-    elif isinstance(tree, tuple): out = {"$tuple": [sub(v, i) for i, v in enumerate(tree)]}
-    elif isinstance(tree, list): out = [sub(v, i) for i, v in enumerate(tree)]
-    elif isinstance(tree, (str, bool, int, float, type(None))): out = tree
-    elif isinstance(tree, np.generic): out = tree.item()
-    else: raise CamelsError(f"cannot keep a {type(tree).__name__}", f"checkpoint state {at}", "keep tensors, numbers, text and containers of them")
+    def sub(v, k):
+        return flatten(v, tensors, f"{at}/{k}" if at else str(k))[0]
+    if isinstance(tree, Tensor):
+        tensors[at] = tree.detach().cpu().contiguous().clone()
+        out = {"$tensor": at}
+    elif isinstance(tree, dict) and all(isinstance(k, str) for k in tree):
+        out = {"$dict": {k: sub(v, k) for k, v in tree.items()}}
+    elif isinstance(tree, dict):
+        out = {"$pairs": [[k, sub(v, k)] for k, v in tree.items()]}
+    elif isinstance(tree, tuple):
+        out = {"$tuple": [sub(v, i) for i, v in enumerate(tree)]}
+    elif isinstance(tree, list):
+        out = [sub(v, i) for i, v in enumerate(tree)]
+    elif isinstance(tree, (str, bool, int, float, type(None))):
+        out = tree
+    elif isinstance(tree, np.generic):
+        out = tree.item()
+    else:
+        raise CamelsError(
+            f"cannot keep a {type(tree).__name__}",
+            f"checkpoint state {at}",
+            "keep tensors, numbers, text and containers of them",
+        )
     return out, tensors
 
 def unflatten(out, tensors:dict):
     "The tree that `flatten` took apart."
-    if isinstance(out, list): return [unflatten(v, tensors) for v in out]
-    if not isinstance(out, dict): return out
+    if isinstance(out, list):
+        return [unflatten(v, tensors) for v in out]
+    if not isinstance(out, dict):
+        return out
     (kind, v), = out.items()
-    if kind == "$tensor": return tensors[v]
-    if kind == "$dict": return {k: unflatten(o, tensors) for k, o in v.items()}
-    if kind == "$pairs": return {k: unflatten(o, tensors) for k, o in v}
+    if kind == "$tensor":
+        return tensors[v]
+    if kind == "$dict":
+        return {k: unflatten(o, tensors) for k, o in v.items()}
+    if kind == "$pairs":
+        return {k: unflatten(o, tensors) for k, o in v}
     return tuple(unflatten(o, tensors) for o in v)
 
 # %% ../../nbs/435_train.checkpoint.ipynb #05c7db71
 def _sync(path):
     fd = os.open(path, os.O_RDONLY)
-    try: os.fsync(fd)
-    finally: os.close(fd)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 def digest_of(
     file,       # `state.safetensors`
     state:str,  # the JSON beside it
 )->str: # 64 hexadecimal digits
     "SHA-256 over both parts of a checkpoint."
-    with open_plain(file) as f: h = hashlib.file_digest(f, "sha256")
+    with open_plain(file) as f:
+        h = hashlib.file_digest(f, "sha256")
     h.update(state.encode())
     return h.hexdigest()
 
@@ -78,31 +100,43 @@ def save_state(
             tmp.mkdir(parents=True)
             save_file(tensors, tmp/"state.safetensors")
             state = json.dumps(out)
-            (tmp/"state.json").write_text(json.dumps({"format": 2, "sha256": digest_of(tmp/"state.safetensors", state)})[:-1] + f', "state": {state}}}')
-            for f in (tmp/"state.safetensors", tmp/"state.json", tmp): _sync(f)
+            (tmp/"state.json").write_text(
+                json.dumps({"format": 2, "sha256": digest_of(tmp/"state.safetensors", state)})[:-1]
+                + f', "state": {state}}}'
+            )
+            for f in (tmp/"state.safetensors", tmp/"state.json", tmp):
+                _sync(f)
             os.rename(tmp, path)
             _sync(path.parent)
-    finally: shutil.rmtree(tmp, ignore_errors=True)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
     return path
 
 # %% ../../nbs/435_train.checkpoint.ipynb #e0d8323f
 class BrokenCheckpoint(CamelsError):
     "A checkpoint whose bytes are not those that were written."
 
-def _broken(path, why:str): return BrokenCheckpoint(f"not a whole checkpoint ({why})", path, "resume from an earlier one, or train again")
+def _broken(path, why:str):
+    return BrokenCheckpoint(f"not a whole checkpoint ({why})", path, "resume from an earlier one, or train again")
 
 def read_state(
     path, # folder of a checkpoint
 )->tuple: # (JSON structure, True where the digest was checked and is right)
     "`state.json` of a checkpoint, compared with the bytes beside it."
     for name in ("state.json", "state.safetensors"):
-        if not (path/name).is_file() and path.is_dir(): raise _broken(path, f"no {name}")
+        if not (path/name).is_file() and path.is_dir():
+            raise _broken(path, f"no {name}")
     raw = (path/"state.json").read_bytes()
-    try: whole = parse_json(raw.decode(), path/"state.json", nan=True)
-    except (CamelsError, UnicodeDecodeError): raise _broken(path, "state.json is no JSON") from None
-    if not isinstance(whole, dict): raise _broken(path, "state.json is no object")
-    if "sha256" not in whole: return whole, False          # of a version that kept no digest
-    if digest_of(path/"state.safetensors", json.dumps(whole.get("state"))) != whole["sha256"]: raise _broken(path, "its digest is not that of its bytes")
+    try:
+        whole = parse_json(raw.decode(), path/"state.json", nan=True)
+    except (CamelsError, UnicodeDecodeError):
+        raise _broken(path, "state.json is no JSON") from None
+    if not isinstance(whole, dict):
+        raise _broken(path, "state.json is no object")
+    if "sha256" not in whole:
+        return whole, False   # of a version that kept no digest
+    if digest_of(path/"state.safetensors", json.dumps(whole.get("state"))) != whole["sha256"]:
+        raise _broken(path, "its digest is not that of its bytes")
     return whole["state"], True
 
 def load_state(
@@ -111,17 +145,26 @@ def load_state(
     "The tree of a folder that `save_state` made."
     path = Path(path)
     state, proven = read_state(path)
-    try: tensors = load_file(path/"state.safetensors")
+    try:
+        tensors = load_file(path/"state.safetensors")
     except SafetensorError as e:
-        if proven or re.search(r"os error|I/O|memory", str(e)): raise CamelsError(f"cannot be read now: {e}", path, "nothing was changed: run again") from None
+        if proven or re.search(r"os error|I/O|memory", str(e)):
+            raise CamelsError(f"cannot be read now: {e}", path, "nothing was changed: run again") from None
         raise _broken(path, str(e)) from None
-    try: return unflatten(state, tensors)
+    try:
+        return unflatten(state, tensors)
     except (KeyError, TypeError, ValueError, RecursionError) as e:
-        if proven: raise CamelsError(f"holds what this version does not know ({type(e).__name__})", path, "nothing was changed: go on with the version that wrote it") from None
+        if proven:
+            raise CamelsError(
+                f"holds what this version does not know ({type(e).__name__})",
+                path,
+                "nothing was changed: go on with the version that wrote it",
+            ) from None
         raise _broken(path, f"{type(e).__name__} in its structure") from None
 
 # %% ../../nbs/435_train.checkpoint.ipynb #37dfa191
-def _say(line:str): print(f"camels: {line}", file=sys.stderr, flush=True)
+def _say(line:str):
+    print(f"camels: {line}", file=sys.stderr, flush=True)
 
 KEPT = "kept"  # a file that says that this folder has held a checkpoint
 
@@ -131,14 +174,18 @@ class Checkpoints:
         folder,             # where they are
         keep:int=2,         # how many of a kind stay
         say:Callable=_say,  # told a line about a broken one
-    ): self.folder, self.keep, self.say = Path(folder), keep, say
-    def list(self, kind:str="step")->list: return sorted(self.folder.glob(f"{kind}-????????"))
+    ):
+        self.folder, self.keep, self.say = Path(folder), keep, say
+    def list(self, kind:str="step")->list:
+        return sorted(self.folder.glob(f"{kind}-????????"))
     def save(self, tree, step:int, kind:str="step")->Path:
         path = self.folder/f"{kind}-{step:08d}"
-        if path.exists(): self.drop(path)
+        if path.exists():
+            self.drop(path)
         save_state(path, tree)
         if not (self.folder/KEPT).exists():
-            with writing(self.folder): (self.folder/KEPT).touch()
+            with writing(self.folder):
+                (self.folder/KEPT).touch()
         self.tidy(kind)
         return path
     def drop(self, path):
@@ -151,29 +198,43 @@ class Checkpoints:
         n = next(i for i in range(1, 10_000) if not os.path.lexists(f"{path}.broken-{i}"))
         return path.rename(f"{path}.broken-{n}")
     def tidy(self, kind:str="step"):
-        for path in self.list(kind)[:-1 if kind == "best" else -self.keep]: self.drop(path)
+        for path in self.list(kind)[:-1 if kind == "best" else -self.keep]:
+            self.drop(path)
     def sweep(self):
         "Remove what killed writers left."
         for o in self.folder.glob(".*.????????"):
-            if o.is_dir(): shutil.rmtree(o)
+            if o.is_dir():
+                shutil.rmtree(o)
 
 # %% ../../nbs/435_train.checkpoint.ipynb #64ec5b75
 def _load(self:Checkpoints, kind:str="step"):
     "The newest whole tree; None where none was ever kept; broken ones are put aside and named."
     broken = []
     for path in reversed(self.list(kind)):
-        try: tree = load_state(path)
+        try:
+            tree = load_state(path)
         except BrokenCheckpoint as e:
-            if not path.exists(): raise CamelsError("is gone while it was read", path, "look whether its disk is there, then run again") from None
+            if not path.exists():
+                raise CamelsError(
+                    "is gone while it was read", path, "look whether its disk is there, then run again"
+                ) from None
             broken.append(self.put_aside(path))
             self.say(f"{path}: {e.what}; it is kept as {broken[-1].name}")
             continue
-        if broken: self.say(f"going on from {path}")
+        if broken:
+            self.say(f"going on from {path}")
         return tree
     lost = sorted(o.name for o in broken) or sorted(o.name for o in self.folder.glob(f"{kind}-????????.broken-*"))
-    if lost: raise CamelsError(f"no checkpoint can be read any more: {', '.join(lost[-3:])}", self.folder, "put a sound copy back there, or train into another folder")
+    if lost:
+        raise CamelsError(
+            f"no checkpoint can be read any more: {', '.join(lost[-3:])}",
+            self.folder,
+            "put a sound copy back there, or train into another folder",
+        )
     if kind == "step" and ((self.folder/KEPT).exists() or any((self.folder/stage).is_dir() for stage in "ABC")):
-        raise CamelsError("the checkpoints that were here are gone", self.folder, "put them back, or train into another folder")
+        raise CamelsError(
+            "the checkpoints that were here are gone", self.folder, "put them back, or train into another folder"
+        )
 
 Checkpoints.load = _load
 
@@ -182,9 +243,15 @@ def rng_state()->dict:
     "States of torch's, NumPy's and Python's generators, as tensors."
     name, keys, pos, gauss, cached = np.random.get_state()
     version, words, nxt = random.getstate()
-    out = dict(torch=torch.get_rng_state(), numpy=torch.from_numpy(keys.astype(np.int64)), numpy_rest=[int(pos), int(gauss), float(cached)],
-               python=torch.tensor(words), python_rest=[version, nxt])
-    if torch.cuda.is_available(): out["cuda"] = torch.cuda.get_rng_state_all()
+    out = dict(
+        torch=torch.get_rng_state(),
+        numpy=torch.from_numpy(keys.astype(np.int64)),
+        numpy_rest=[int(pos), int(gauss), float(cached)],
+        python=torch.tensor(words),
+        python_rest=[version, nxt],
+    )
+    if torch.cuda.is_available():
+        out["cuda"] = torch.cuda.get_rng_state_all()
     return out
 
 def set_rng_state(s:dict)->None:
@@ -192,20 +259,36 @@ def set_rng_state(s:dict)->None:
     torch.set_rng_state(s["torch"])
     np.random.set_state(("MT19937", s["numpy"].numpy().astype(np.uint32), *s["numpy_rest"]))
     random.setstate((s["python_rest"][0], tuple(s["python"].tolist()), s["python_rest"][1]))
-    if torch.cuda.is_available() and len(s.get("cuda", ())) == torch.cuda.device_count(): torch.cuda.set_rng_state_all(s["cuda"])
+    if torch.cuda.is_available() and len(s.get("cuda", ())) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(s["cuda"])
 
 # %% ../../nbs/435_train.checkpoint.ipynb #b0d365bf
 def learner_state(learn:Learner)->dict:
     "All that decides how `learn` goes on."
-    return dict(model=learn.model.state_dict(), opt=learn.opt.state_dict(), epoch=learn.epoch, i=learn.i, step=learn.step,
-                stopped=learn.stopped, rng=rng_state(), cbs={cb.name: cb.state() for cb in learn.cbs})
+    return dict(
+        model=learn.model.state_dict(),
+        opt=learn.opt.state_dict(),
+        epoch=learn.epoch,
+        i=learn.i,
+        step=learn.step,
+        stopped=learn.stopped,
+        rng=rng_state(),
+        cbs={cb.name: cb.state() for cb in learn.cbs},
+    )
 
 def load_learner(learn:Learner, s:dict)->Learner:
     "Put `learn` where it stood when `learner_state` was taken."
-    if odd := set(s["cbs"]) ^ {cb.name for cb in learn.cbs}: raise CamelsError(f"the checkpoint was made with other callbacks: {', '.join(sorted(odd))}", "resume", "resume with the run's own configuration")
-    learn.model.load_state_dict(s["model"]); learn.opt.load_state_dict(s["opt"])
+    if odd := set(s["cbs"]) ^ {cb.name for cb in learn.cbs}:
+        raise CamelsError(
+            f"the checkpoint was made with other callbacks: {', '.join(sorted(odd))}",
+            "resume",
+            "resume with the run's own configuration",
+        )
+    learn.model.load_state_dict(s["model"])
+    learn.opt.load_state_dict(s["opt"])
     learn.epoch, learn.i, learn.step, learn.stopped = s["epoch"], s["i"], s["step"], s["stopped"]
-    for cb in learn.cbs: cb.load(s["cbs"][cb.name])
+    for cb in learn.cbs:
+        cb.load(s["cbs"][cb.name])
     set_rng_state(s["rng"])
     return learn
 
@@ -213,16 +296,22 @@ def load_learner(learn:Learner, s:dict)->Learner:
 class CheckpointCB(Callback):
     "Save at a safe point when `every_s` seconds have passed (0 = at each one), and at the end; `more()` adds to the state."
     order = 90
-    def __init__(self, checkpoints:Checkpoints, every_s:float=10., more=dict): self.checkpoints, self.every_s, self.more, self.last = checkpoints, every_s, more, time.monotonic()
-    def save(self, learn): self.checkpoints.save({**learner_state(learn), **self.more()}, learn.step); self.last = time.monotonic()
+    def __init__(self, checkpoints:Checkpoints, every_s:float=10., more=dict):
+        self.checkpoints, self.every_s, self.more, self.last = checkpoints, every_s, more, time.monotonic()
+    def save(self, learn):
+        self.checkpoints.save({**learner_state(learn), **self.more()}, learn.step)
+        self.last = time.monotonic()
     def safe_point(self, learn):
-        if time.monotonic() - self.last >= self.every_s: self.save(learn)
-    def after_fit(self, learn): self.save(learn)
+        if time.monotonic() - self.last >= self.every_s:
+            self.save(learn)
+    def after_fit(self, learn):
+        self.save(learn)
 
 def resume(
     learn:Learner, # built as the first time, untrained
     folder,        # folder of checkpoints
 )->Learner: # where the newest checkpoint stood; as it was where there is none
     "Take a run up again from its newest checkpoint."
-    c = Checkpoints(folder); c.sweep()
+    c = Checkpoints(folder)
+    c.sweep()
     return load_learner(learn, s) if (s := c.load()) else learn

@@ -25,8 +25,12 @@ def ask(
     **what,   # do="pause", "go" or "stop"; a run may know more
 )->str: # the request's id
     "Leave a request to a run."
-    if not (Path(folder)/"run.json").exists(): raise CamelsError("not a run folder: no run.json", folder)
-    append_jsonl(Path(folder)/"control.jsonl", {"id": (name := uuid.uuid4().hex[:8]), "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **what})
+    if not (Path(folder)/"run.json").exists():
+        raise CamelsError("not a run folder: no run.json", folder)
+    append_jsonl(
+        Path(folder)/"control.jsonl",
+        {"id": (name := uuid.uuid4().hex[:8]), "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **what},
+    )
     return name
 
 def requests(
@@ -35,15 +39,20 @@ def requests(
 )->tuple: # requests, byte where they end
     "What was asked of a run, in whole lines; what cannot be read is passed over."
     f, rows = Path(folder)/"control.jsonl", []
-    if not f.is_file() or f.stat().st_size <= start: return [], f.stat().st_size if f.is_file() else 0
+    if not f.is_file() or f.stat().st_size <= start:
+        return [], f.stat().st_size if f.is_file() else 0
     with f.open("rb") as o:
         o.seek(start)
         data = o.read(MOST_ASKED)
-    data = data[:data.rfind(b"\n") + 1] or data[:MOST_ASKED]*(len(data) == MOST_ASKED)   # a line without an end is passed over
+    # a line without an end is passed over
+    data = data[:data.rfind(b"\n") + 1] or data[:MOST_ASKED]*(len(data) == MOST_ASKED)
     for line in data.splitlines():
-        try: row = parse_json(line.decode(), "control.jsonl")
-        except (CamelsError, UnicodeDecodeError): continue
-        if isinstance(row, dict) and isinstance(row.get("id"), str) and len(row["id"]) <= 64: rows.append(row)
+        try:
+            row = parse_json(line.decode(), "control.jsonl")
+        except (CamelsError, UnicodeDecodeError):
+            continue
+        if isinstance(row, dict) and isinstance(row.get("id"), str) and len(row["id"]) <= 64:
+            rows.append(row)
     return rows, start + len(data)
 
 # %% ../../nbs/442_train.control.ipynb #19080fb7
@@ -52,7 +61,8 @@ class ControlCB(Callback):
     order = 95
     def __init__(self, folder, every_s:float=2.): # seconds between signs, at first
         self.folder, self.every_s, self.fixed, self.idle_s = Path(folder), every_s, {}, 0.
-        self.began = time.monotonic(); self.last, self.said, self.seen = -math.inf, (), requests(folder)[1]
+        self.began = time.monotonic()
+        self.last, self.said, self.seen = -math.inf, (), requests(folder)[1]
     def look(self)->str:
         "The last thing that was asked since the last look."
         rows, self.seen = requests(self.folder, self.seen)
@@ -60,31 +70,61 @@ class ControlCB(Callback):
     def sign(self, learn, state:str):
         "A row of health.jsonl, where it is time for one, or state or stage are new."
         now = time.monotonic()
-        if (new := (state, *self.fixed.values())) == self.said and now - self.last < max(self.every_s, (now - self.began)/500): return
+        if (new := (state, *self.fixed.values())) == self.said and now - self.last < max(
+            self.every_s, (now - self.began)/500
+        ):
+            return
         self.last, self.said = now, new
-        append_jsonl(self.folder/"health.jsonl", dict(at=round(time.time(), 1), state=state, **self.fixed, epoch=learn.epoch, n_epochs=learn.n_epochs, batch=learn.i, batches=len(getattr(learn, "todo", ())), step=learn.step,
-                     **memory(), pid=os.getpid(), host=platform.node()))
+        append_jsonl(
+            self.folder/"health.jsonl",
+            dict(
+                at=round(time.time(), 1),
+                state=state,
+                **self.fixed,
+                epoch=learn.epoch,
+                n_epochs=learn.n_epochs,
+                batch=learn.i,
+                batches=len(getattr(learn, "todo", ())),
+                step=learn.step,
+                **memory(),
+                pid=os.getpid(),
+                host=platform.node(),
+            ),
+        )
     def safe_point(self, learn):
-        self.sign(learn, "training"); do = self.look()
-        if do == "pause": do = self.pause(learn)
-        if do == "stop": self.save(learn); self.sign(learn, "stopped"); raise KeyboardInterrupt("asked to stop")
+        self.sign(learn, "training")
+        do = self.look()
+        if do == "pause":
+            do = self.pause(learn)
+        if do == "stop":
+            self.save(learn)
+            self.sign(learn, "stopped")
+            raise KeyboardInterrupt("asked to stop")
     def pause(self, learn)->str:
         "Wait for what is asked next; the clocks of the run stand still."
-        self.save(learn); t = time.monotonic()
-        while (do := self.look()) not in ("go", "stop"): self.sign(learn, "paused"); time.sleep(.1)
+        self.save(learn)
+        t = time.monotonic()
+        while (do := self.look()) not in ("go", "stop"):
+            self.sign(learn, "paused")
+            time.sleep(.1)
         self.idle_s += (spent := time.monotonic() - t)
         for cb in learn.cbs:
-            if isinstance(cb, MetricsCB): cb.t0 += spent
+            if isinstance(cb, MetricsCB):
+                cb.t0 += spent
         return do
     def save(self, learn):
         for cb in learn.cbs:
-            if hasattr(cb, "checkpoints"): cb.save(learn)
+            if hasattr(cb, "checkpoints"):
+                cb.save(learn)
 
 # %% ../../nbs/442_train.control.ipynb #c74627c6
 def memory()->dict: # {"rss_mb"}, and "gpu_mb" where there is a device
     "Resident memory of this process and memory on its device, in MB."
     import psutil
-    return dict(rss_mb=round(psutil.Process().memory_info().rss/1e6), **(dict(gpu_mb=round(torch.cuda.memory_allocated()/1e6)) if torch.cuda.is_initialized() else {}))
+    return dict(
+        rss_mb=round(psutil.Process().memory_info().rss/1e6),
+        **(dict(gpu_mb=round(torch.cuda.memory_allocated()/1e6)) if torch.cuda.is_initialized() else {}),
+    )
 
 # %% ../../nbs/442_train.control.ipynb #d85f9610
 @dataclass(frozen=True)
@@ -112,4 +152,7 @@ trainers = Registry("training", dict(
 # %% ../../nbs/442_train.control.ipynb #68322469
 def taken_up(saved:dict, learn:Learner)->dict:
     "A checkpoint for these callbacks: those that keep nothing may come and go, a progress bar for example."
-    return {**saved, "cbs": {**{cb.name: {} for cb in learn.cbs if not cb.state()}, **{k: v for k, v in saved["cbs"].items() if v}}}
+    return {
+        **saved,
+        "cbs": {**{cb.name: {} for cb in learn.cbs if not cb.state()}, **{k: v for k, v in saved["cbs"].items() if v}},
+    }

@@ -16,10 +16,29 @@ from .watch import RunView, is_alive, launch_note, launched, owner, placed, sett
 # %% ../../nbs/447_train.launch.ipynb #786039f2
 def _launch(path, *args:str)->int:
     import psutil
-    log = launch_note(path).with_suffix(".log"); log.parent.mkdir(parents=True, exist_ok=True); root = Path(importlib.util.find_spec("camels").origin).parent.parent
+    log = launch_note(path).with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    root = Path(importlib.util.find_spec("camels").origin).parent.parent
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
-    with log.open("w") as f: p = subprocess.Popen([sys.executable, "-c", "from camels.cli import main; main()", *args], stdin=subprocess.DEVNULL, stdout=f, stderr=f, start_new_session=True, env=env)
-    write_json(launch_note(path), dict(pid=p.pid, began=psutil.Process(p.pid).create_time(), host=platform.node(), command=["camels", *args], log=str(log)))
+    with log.open("w") as f:
+        p = subprocess.Popen(
+            [sys.executable, "-c", "from camels.cli import main; main()", *args],
+            stdin=subprocess.DEVNULL,
+            stdout=f,
+            stderr=f,
+            start_new_session=True,
+            env=env,
+        )
+    write_json(
+        launch_note(path),
+        dict(
+            pid=p.pid,
+            began=psutil.Process(p.pid).create_time(),
+            host=platform.node(),
+            command=["camels", *args],
+            log=str(log),
+        ),
+    )
     return p.pid
 
 # %% ../../nbs/447_train.launch.ipynb #264e479e
@@ -29,12 +48,17 @@ def start_run(
     changes:dict=None,  # {key of TrainConfig, or of V3Config: value or text}
 )->int: # process id
     "Train in a process of its own; what is wrong at first sight is an error here."
-    if not str(features or "").strip(): raise CamelsError("which features?", "features", "name a table that camels encode made")
-    if not str(out or "").strip(): raise CamelsError("where to?", "run folder", "name a folder to make")
+    if not str(features or "").strip():
+        raise CamelsError("which features?", "features", "name a table that camels encode made")
+    if not str(out or "").strip():
+        raise CamelsError("where to?", "run folder", "name a folder to make")
     features, out = placed(features), placed(out)
-    if not features.exists(): raise CamelsError("no features here", features, "make them with: camels encode INPUT --out " + str(features))
-    if (out/"run.json").exists(): raise CamelsError("already holds a run", out, "resume it, or name another folder")
-    if is_alive(launched(out)): raise CamelsError("a training is starting there", out)
+    if not features.exists():
+        raise CamelsError("no features here", features, "make them with: camels encode INPUT --out " + str(features))
+    if (out/"run.json").exists():
+        raise CamelsError("already holds a run", out, "resume it, or name another folder")
+    if is_alive(launched(out)):
+        raise CamelsError("a training is starting there", out)
     trainer = trainers["v3" if features.is_dir() and any(features.glob("index-*.json")) else "curriculum"]
     trainer.checked(configure(trainer.config, changes))
     words = [f"{k}={json.dumps(v) if isinstance(v, (tuple, list)) else v}" for k, v in (changes or {}).items()]
@@ -43,7 +67,8 @@ def start_run(
 def resume_run(path)->int: # process id
     "Go on with a run that was stopped, in a process of its own."
     v = RunView(path).refresh()
-    if "resume" not in v.can: raise CamelsError(f"cannot go on: {v.words}", path)
+    if "resume" not in v.can:
+        raise CamelsError(f"cannot go on: {v.words}", path)
     return _launch(v.path, "train", "--resume", str(v.path.resolve()))
 
 def stop_run(path, now:bool=False)->None: # now=True: end the process, with what its last checkpoint holds
@@ -57,6 +82,7 @@ def stop_run(path, now:bool=False)->None: # now=True: end the process, with what
 # %% ../../nbs/447_train.launch.ipynb #763a4f74
 def ask_weight(view:RunView, key:str, value:float)->str: # the request's id
     "Ask a run for another loss weight."
-    if "weights" not in view.can: raise CamelsError(f"takes no other weights now ({view.words})", view.path)
+    if "weights" not in view.can:
+        raise CamelsError(f"takes no other weights now ({view.words})", view.path)
     trainers[view.info["kind"]].steer(settings_at(view), {key: value})
     return ask(view.path, set={key: value})

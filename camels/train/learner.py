@@ -19,17 +19,24 @@ from torch import Tensor, nn
 from ..core import CamelsError, append_jsonl
 
 # %% ../../nbs/430_train.learner.ipynb #3adac38c
-class CancelFit(Exception): "Raised by a callback: leave the training loop in good order."
-class CancelEpoch(Exception): "Raised by a callback: leave this epoch in good order."
-class CancelBatch(Exception): "Raised by a callback: go on to the next batch."
+class CancelFit(Exception):
+    "Raised by a callback: leave the training loop in good order."
+class CancelEpoch(Exception):
+    "Raised by a callback: leave this epoch in good order."
+class CancelBatch(Exception):
+    "Raised by a callback: go on to the next batch."
 
 class Callback:
     "Something that happens at certain moments of training."
     order = 0 # low numbers are called first
-    def state(self)->dict: "Tensors and scalars that a checkpoint keeps."; return {}
-    def load(self, state:dict)->None: "Take back what `state` gave."
+    def state(self)->dict:
+        "Tensors and scalars that a checkpoint keeps."
+        return {}
+    def load(self, state:dict)->None:
+        "Take back what `state` gave."
     @property
-    def name(self)->str: return type(self).__name__
+    def name(self)->str:
+        return type(self).__name__
 
 # %% ../../nbs/430_train.learner.ipynb #0fad0111
 class Learner:
@@ -47,22 +54,26 @@ class Learner:
         self.autocast, self.scaler, self.stats, self.stopped = nullcontext, None, {}, False
     def __call__(self, moment:str)->None:
         for cb in self.cbs:
-            if f := getattr(cb, moment, None): f(self)
+            if f := getattr(cb, moment, None):
+                f(self)
     def around(self, what:str, work:Callable, cancel:type)->None:
         "`before_what`, the work, `after_what`; the exception `cancel` leaves it early."
         try:
             self(f"before_{what}")
             work()
             self(f"after_{what}")
-        except cancel: pass
+        except cancel:
+            pass
 
 # %% ../../nbs/430_train.learner.ipynb #1a3970bd
 @patch
 def fit(self:Learner, n_epochs:int)->Learner:
     "Train from where the learner stands (epoch `epoch`, batch `i`) to `n_epochs`."
     self.n_epochs = n_epochs
-    try: self.around("fit", self.all_epochs, CancelFit)
-    finally: self("cleanup")
+    try:
+        self.around("fit", self.all_epochs, CancelFit)
+    finally:
+        self("cleanup")
     return self
 
 @patch
@@ -80,66 +91,95 @@ def one_epoch(self:Learner)->None:
         self.batch = self.todo[self.i]
         self.around("batch", self.one_batch, CancelBatch)
         self.i, self.step = self.i + 1, self.step + 1
-        if self.i < len(self.todo): self("safe_point")
+        if self.i < len(self.todo):
+            self("safe_point")
 
 @patch
 def one_batch(self:Learner)->None:
     "Loss, gradient, step."
-    with self.autocast(): self.loss, self.terms = self.loss_fn(self.model, self.batch)
-    self.backward(); self("after_backward")
-    self.take_step(); self("after_step")
+    with self.autocast():
+        self.loss, self.terms = self.loss_fn(self.model, self.batch)
+    self.backward()
+    self("after_backward")
+    self.take_step()
+    self("after_step")
     self.opt.zero_grad(set_to_none=True)
 
 # %% ../../nbs/430_train.learner.ipynb #33a5e884
 @patch
-def backward(self:Learner)->None: (self.scaler.scale(self.loss) if self.scaler else self.loss).backward()
+def backward(self:Learner)->None:
+    (self.scaler.scale(self.loss) if self.scaler else self.loss).backward()
 
 @patch
 def take_step(self:Learner)->None:
     "An optimizer step, through the gradient scaler where there is one."
-    if not self.scaler: return self.opt.step()
-    self.scaler.step(self.opt); self.scaler.update()
+    if not self.scaler:
+        return self.opt.step()
+    self.scaler.step(self.opt)
+    self.scaler.update()
 
 # %% ../../nbs/430_train.learner.ipynb #93116d4e
 def to_device(batch, device):
     "Tensors of a nested batch on `device`; anything else as it is."
-    if isinstance(batch, Tensor): return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict): return {k: to_device(v, device) for k, v in batch.items()}
-    if isinstance(batch, (list, tuple)): return type(batch)(to_device(v, device) for v in batch)
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {k: to_device(v, device) for k, v in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(to_device(v, device) for v in batch)
     return batch
 
 class DeviceCB(Callback):
     "Model and batches on one device."
     order = -50
-    def __init__(self, device:str="auto"): self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    def before_fit(self, learn): learn.model.to(self.device)
-    def before_batch(self, learn): learn.batch = to_device(learn.batch, self.device)
+    def __init__(self, device:str="auto"):
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    def before_fit(self, learn):
+        learn.model.to(self.device)
+    def before_batch(self, learn):
+        learn.batch = to_device(learn.batch, self.device)
 
 # %% ../../nbs/430_train.learner.ipynb #e0b3d395
 class AmpCB(Callback):
     "Mixed precision: `bf16`, or `fp16` with a gradient scaler; `none` computes in float32."
     order = -40
     def __init__(self, dtype:str="none", device:str="cpu"):
-        if dtype not in (known := {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}): raise CamelsError(f"unknown precision {dtype!r}", "amp", f"known: {', '.join(known)}")
+        if dtype not in (known := {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}):
+            raise CamelsError(f"unknown precision {dtype!r}", "amp", f"known: {', '.join(known)}")
         self.dtype, self.device = known[dtype], torch.device(device).type
         self.scaler = torch.amp.GradScaler(self.device) if dtype == "fp16" else None
     def before_fit(self, learn):
-        if self.dtype: learn.autocast, learn.scaler = (lambda: torch.autocast(self.device, self.dtype)), self.scaler
-    def state(self): return {"scaler": self.scaler.state_dict()} if self.scaler else {}
+        if self.dtype:
+            learn.autocast, learn.scaler = (lambda: torch.autocast(self.device, self.dtype)), self.scaler
+    def state(self):
+        return {"scaler": self.scaler.state_dict()} if self.scaler else {}
     def load(self, state):
-        if self.scaler and state: self.scaler.load_state_dict(state["scaler"])
+        if self.scaler and state:
+            self.scaler.load_state_dict(state["scaler"])
 
 # %% ../../nbs/430_train.learner.ipynb #9b98c05a
 class ClipCB(Callback):
     "Clip the global gradient norm to `max_norm` (0 = only measure); a loss or norm that is not finite raises."
     order = 10
-    def __init__(self, max_norm:float=1.): self.max_norm = max_norm
+    def __init__(self, max_norm:float=1.):
+        self.max_norm = max_norm
     def after_backward(self, learn):
-        if learn.scaler: learn.scaler.unscale_(learn.opt)
+        if learn.scaler:
+            learn.scaler.unscale_(learn.opt)
         ps = [p for g in learn.opt.param_groups for p in g["params"] if p.grad is not None]
         learn.grad_norm = nn.utils.clip_grad_norm_(ps, self.max_norm or math.inf)
-        if not torch.isfinite(learn.loss): raise CamelsError("the loss is not finite", f"epoch {learn.epoch}, batch {learn.i}", "lower lr, or look for extreme feature values")
-        if not learn.scaler and not torch.isfinite(learn.grad_norm): raise CamelsError("the gradient is not finite", f"epoch {learn.epoch}, batch {learn.i}", "lower lr, or look for extreme feature values")
+        if not torch.isfinite(learn.loss):
+            raise CamelsError(
+                "the loss is not finite",
+                f"epoch {learn.epoch}, batch {learn.i}",
+                "lower lr, or look for extreme feature values",
+            )
+        if not learn.scaler and not torch.isfinite(learn.grad_norm):
+            raise CamelsError(
+                "the gradient is not finite",
+                f"epoch {learn.epoch}, batch {learn.i}",
+                "lower lr, or look for extreme feature values",
+            )
 
 # %% ../../nbs/430_train.learner.ipynb #b8937b3b
 def warm_cosine(
@@ -148,65 +188,94 @@ def warm_cosine(
     final:float=0.05,    # last rate as a part of the base rate
 )->float: # factor on the base rate in (0, 1]
     "Linear warm-up and half a cosine."
-    if done < warmup: return max(done/warmup, 1e-3)
+    if done < warmup:
+        return max(done/warmup, 1e-3)
     return final + (1-final)*0.5*(1 + math.cos(math.pi*min(1., (done-warmup)/(1-warmup))))
 
 class ScheduleCB(Callback):
     "Set each group's rate before its step: base rate × `shape(part done)`."
     order = 5
-    def __init__(self, shape:Callable=warm_cosine): self.shape = shape
+    def __init__(self, shape:Callable=warm_cosine):
+        self.shape = shape
     def before_fit(self, learn):
         self.base = [g.setdefault("base_lr", g["lr"]) for g in learn.opt.param_groups]
     def before_batch(self, learn):
         done = (learn.epoch + (learn.i + 1)/len(learn.todo))/learn.n_epochs
-        for g, lr in zip(learn.opt.param_groups, self.base): g["lr"] = lr*self.shape(done)
+        for g, lr in zip(learn.opt.param_groups, self.base):
+            g["lr"] = lr*self.shape(done)
 
 # %% ../../nbs/430_train.learner.ipynb #e59499fd
-def n_rows(batch)->int: "Rows of a batch: the length of its first tensor."; return len(next(v for v in (batch.values() if isinstance(batch, dict) else batch) if isinstance(v, Tensor)))
+def n_rows(batch)->int:
+    "Rows of a batch: the length of its first tensor."
+    return len(next(v for v in (batch.values() if isinstance(batch, dict) else batch) if isinstance(v, Tensor)))
 
 class MetricsCB(Callback):
     "Mean of every loss term per epoch into `metrics.jsonl`; `fixed` goes into each row."
     order = 50
-    def __init__(self, path=None, every:int=0, **fixed): self.path, self.every, self.fixed, self.rows, self.n, self.sums = path, every, fixed, [], 0, None
-    def before_fit(self, learn): self.cut_back()
+    def __init__(self, path=None, every:int=0, **fixed):
+        self.path, self.every, self.fixed, self.rows, self.n, self.sums = path, every, fixed, [], 0, None
+    def before_fit(self, learn):
+        self.cut_back()
     def before_epoch(self, learn):
-        if not learn.i or self.sums is None: self.sums, self.seen, self.n_sums = {}, 0, 0
+        if not learn.i or self.sums is None:
+            self.sums, self.seen, self.n_sums = {}, 0, 0
         self.t0, self.seen0 = time.perf_counter(), self.seen
     def after_step(self, learn):
         terms = {"loss": learn.loss, **learn.terms}
-        if hasattr(learn, "grad_norm"): terms["grad_norm"] = learn.grad_norm
-        for k, v in terms.items(): self.sums[k] = self.sums.get(k, 0.) + (v.detach().double() if isinstance(v, Tensor) else v)
-        self.n_sums += 1; self.seen += n_rows(learn.batch)
-        if self.every and (learn.step+1) % self.every == 0: self.add(kind="step", **self.where(learn), **{k: round(float(v.detach() if isinstance(v, Tensor) else v), 6) for k, v in terms.items()})
-    def where(self, learn): return {**self.fixed, "epoch": learn.epoch, "step": learn.step + 1, "lr": learn.opt.param_groups[0]["lr"]}
+        if hasattr(learn, "grad_norm"):
+            terms["grad_norm"] = learn.grad_norm
+        for k, v in terms.items():
+            self.sums[k] = self.sums.get(k, 0.) + (v.detach().double() if isinstance(v, Tensor) else v)
+        self.n_sums += 1
+        self.seen += n_rows(learn.batch)
+        if self.every and (learn.step+1) % self.every == 0:
+            self.add(
+                kind="step",
+                **self.where(learn),
+                **{k: round(float(v.detach() if isinstance(v, Tensor) else v), 6) for k, v in terms.items()},
+            )
+    def where(self, learn):
+        return {**self.fixed, "epoch": learn.epoch, "step": learn.step + 1, "lr": learn.opt.param_groups[0]["lr"]}
     def after_epoch(self, learn):
         s = time.perf_counter() - self.t0
-        learn.row = dict(kind="epoch", **{**self.where(learn), "step": learn.step}, **{k: round(float(v)/self.n_sums, 6) for k, v in self.sums.items()},
-                         rows_per_s=round((self.seen-self.seen0)/max(s, 1e-9), 1), seconds=round(s, 3), **learn.stats)
-        self.add(**learn.row); self.flush()
-    def add(self, **row): self.rows.append(row)
+        learn.row = dict(
+            kind="epoch",
+            **{**self.where(learn), "step": learn.step},
+            **{k: round(float(v)/self.n_sums, 6) for k, v in self.sums.items()},
+            rows_per_s=round((self.seen-self.seen0)/max(s, 1e-9), 1),
+            seconds=round(s, 3),
+            **learn.stats,
+        )
+        self.add(**learn.row)
+        self.flush()
+    def add(self, **row):
+        self.rows.append(row)
 
 # %% ../../nbs/430_train.learner.ipynb #4a4c0020
 @patch
 def flush(self:MetricsCB)->None:
     "Write the waiting rows to the log."
-    if self.path and self.rows: append_jsonl(self.path, *self.rows)
+    if self.path and self.rows:
+        append_jsonl(self.path, *self.rows)
     self.n, self.rows = self.n + len(self.rows), []
 
 @patch
 def cut_back(self:MetricsCB)->None:
     "Drop rows that a crash left beyond the last checkpoint."
-    if not self.path or not Path(self.path).exists(): return
+    if not self.path or not Path(self.path).exists():
+        return
     lines = Path(self.path).read_bytes().split(b"\n")
     keep = b"".join(l + b"\n" for l in lines[:self.n])
-    with open(self.path, "rb+") as f: f.truncate(len(keep))
+    with open(self.path, "rb+") as f:
+        f.truncate(len(keep))
 
 @patch
 def state(self:MetricsCB)->dict:
     self.flush()
     return dict(n=self.n, sums=self.sums or {}, seen=getattr(self, "seen", 0), n_sums=getattr(self, "n_sums", 0))
 @patch
-def load(self:MetricsCB, state:dict)->None: self.n, self.sums, self.seen, self.n_sums = (state[k] for k in ("n", "sums", "seen", "n_sums"))
+def load(self:MetricsCB, state:dict)->None:
+    self.n, self.sums, self.seen, self.n_sums = (state[k] for k in ("n", "sums", "seen", "n_sums"))
 
 # %% ../../nbs/430_train.learner.ipynb #e659ff06
 class SeedCB(Callback):

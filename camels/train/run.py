@@ -15,45 +15,74 @@ from ..core import ANY, CamelsError, RANGES, append_jsonl, read_jsonl, versions,
 from ..files import writing
 
 # %% ../../nbs/440_train.run.ipynb #ef12daff
-RECORD = dict(config=dict, data=dict, versions=dict, encoders=dict, changes=list, kind=str, started=str, finished=str, targets=str, used=str,
-              features=(str, type(None)), threads=int, seed=int, seconds=(int, float))
+RECORD = dict(
+    config=dict,
+    data=dict,
+    versions=dict,
+    encoders=dict,
+    changes=list,
+    kind=str,
+    started=str,
+    finished=str,
+    targets=str,
+    used=str,
+    features=(str, type(None)),
+    threads=int,
+    seed=int,
+    seconds=(int, float),
+)
 
 def read_record(
     path, # run folder
 )->dict: # run.json
     "The record of a run; one that is torn, or holds what no run writes, is an error of one line."
     f = Path(path)/"run.json"
-    if not f.exists(): raise CamelsError("not a run folder: no run.json", path, "name the folder that --out made")
+    if not f.exists():
+        raise CamelsError("not a run folder: no run.json", path, "name the folder that --out made")
     hint = "put a sound copy back, or train into another folder"
     try:
-        if not f.is_file() or f.stat().st_size > 64 << 20: raise ValueError("not a plain file of less than 64 MB")
+        if not f.is_file() or f.stat().st_size > 64 << 20:
+            raise ValueError("not a plain file of less than 64 MB")
         info = json.loads(f.read_text(encoding="utf-8"))
         json.dumps(info, ensure_ascii=False).encode()   # lone surrogates could not be written again
-    except (ValueError, RecursionError): raise CamelsError("run.json cannot be read: it is half written, or broken", f, hint) from None
-    if odd := odd_record(info): raise CamelsError(f"run.json cannot be read: {odd}", f, hint)
+    except (ValueError, RecursionError):
+        raise CamelsError("run.json cannot be read: it is half written, or broken", f, hint) from None
+    if odd := odd_record(info):
+        raise CamelsError(f"run.json cannot be read: {odd}", f, hint)
     return info
 
 def odd_record(info)->str: # what is wrong, in words; "" for a sound one
     "What in a run's record no run would have written."
-    if not isinstance(info, dict): return "it is no object"
+    if not isinstance(info, dict):
+        return "it is no object"
     for k, kind in RECORD.items():
-        if k in info and (not isinstance(info[k], kind) or isinstance(info[k], bool)): return f"{k!r} is {str(info[k])[:30]!r}"
-    if huge := [k for k in ("seed", "seconds") if info.get(k, 0) not in ANY]: return f"{huge[0]!r} is no number that a run writes"
-    if info.get("threads", 1) not in RANGES["threads"] or info.get("threads", 1) < 1: return f"'threads' is {str(info['threads'])[:30]}"
+        if k in info and (not isinstance(info[k], kind) or isinstance(info[k], bool)):
+            return f"{k!r} is {str(info[k])[:30]!r}"
+    if huge := [k for k in ("seed", "seconds") if info.get(k, 0) not in ANY]:
+        return f"{huge[0]!r} is no number that a run writes"
+    if info.get("threads", 1) not in RANGES["threads"] or info.get("threads", 1) < 1:
+        return f"'threads' is {str(info['threads'])[:30]}"
     for i, c in enumerate(info.get("changes", [])):
-        if not isinstance(c, dict) or type(c.get("step")) is not int or not 0 <= c["step"] < 2**63: return f"changes[{i}] has no step"
-        if not isinstance(c.get("id", ""), str) or not isinstance(c.get("refused", ""), str): return f"changes[{i}] has an odd name"
-        if not isinstance(c.get("set", {}), dict): return f"changes[{i}] sets nothing"
-        if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in c.get("set", {}).values()): return f"changes[{i}] sets what is no number"
+        if not isinstance(c, dict) or type(c.get("step")) is not int or not 0 <= c["step"] < 2**63:
+            return f"changes[{i}] has no step"
+        if not isinstance(c.get("id", ""), str) or not isinstance(c.get("refused", ""), str):
+            return f"changes[{i}] has an odd name"
+        if not isinstance(c.get("set", {}), dict):
+            return f"changes[{i}] sets nothing"
+        if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in c.get("set", {}).values()):
+            return f"changes[{i}] sets what is no number"
     return ""
 
 # %% ../../nbs/440_train.run.ipynb #5eab070b
 class RunFolder:
     "A folder with `run.json`, `metrics.jsonl`, `checkpoints/`, `latents/`, `model.safetensors` and `card.md`."
-    def __init__(self, path): self.path = Path(path)
-    def __truediv__(self, name): return self.path/name
+    def __init__(self, path):
+        self.path = Path(path)
+    def __truediv__(self, name):
+        return self.path/name
     @property
-    def info(self)->dict: return read_record(self.path)
+    def info(self)->dict:
+        return read_record(self.path)
     @classmethod
     def create(cls,
         path,            # folder to make; may exist
@@ -64,11 +93,24 @@ class RunFolder:
     ):
         "Make the folder and write `run.json`."
         run = cls(path)
-        for d in ("checkpoints", "latents"): (run.path/d).mkdir(parents=True, exist_ok=True)
-        write_json(run/"run.json", dict(config=config, seed=seed, data=data or {}, versions=versions(), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **more))
+        for d in ("checkpoints", "latents"):
+            (run.path/d).mkdir(parents=True, exist_ok=True)
+        write_json(
+            run/"run.json",
+            dict(
+                config=config,
+                seed=seed,
+                data=data or {},
+                versions=versions(),
+                started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                **more,
+            ),
+        )
         return run
-    def log(self, **row): append_jsonl(self/"metrics.jsonl", row)
-    def metrics(self)->list[dict]: return read_jsonl(self/"metrics.jsonl")
+    def log(self, **row):
+        append_jsonl(self/"metrics.jsonl", row)
+    def metrics(self)->list[dict]:
+        return read_jsonl(self/"metrics.jsonl")
 
 # %% ../../nbs/440_train.run.ipynb #3d2ed677
 @contextlib.contextmanager
@@ -78,30 +120,50 @@ def run_lock(path):
     place = Path(path)/".lock"
     fd = _open_lock(place)
     def say(**more):
-        text = json.dumps(dict(pid=os.getpid(), began=psutil.Process().create_time(), host=platform.node(), inode=os.fstat(fd).st_ino, **more))
+        text = json.dumps(
+            dict(
+                pid=os.getpid(),
+                began=psutil.Process().create_time(),
+                host=platform.node(),
+                inode=os.fstat(fd).st_ino,
+                **more,
+            )
+        )
         os.ftruncate(fd, 0)
         os.write(fd, text.encode())
     try:
-        if not _hold(fd): raise CamelsError("another process is training here", path, "wait for it, or write to another folder")
-        with writing(place): say()                       # who it is, for whoever asks
-        try: yield
+        if not _hold(fd):
+            raise CamelsError("another process is training here", path, "wait for it, or write to another folder")
+        with writing(place):
+            say()   # who it is, for whoever asks
+        try:
+            yield
         finally:
-            with contextlib.suppress(OSError): say(released=True)
-    finally: os.close(fd)
+            with contextlib.suppress(OSError):
+                say(released=True)
+    finally:
+        os.close(fd)
 
 def _open_lock(place:Path)->int:
     "The lock file, made where there is none; a link, a pipe or a device in its place is refused."
-    if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode): raise CamelsError("is no plain file", place, "remove it: the training makes its own")
-    with writing(place): return os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
+        raise CamelsError("is no plain file", place, "remove it: the training makes its own")
+    with writing(place):
+        return os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 def _hold(fd:int, tries:int=6)->bool:
     "Take the lock; who only asks for it lets go within a moment, so try again for half a second."
-    try: import fcntl
-    except ImportError: return True
+    try:
+        import fcntl
+    except ImportError:
+        return True
     for i in range(tries):
-        try: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError: time.sleep(.1*(i < tries - 1))
-        else: return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(.1*(i < tries - 1))
+        else:
+            return True
     return False
 
 def is_held(
@@ -111,20 +173,36 @@ def is_held(
     place = Path(path)/".lock"
     try:
         import fcntl
-        if not stat.S_ISREG(place.lstat().st_mode): return False
+        if not stat.S_ISREG(place.lstat().st_mode):
+            return False
         fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (ImportError, OSError): return False
-    try: fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError: return True
-    except OSError: return False
-    finally: os.close(fd)
+    except (ImportError, OSError):
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
     return False
 
 # %% ../../nbs/440_train.run.ipynb #003eca70
 @contextlib.contextmanager
 def exactly(threads:int):
     "Deterministic kernels and a fixed number of threads, put back afterwards."
-    was = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
-    torch.set_num_threads(threads); torch.use_deterministic_algorithms(True, warn_only=True); torch.utils.deterministic.fill_uninitialized_memory = False
-    try: yield
-    finally: torch.set_num_threads(was[0]); torch.use_deterministic_algorithms(was[1]); torch.utils.deterministic.fill_uninitialized_memory = was[2]
+    was = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+    )
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(was[0])
+        torch.use_deterministic_algorithms(was[1])
+        torch.utils.deterministic.fill_uninitialized_memory = was[2]

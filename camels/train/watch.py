@@ -27,33 +27,48 @@ class Tail:
     ):
         self.path, self.sound, self.version = Path(path), sound, 0
         self.clear()
-    def clear(self): self.rows, self.bad, self.at, self.mark = [], 0, 0, b""; self.version += 1
+    def clear(self):
+        self.rows, self.bad, self.at, self.mark = [], 0, 0, b""
+        self.version += 1
     def read(self)->list:
         "All rows so far; of the file, only what is new. A half last line waits for its rest, a line that is no JSON is counted in `bad`."
         try:
-            if not self.path.is_file(): raise FileNotFoundError
+            if not self.path.is_file():
+                raise FileNotFoundError
             with self.path.open("rb") as f:
                 f.seek(self.at - len(self.mark))
-                if f.read(len(self.mark)) != self.mark: self.clear(); f.seek(0)
+                if f.read(len(self.mark)) != self.mark:
+                    self.clear()
+                    f.seek(0)
                 data = f.read()
         except OSError:
-            if self.at: self.clear()
+            if self.at:
+                self.clear()
             return self.rows
         whole = data[:data.rfind(b"\n") + 1]
-        if whole: self.at += len(whole); self.mark = (self.mark + whole)[-400:]; self.version += 1
-        for line in whole.splitlines(): self.take(line)
+        if whole:
+            self.at += len(whole)
+            self.mark = (self.mark + whole)[-400:]
+            self.version += 1
+        for line in whole.splitlines():
+            self.take(line)
         return self.rows
     def take(self, line:bytes):
-        try: row = parse_json(line.decode(), self.path, nan=True)
-        except (CamelsError, UnicodeDecodeError): row = None
-        if isinstance(row, dict) and self.sound(row): self.rows.append(row)
-        else: self.bad += bool(line.strip())
+        try:
+            row = parse_json(line.decode(), self.path, nan=True)
+        except (CamelsError, UnicodeDecodeError):
+            row = None
+        if isinstance(row, dict) and self.sound(row):
+            self.rows.append(row)
+        else:
+            self.bad += bool(line.strip())
 
 NUMBERS, TEXTS = ("step", "epoch", "n_epochs", "batch", "batches", "pid"), ("stage", "state", "host", "kind")
 
 def sound_row(row:dict)->bool:
     "Could a run have written this row of its logs? Where it stands is in plain numbers, its names are text."
-    number = lambda x: type(x) in (int, float) and abs(x) < 2**53  # noqa: E731
+    def number(x):
+        return type(x) in (int, float) and abs(x) < 2**53
     return all(number(row[k]) for k in NUMBERS if k in row) and all(isinstance(row[k], str) for k in TEXTS if k in row)
 
 # %% ../../nbs/445_train.watch.ipynb #cd45eed1
@@ -62,60 +77,104 @@ def owner(path)->dict|None: # {"pid", "began", "host", "held"}
     place = Path(path)/".lock"
     try:
         who = sound_process(read_json(place, most_mb=.1))
-        if who is None: return None
+        if who is None:
+            return None
         return {**who, "held": is_held(path) and who.get("inode", place.stat().st_ino) == place.stat().st_ino}
-    except (CamelsError, OSError): return None
+    except (CamelsError, OSError):
+        return None
 
 def sound_process(who)->dict|None:
     "The record of a process, if it can be one: a positive number, a time of birth, a machine."
-    if not isinstance(who, dict) or type(who.get("pid")) is not int or not 0 < who["pid"] < 2**31: return None
-    if type(who.get("began")) not in (int, float) or not np.isfinite(who["began"]) or not isinstance(who.get("host"), str): return None
+    if not isinstance(who, dict) or type(who.get("pid")) is not int or not 0 < who["pid"] < 2**31:
+        return None
+    if (
+        type(who.get("began")) not in (int, float)
+        or not np.isfinite(who["began"])
+        or not isinstance(who.get("host"), str)
+    ):
+        return None
     return who
 
 def is_alive(who:dict|None)->bool: # of `owner`
     "Is the process still there, on this machine, and the one that it says?"
     import psutil
-    if sound_process(who) is None or who.get("released") or who["host"] != platform.node() or who["pid"] < 2 or not who.get("held", True): return False
+    if (
+        sound_process(who) is None
+        or who.get("released")
+        or who["host"] != platform.node()
+        or who["pid"] < 2
+        or not who.get("held", True)
+    ):
+        return False
     try:
         p = psutil.Process(who["pid"])
         return abs(p.create_time() - who["began"]) < 1 and p.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error: return False
+    except psutil.Error:
+        return False
 
 # %% ../../nbs/445_train.watch.ipynb #87d53226
-def launch_note(path)->Path: return cache_dir()/"launched"/f"{fingerprint(as_text(placed(path)))}.json"
+def launch_note(path)->Path:
+    return cache_dir()/"launched"/f"{fingerprint(as_text(placed(path)))}.json"
 
 def placed(
     path,      # as somebody wrote it
     what=None, # what it is the place of, for messages
 )->Path: # whole
     "A path as a person writes it, without `~` and dots; what can be no path is an error."
-    try: return as_path(path).expanduser().resolve()
-    except (RuntimeError, ValueError, OSError): raise CamelsError("is no path", as_text(what or path), "check how it is written") from None
+    try:
+        return as_path(path).expanduser().resolve()
+    except (RuntimeError, ValueError, OSError):
+        raise CamelsError("is no path", as_text(what or path), "check how it is written") from None
 
 def launched(path)->dict|None: # {"pid", "began", "host", "command", "log"}
     "The process that was last started for a run folder from this machine."
-    try: who = sound_process(read_json(launch_note(path), most_mb=1))
-    except CamelsError: return None
+    try:
+        who = sound_process(read_json(launch_note(path), most_mb=1))
+    except CamelsError:
+        return None
     return who if who and isinstance(who.get("log", ""), str) else None
 
 def complaint(path)->str:
     "The last line of what a launched training said, where it is one about an error."
-    try: lines = Path((launched(path) or {}).get("log", "")).read_text(errors="replace").split("\n")
-    except OSError: return ""
+    try:
+        lines = Path((launched(path) or {}).get("log", "")).read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
     said = next((l.strip() for l in reversed(lines) if l.strip()), "")
-    return said.removeprefix("camels: ") if said.startswith("camels: ") else f"it ended with {said}" if "Error" in said.split(":")[0] else ""
+    return (
+        said.removeprefix("camels: ")
+        if said.startswith("camels: ")
+        else f"it ended with {said}"
+        if "Error" in said.split(":")[0]
+        else ""
+    )
 
 # %% ../../nbs/445_train.watch.ipynb #9294cc21
 def read_info(path)->tuple: # (run.json, "") or ({}, what is wrong)
     "A run's record, or why there is none."
     path = Path(path)
-    if not path.exists(): return {}, "no such folder"
-    if not (path/"run.json").exists(): return {}, "no run.json in this folder: it is being written, or it holds no run"
-    try: return read_record(path), ""
-    except CamelsError as e: return {}, e.what
-    except OSError as e: return {}, f"run.json cannot be read: {e.strerror or e}"
+    if not path.exists():
+        return {}, "no such folder"
+    if not (path/"run.json").exists():
+        return {}, "no run.json in this folder: it is being written, or it holds no run"
+    try:
+        return read_record(path), ""
+    except CamelsError as e:
+        return {}, e.what
+    except OSError as e:
+        return {}, f"run.json cannot be read: {e.strerror or e}"
 
-def ago(s:float)->str: "Seconds, in words."; return f"{max(s, 0):.0f} s" if s < 90 else f"{s/60:.0f} min" if s < 5400 else f"{s/3600:.0f} h" if s < 172800 else f"{s/86400:.0f} days"
+def ago(s:float)->str:
+    "Seconds, in words."
+    return (
+        f"{max(s, 0):.0f} s"
+        if s < 90
+        else f"{s/60:.0f} min"
+        if s < 5400
+        else f"{s/3600:.0f} h"
+        if s < 172800
+        else f"{s/86400:.0f} days"
+    )
 
 # %% ../../nbs/445_train.watch.ipynb #da4a506d
 def weights_of(view)->dict: # {"w_…": weight}
@@ -127,8 +186,10 @@ def weights_of(view)->dict: # {"w_…": weight}
 
 def weights_now(view)->dict: # {"w_…": weight}
     "`weights_of`, or nothing where the record cannot be read."
-    try: return weights_of(view)
-    except CamelsError: return {}
+    try:
+        return weights_of(view)
+    except CamelsError:
+        return {}
 
 def settings_at(view):
     "The settings that hold now, as far as they are numbers: the run's own and what was changed."
@@ -143,10 +204,14 @@ class RunView:
     def __init__(self,
         path, # run folder
     ):
-        with contextlib.suppress(RuntimeError): path = Path(path).expanduser()
+        with contextlib.suppress(RuntimeError):
+            path = Path(path).expanduser()
         self.path = Path(path)
         self.name = as_text(self.path.name or path)
-        self.metrics, self.health = Tail(self.path/"metrics.jsonl", sound_row), Tail(self.path/"health.jsonl", sound_row)
+        self.metrics, self.health = (
+            Tail(self.path/"metrics.jsonl", sound_row),
+            Tail(self.path/"health.jsonl", sound_row),
+        )
         self.info, self.trouble, self.state, self.words, self.failed = {}, "", "broken", "", False
     def refresh(self,
         now:float=None, # seconds since 1970
@@ -159,42 +224,106 @@ class RunView:
             weights_of(self)
             self.state, self.words, self.failed = self.judge(now or time.time())
         except Exception as e:  # noqa: BLE001  one folder must not take the page of all others with it
-            self.info, self.trouble = {}, f"cannot be read: {e.what if isinstance(e, CamelsError) else type(e).__name__}"
+            self.info, self.trouble = (
+                {},
+                f"cannot be read: {e.what if isinstance(e, CamelsError) else type(e).__name__}",
+            )
             self.state, self.words, self.failed = "broken", self.trouble, True
         return self
     @property
-    def rows(self)->list: "Rows of metrics.jsonl that stand for an epoch or an update."; return [r for r in self.metrics.rows if isinstance(r.get("loss"), (int, float))]
+    def rows(self)->list:
+        "Rows of metrics.jsonl that stand for an epoch or an update."
+        return [r for r in self.metrics.rows if isinstance(r.get("loss"), (int, float))]
     @property
-    def last(self)->dict: "The last of them."; return next((r for r in reversed(self.metrics.rows) if isinstance(r.get("loss"), (int, float))), {})
+    def last(self)->dict:
+        "The last of them."
+        return next((r for r in reversed(self.metrics.rows) if isinstance(r.get("loss"), (int, float))), {})
     @property
-    def sign(self)->dict: "The last sign of life."; return self.health.rows[-1] if self.health.rows else {}
+    def sign(self)->dict:
+        "The last sign of life."
+        return self.health.rows[-1] if self.health.rows else {}
     @property
-    def news_at(self)->float: "When it last wrote, in seconds since 1970."; return max((f.stat().st_mtime for f in (self.metrics.path, self.health.path, self.path/"run.json") if f.exists()), default=0.)
+    def news_at(self)->float:
+        "When it last wrote, in seconds since 1970."
+        return max(
+            (f.stat().st_mtime for f in (self.metrics.path, self.health.path, self.path/"run.json") if f.exists()),
+            default=0.,
+        )
     @property
-    def patience_s(self)->float: "How long no news is good news: four epochs, a minute at least."; return max(60., 4*float(np.median([r["seconds"] for r in self.rows[-9:] if isinstance(r.get("seconds"), (int, float))] or [0])))
+    def patience_s(self)->float:
+        "How long no news is good news: four epochs, a minute at least."
+        return max(
+            60.,
+            4
+            *float(
+                np.median([r["seconds"] for r in self.rows[-9:] if isinstance(r.get("seconds"), (int, float))] or [0])
+            ),
+        )
     def place(self)->str:
         "Stage and epoch, in words; the sign of life knows more than the last row."
-        s, r = self.sign, self.last; now = s if s.get("step", -1) >= r.get("step", 0) else r; epoch = now.get("epoch")
-        n = s.get("n_epochs") if s.get("stage") == now.get("stage") else None; at = epoch + 1 if isinstance(epoch, int) else None
-        if now.get("stage") == "expression": return f"expression path, update {now.get('batch', 0)} of {now.get('batches', 0)}"
+        s, r = self.sign, self.last
+        now = s if s.get("step", -1) >= r.get("step", 0) else r
+        epoch = now.get("epoch")
+        n = s.get("n_epochs") if s.get("stage") == now.get("stage") else None
+        at = epoch + 1 if isinstance(epoch, int) else None
+        if now.get("stage") == "expression":
+            return f"expression path, update {now.get('batch', 0)} of {now.get('batches', 0)}"
         said = [f"stage {now['stage']}"] if "stage" in now else []
-        return ", ".join([*said, f"epoch {min(at, n)} of {n}" if at and n else f"epoch {at}" if at else f"step {now.get('step', '?')}"]) if now else ""
+        return (
+            ", ".join([
+                *said,
+                f"epoch {min(at, n)} of {n}" if at and n else f"epoch {at}" if at else f"step {now.get('step', '?')}",
+            ])
+            if now
+            else ""
+        )
 
 # %% ../../nbs/445_train.watch.ipynb #641bf69b
 @patch
 def judge(self:RunView, now:float)->tuple: # (state, words, is it an error?)
     "State of the run."
-    who, began = owner(self.path), launched(self.path); here = is_alive(who)
-    if not here and is_alive(began): return "starting", "starting: it reads its libraries and features", False
-    if self.trouble: return "broken", complaint(self.path) or self.trouble, True
-    if "finished" in self.info: return "finished", "finished" + f" in {ago(self.info['seconds'])} of training"*isinstance(self.info.get("seconds"), (int, float)), False
+    who, began = owner(self.path), launched(self.path)
+    here = is_alive(who)
+    if not here and is_alive(began):
+        return "starting", "starting: it reads its libraries and features", False
+    if self.trouble:
+        return "broken", complaint(self.path) or self.trouble, True
+    if "finished" in self.info:
+        return (
+            "finished",
+            "finished"
+            + f" in {ago(self.info['seconds'])} of training"*isinstance(self.info.get("seconds"), (int, float)),
+            False,
+        )
     paused = self.sign.get("state") == "paused"
-    if here: return ("paused" if paused and self.sign.get("pid") == who["pid"] else "training"), self.place() or "before its first epoch", False
+    if here:
+        return (
+            ("paused" if paused and self.sign.get("pid") == who["pid"] else "training"),
+            self.place() or "before its first epoch",
+            False,
+        )
     if who and who["host"] == platform.node():
-        said = complaint(self.path); lost = self.metrics.rows and not any((self.path/"checkpoints").glob("step-*"))
-        return "stopped", said or (f"its checkpoints are gone from {self.path/'checkpoints'}: put them back" if lost else f"stopped in {self.place() or 'its beginning'}; resume goes on from its checkpoint"), bool(said or lost)
+        said = complaint(self.path)
+        lost = self.metrics.rows and not any((self.path/"checkpoints").glob("step-*"))
+        return (
+            "stopped",
+            said
+            or (
+                f"its checkpoints are gone from {self.path/'checkpoints'}: put them back"
+                if lost
+                else f"stopped in {self.place() or 'its beginning'}; resume goes on from its checkpoint"
+            ),
+            bool(said or lost),
+        )
     age, host = now - self.news_at, self.sign.get("host") or (who or {}).get("host", "")
-    if age < self.patience_s: return "followed", f"{'paused, ' if paused else ''}{self.place() or 'before its first epoch'} · " + (f"on {host}, " if host and host != platform.node() else "") + f"news {ago(age)} ago", False
+    if age < self.patience_s:
+        return (
+            "followed",
+            f"{'paused, ' if paused else ''}{self.place() or 'before its first epoch'} · "
+            + (f"on {host}, " if host and host != platform.node() else "")
+            + f"news {ago(age)} ago",
+            False,
+        )
     return "quiet", f"no news for {ago(age)}; last {self.place() or 'before its first epoch'}", False
 
 @patch(as_prop=True)
@@ -202,15 +331,21 @@ def can(self:RunView)->set:
     "What may be asked of it now."
     mine = self.info.get("kind") in trainers.list()
     weights = ["weights"]*(mine and self.sign.get("stage") != "expression")
-    if self.state == "starting": return {"stop"}
-    if self.state in ("training", "paused"): return {"pause" if self.state == "training" else "go", "stop", *weights}
-    if self.state == "followed": return {"go" if self.sign.get("state") == "paused" else "pause", "stop", *weights} if self.sign else set()
+    if self.state == "starting":
+        return {"stop"}
+    if self.state in ("training", "paused"):
+        return {"pause" if self.state == "training" else "go", "stop", *weights}
+    if self.state == "followed":
+        return {"go" if self.sign.get("state") == "paused" else "pause", "stop", *weights} if self.sign else set()
     return {"resume", *weights} if mine and self.state in ("stopped", "quiet") else set()
 
 # %% ../../nbs/445_train.watch.ipynb #7062f6ba
 def find_runs(folder, most:int=12)->list[Path]:
     "Run folders in a folder, the one with the latest news first."
-    try: found = [f.parent for f in Path(folder).expanduser().glob("*/run.json")]
-    except OSError: return []
-    at = lambda p: max((f.stat().st_mtime for f in (p/"run.json", p/"metrics.jsonl") if f.exists()), default=0.)
+    try:
+        found = [f.parent for f in Path(folder).expanduser().glob("*/run.json")]
+    except OSError:
+        return []
+    def at(p):
+        return max((f.stat().st_mtime for f in (p/"run.json", p/"metrics.jsonl") if f.exists()), default=0.)
     return sorted(found, key=at, reverse=True)[:most]

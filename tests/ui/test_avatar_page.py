@@ -28,21 +28,25 @@ pn.serve({"avatar": page}, port=0, show=False)
 
 @pytest.fixture(scope="module")
 def url():
-    with serving("-u", "-c", CODE) as u: yield u + "/avatar"
+    with serving("-u", "-c", CODE) as u:
+        yield u + "/avatar"
 
 
 @pytest.fixture
 def head(page, url):
-    opened(page, url, "[data-ready=yes] canvas", size=(1280, 900)); page.wait_for_timeout(700)
+    opened(page, url, "[data-ready=yes] canvas", size=(1280, 900))
+    page.wait_for_timeout(700)
     return page.locator("[data-ready=yes] canvas")
 
 
-def picture(canvas): return np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")).astype(int)
+def picture(canvas):
+    return np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")).astype(int)
 
 
 def changed(a, b, rows, cols):
     "Share of pixels in a part of the picture (shares of its height and width) that differ clearly."
-    h, w = a.shape[:2]; cut = np.s_[int(rows[0]*h):int(rows[1]*h), int(cols[0]*w):int(cols[1]*w)]
+    h, w = a.shape[:2]
+    cut = np.s_[int(rows[0]*h):int(rows[1]*h), int(cols[0]*w):int(cols[1]*w)]
     return (np.abs(a - b)[cut].max(-1) > 24).mean()
 
 
@@ -53,27 +57,38 @@ def settle(page, canvas, before=None, tries=20):
     "The picture once it has changed and then stands still."
     last = picture(canvas)
     for _ in range(tries):
-        page.wait_for_timeout(300); now = picture(canvas)
-        if np.array_equal(now, last) and (before is None or not np.array_equal(now, before)): return now
+        page.wait_for_timeout(300)
+        now = picture(canvas)
+        if np.array_equal(now, last) and (before is None or not np.array_equal(now, before)):
+            return now
         last = now
     return last
 
 
-def press(page, name): page.get_by_role("button", name=name, exact=True).click()
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
 
 
 def test_weights_set_on_the_server_move_the_mouth(page, head):
-    rest = settle(page, head); assert len(np.unique(rest.reshape(-1, 3), axis=0)) > 500
-    press(page, "open"); wide = settle(page, head, rest)
+    rest = settle(page, head)
+    assert len(np.unique(rest.reshape(-1, 3), axis=0)) > 500
+    press(page, "open")
+    wide = settle(page, head, rest)
     assert changed(rest, wide, *MOUTH) > .08 and changed(rest, wide, *BROW) < .01
-    press(page, "rest"); assert changed(rest, settle(page, head, wide), (0, 1), (0, 1)) < .002
-    press(page, "turn"); assert changed(rest, settle(page, head, rest), (.2, .7), (.2, .8)) > .1
-    press(page, "bad"); expect(page.locator("#note")).to_contain_text("[0, 1]")
+    press(page, "rest")
+    assert changed(rest, settle(page, head, wide), (0, 1), (0, 1)) < .002
+    press(page, "turn")
+    assert changed(rest, settle(page, head, rest), (.2, .7), (.2, .8)) > .1
+    press(page, "bad")
+    expect(page.locator("#note")).to_contain_text("[0, 1]")
 
 
 def test_a_track_plays_and_stops_at_its_end(page, head):
-    rest = settle(page, head); expect(page.locator("#state")).to_have_text("0.00 False")
-    press(page, "play"); expect(page.locator("#state")).to_have_text(re.compile(r"^[0-5]\.\d*[1-9]\d* True"), timeout=60000)
+    rest = settle(page, head)
+    expect(page.locator("#state")).to_have_text("0.00 False")
+    press(page, "play")
+    expect(page.locator("#state")).to_have_text(re.compile(r"^[0-5]\.\d*[1-9]\d* True"), timeout=60000)
     expect(page.locator("#state")).to_have_text("6.00 False", timeout=60000)
     assert changed(rest, settle(page, head, rest), *MOUTH) > .08
-    press(page, "rest"); assert changed(rest, settle(page, head), *MOUTH) < .02
+    press(page, "rest")
+    assert changed(rest, settle(page, head), *MOUTH) < .02

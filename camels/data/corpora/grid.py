@@ -22,9 +22,13 @@ def read_align(
     "Words of a GRID clip with their times."
     out = []
     for i, line in enumerate(read_text(path, most_mb=1).splitlines(), 1):
-        if not line.strip(): continue
-        try: a, b, w = line.split(); out.append((int(a)/ALIGN_HZ, int(b)/ALIGN_HZ, w))
-        except (ValueError, OverflowError): raise CamelsError(f"{line[:80]!r} is not 'start end word'", f"{path}:{i}", "mend the line") from None
+        if not line.strip():
+            continue
+        try:
+            a, b, w = line.split()
+            out.append((int(a)/ALIGN_HZ, int(b)/ALIGN_HZ, w))
+        except (ValueError, OverflowError):
+            raise CamelsError(f"{line[:80]!r} is not 'start end word'", f"{path}:{i}", "mend the line") from None
     return [o for o in out if o[2] not in ("sil", "sp")]
 
 # %% ../../../nbs/340_data.corpora.grid.ipynb #57a0413e
@@ -33,13 +37,25 @@ class Grid(Corpus):
     "GRID audiovisual sentence corpus."
     name, about = "grid", "34 talkers x 1,000 six-word commands, 25 fps video with sound, word times"
     licence, size = "CC BY 4.0", "about 16 GB (a talker: 0.4 GB)"
-    get = "download talkers and alignments from https://spandh.dcs.shef.ac.uk/gridcorpus/, then: camels data check grid FOLDER"
+    get = (
+        "download talkers and alignments from https://spandh.dcs.shef.ac.uk/gridcorpus/, then: camels data check grid "
+        "FOLDER"
+    )
     @staticmethod
-    def align_of(p:Path)->Path|None: "The alignment of a media file."; return next((a for a in (p.with_suffix(".align"), p.parent/"align"/f"{p.stem}.align") if a.exists()), None)
-    def words_of(self, p:Path)->str: return " ".join(w for _, _, w in read_align(a)) if (a := self.align_of(p)) else ""
+    def align_of(p:Path)->Path|None:
+        "The alignment of a media file."
+        return next((a for a in (p.with_suffix(".align"), p.parent/"align"/f"{p.stem}.align") if a.exists()), None)
+    def words_of(self, p:Path)->str:
+        return " ".join(w for _, _, w in read_align(a)) if (a := self.align_of(p)) else ""
     @classmethod
-    def found(cls, root): return any(Path(root).glob("*.align")) or any(Path(root).glob("*/*.align"))
-    def check(self, root): return [f"{p}: no alignment" for p in media_files(root) if not self.align_of(p)] if self.found(root) else super().check(root)
+    def found(cls, root):
+        return any(Path(root).glob("*.align")) or any(Path(root).glob("*/*.align"))
+    def check(self, root):
+        return (
+            [f"{p}: no alignment" for p in media_files(root) if not self.align_of(p)]
+            if self.found(root)
+            else super().check(root)
+        )
     def clips(self, root):
         root, out = Path(root), []
         files = media_files(root, self.passed)
@@ -48,7 +64,8 @@ class Grid(Corpus):
         one = len(set(talker.values())) == 1
         for i, p in enumerate(files):
             split = ("test" if i % 4 == 3 else "train") if one else split_of(talker[p])
-            try: words = self.words_of(p)
+            try:
+                words = self.words_of(p)
             except CamelsError as e:
                 self.passed.error(e.where, e)   # one bad alignment is one line; the others go on
                 continue

@@ -14,7 +14,16 @@ from ..clips import Corpus, register_corpus
 from ...media.clips import Clip
 
 # %% ../../../nbs/341_data.corpora.mead.ipynb #0288a1f9
-EMOTION_OF = dict(angry="anger", contempt="disgust", disgusted="disgust", fear="fear", happy="joy", neutral="neutral", sad="sadness", surprised="surprise")
+EMOTION_OF = dict(
+    angry="anger",
+    contempt="disgust",
+    disgusted="disgust",
+    fear="fear",
+    happy="joy",
+    neutral="neutral",
+    sad="sadness",
+    surprised="surprise",
+)
 INTENSITY = {1: .3, 2: .6, 3: 1.}
 _PLACE = re.compile(r"([MW]\d{3})/video/front/(\w+)/level_(\d)/(\d+)\.mp4$")
 
@@ -22,8 +31,10 @@ def place_of(
     path, # a video of MEAD
 )->tuple: # (actor, MEAD's emotion, level, sentence)
     "What a path says about a clip."
-    if not (m := _PLACE.search(Path(path).as_posix())): raise CamelsError("not a front view of MEAD", path, "such as M003/video/front/happy/level_2/001.mp4")
-    if m[2] not in EMOTION_OF: raise CamelsError(f"unknown emotion {m[2]!r}", path, f"known: {', '.join(EMOTION_OF)}")
+    if not (m := _PLACE.search(Path(path).as_posix())):
+        raise CamelsError("not a front view of MEAD", path, "such as M003/video/front/happy/level_2/001.mp4")
+    if m[2] not in EMOTION_OF:
+        raise CamelsError(f"unknown emotion {m[2]!r}", path, f"known: {', '.join(EMOTION_OF)}")
     return m[1], m[2], int(m[3]), int(m[4])
 
 def sound_beside(path)->Path:
@@ -36,21 +47,42 @@ def sound_beside(path)->Path:
 @register_corpus("mead")
 class Mead(Corpus):
     "MEAD: multi-view emotional audio-visual dataset, its front views."
-    name, about = "mead", "60 actors, 8 emotions at 3 levels, video from seven sides with sound; the front views are read"
+    name, about = (
+        "mead",
+        "60 actors, 8 emotions at 3 levels, video from seven sides with sound; the front views are read",
+    )
     licence, size = "for research, on request", "large; an actor at a time"
-    get = "ask for it at https://wywu.github.io/projects/MEAD/MEAD.html, unpack the actors into one folder, then: camels data check mead FOLDER"
+    get = (
+        "ask for it at https://wywu.github.io/projects/MEAD/MEAD.html, unpack the actors into one folder, then: "
+        "camels data check mead FOLDER"
+    )
     @classmethod
-    def found(cls, root): return any(Path(root).glob("[MW][0-9][0-9][0-9]/video/front"))
+    def found(cls, root):
+        return any(Path(root).glob("[MW][0-9][0-9][0-9]/video/front"))
     def check(self, root):
-        if not self.found(root): return super().check(root)
+        if not self.found(root):
+            return super().check(root)
         actors = [a for a in sorted(Path(root).glob("[MW][0-9][0-9][0-9]")) if a.is_dir()]
         return [f"{a.name}: no {what}" for a in actors for what in ("video/front", "audio") if not (a/what).is_dir()]
     def clips(self, root):
         root, groups, out = Path(root), {}, []
-        for p in sorted(root.glob("[MW][0-9][0-9][0-9]/video/front/*/level_*/*.mp4")): groups.setdefault(place_of(p)[:3], []).append(p)
+        for p in sorted(root.glob("[MW][0-9][0-9][0-9]/video/front/*/level_*/*.mp4")):
+            groups.setdefault(place_of(p)[:3], []).append(p)
         for (actor, mood, level), files in groups.items():
             held = set(files[-(10 if mood == "neutral" else 6):])
-            out += [Clip(f"{actor}/{mood}/{level}/{p.stem}", str(p), speaker=actor, source="mead", emotion=EMOTION_OF[mood], split="test" if p in held else "train") for p in files]
+            out += [
+                Clip(
+                    f"{actor}/{mood}/{level}/{p.stem}",
+                    str(p),
+                    speaker=actor,
+                    source="mead",
+                    emotion=EMOTION_OF[mood],
+                    split="test" if p in held else "train",
+                )
+                for p in files
+            ]
         return out
 
-def intensity_of(clip:Clip)->float: "Strength of a clip's emotion in [0, 1]; 0.6 where its path does not say."; return INTENSITY.get(int(m[3]), .6) if (m := _PLACE.search(Path(clip.path).as_posix())) else .6
+def intensity_of(clip:Clip)->float:
+    "Strength of a clip's emotion in [0, 1]; 0.6 where its path does not say."
+    return INTENSITY.get(int(m[3]), .6) if (m := _PLACE.search(Path(clip.path).as_posix())) else .6

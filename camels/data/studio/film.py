@@ -29,7 +29,8 @@ def mood_face(emotion:str)->Float[np.ndarray, " k"]: # weights at full intensity
     "The prototype face of an emotion."
     out = np.zeros(len(ARKIT), np.float32)
     for name, w in moods()["emotions"][emotion]["face"].items():
-        for n in (name,) if name in ARKIT else (name+"Left", name+"Right"): out[index(n)] = w
+        for n in (name,) if name in ARKIT else (name+"Left", name+"Right"):
+            out[index(n)] = w
     return out
 
 _MOUTH = np.isin(ARKIT, GROUPS["LIPSYNC"]) | np.array([n.startswith(("mouth", "jaw")) for n in ARKIT])
@@ -75,7 +76,8 @@ def glances(
     while i < n:
         away = rng.random() < .2 + .2*talking[i]
         j = min(n, i + max(1, round(rng.uniform(.4, 1.6)*fps)))
-        out[i:j] = rng.normal(0, .015, 2) + (rng.normal(0, [.16, .08]) if away else 0); i = j
+        out[i:j] = rng.normal(0, .015, 2) + (rng.normal(0, [.16, .08]) if away else 0)
+        i = j
     return (out + np.r_[out[:1], out[:-1]])/2
 
 # %% ../../../nbs/334_data.studio.film.ipynb #7625af52
@@ -95,12 +97,19 @@ def head_motion(
     "Drift, the mood's own posture, a rise with pitch, a nod on each stressed word, nearer to the partner when aroused."
     n, r, t = len(pitch_st), turn.rng("head"), np.arange(len(pitch_st))/fps
     swing = who.lively*((1 + .6*turn.vad[1]*level)*(1 + .4*effort))[:, None]
-    posture = np.array(moods()["emotions"][turn.emotion].get("head", (0, 0, 0)))*turn.intensity + [0, .1*residual(turn)[2], 0]
+    posture = np.array(moods()["emotions"][turn.emotion].get("head", (0, 0, 0)))*turn.intensity + [
+        0,
+        .1*residual(turn)[2],
+        0,
+    ]
     rot = wander(r, n, fps, 1.3, 3)*[.035, .015, .02]*swing + level[:, None]*who.expressive*posture
     rot += pitch_st[:, None]*who.lively*[0, .014, -.006]
-    for w in nods: rot[:, 1] -= .055*who.lively*np.exp(-((t - (w.start_s + w.end_s)/2)/.11)**2)
+    for w in nods:
+        rot[:, 1] -= .055*who.lively*np.exp(-((t - (w.start_s + w.end_s)/2)/.11)**2)
     lean = .05*turn.vad[1]*level + .025*effort
-    return rot.astype(np.float32), (wander(r, n, fps, 2., 3)*[.012, .01, .01]*swing + lean[:, None]*[0, 0, 1]).astype(np.float32)
+    return rot.astype(np.float32), (
+        wander(r, n, fps, 2., 3)*[.012, .01, .01]*swing + lean[:, None]*[0, 0, 1]
+    ).astype(np.float32)
 
 # %% ../../../nbs/334_data.studio.film.ipynb #c496dd79
 FPS, SIZE, NOISE = 25, 256, 10**(-62/20)
@@ -120,11 +129,15 @@ class Performance:
 
 def _sound(take:Take, effort, n:int, rng)->np.ndarray:
     "The take with its breath, treble, gain and swell, in a recording of `n` frames with a little room noise."
-    s, x = take.speech, np.zeros(round(n/FPS*take.speech.sr), np.float32); x[:len(s.audio)] = s.audio
+    s, x = take.speech, np.zeros(round(n/FPS*take.speech.sr), np.float32)
+    x[:len(s.audio)] = s.audio
     t = np.arange(0, len(x), 100)/s.sr
-    fine = lambda curve: np.interp(np.arange(len(x)), np.arange(0, len(x), 100), curve)
+    def fine(curve):
+        return np.interp(np.arange(len(x)), np.arange(0, len(x), 100), curve)
     swell = np.interp(t*FPS, np.arange(n), effort)
-    tilt, gain, breath = (over_time(take.spans, lambda o: getattr(o[3], k), t) for k in ("tilt_db", "gain_db", "breath"))
+    tilt, gain, breath = (
+        over_time(take.spans, lambda o: getattr(o[3], k), t) for k in ("tilt_db", "gain_db", "breath")
+    )
     y = shelf(breathe(x, s.sr, fine(breath), rng), s.sr, fine(tilt + 2*swell))*fine(10**((gain + 3*swell)/20))
     return (np.tanh(y*.9)/.9 + rng.normal(0, NOISE, len(x))).astype(np.float32)
 
@@ -135,22 +148,42 @@ def perform(
 )->Performance:
     "Voice, mouth, mood, eyes and head of one turn."
     lead, tail = turn.rng("time").uniform(.3, .5, 2)
-    take = speak(turn, who, lead); phones, end = take.speech.phones, max(take.speech.duration_s + tail, 4.1)
-    n = math.ceil(end*FPS); t = np.arange(n)/FPS
+    take = speak(turn, who, lead)
+    phones, end = take.speech.phones, max(take.speech.duration_s + tail, 4.1)
+    n = math.ceil(end*FPS)
+    t = np.arange(n)/FPS
     effort = wander(turn.rng("effort"), n, FPS, 1.1)[:, 0].clip(-2, 2)
     x, sr = _sound(take, effort, n, turn.rng("noise")), take.speech.sr
     pitch, talking = semitones(f0_track(x, sr, n, FPS), habitual_hz(who), FPS), _talking(phones, n)
     mouth = create_lipsync("dominance", gain=who.articulation).track(phones, n, FPS, loudness_track(x, sr, n, FPS))
-    level = over_time(take.spans, lambda o: o[2], t + .12)*np.interp(t, [0, lead + .2], [.2, 1])*np.interp(end - t, [0, .5], [.5, 1])
+    level = (
+        over_time(take.spans, lambda o: o[2], t + .12)
+        *np.interp(t, [0, lead + .2], [.2, 1])
+        *np.interp(end - t, [0, .5], [.5, 1])
+    )
     w = blend_mouth(_expression(turn, who, level*(1 + .25*effort), talking, pitch), mouth, talking)
     w[:, _LIDS] = np.maximum(w[:, _LIDS], blinks(turn.rng("blinks"), n, FPS)[:, None])
     rot, shift = head_motion(turn, who, take.stressed, pitch, level, effort, FPS)
-    gaze = glances(turn.rng("gaze"), n, FPS, talking) + level[:, None]*np.array(moods()["emotions"][turn.emotion].get("gaze", (0, 0)))*turn.intensity
-    return Performance(x, sr, phones, take.speech.words, take.spans, w.astype(np.float32), rot, shift, (gaze - .8*rot[:, :2]).astype(np.float32))
+    gaze = (
+        glances(turn.rng("gaze"), n, FPS, talking)
+        + level[:, None]*np.array(moods()["emotions"][turn.emotion].get("gaze", (0, 0)))*turn.intensity
+    )
+    return Performance(
+        x,
+        sr,
+        phones,
+        take.speech.words,
+        take.spans,
+        w.astype(np.float32),
+        rot,
+        shift,
+        (gaze - .8*rot[:, :2]).astype(np.float32),
+    )
 
 # %% ../../../nbs/334_data.studio.film.ipynb #3abe7cac
 _LIDS = [index("eyeBlinkLeft"), index("eyeBlinkRight")]
-_places = lambda *names: [index(n) for o in names for n in ((o,) if o in ARKIT else (o+"Left", o+"Right"))]
+def _places(*names):
+    return [index(n) for o in names for n in ((o,) if o in ARKIT else (o+"Left", o+"Right"))]
 _BROWS, _BROWS_DOWN = _places("browInnerUp", "browOuterUp"), _places("browDown")
 _SHADES = ((_places("mouthSmile", "cheekSquint"), _places("mouthFrown"), .8),      # valence, up and down
            (_places("eyeWide", "browOuterUp"), _places("eyeBlink"), .6),           # arousal
@@ -161,16 +194,19 @@ _LEFT[[i for i, n in enumerate(ARKIT) if n.startswith("eye")]] = 0
 def _talking(phones:list, n:int)->Float[np.ndarray, " t"]: # in [0, 1]
     "1 from the first phone to the last, with soft edges and dips in long pauses."
     t, out = np.arange(n)/FPS, np.zeros(n)
-    for p in phones: out = np.maximum(out, np.clip(1 - np.maximum(p.start_s - t, t - p.end_s)/.15, 0, 1))
+    for p in phones:
+        out = np.maximum(out, np.clip(1 - np.maximum(p.start_s - t, t - p.end_s)/.15, 0, 1))
     return out
 
 def _expression(turn:Turn, who:Speaker, level, talking, pitch_st)->Float[np.ndarray, "t k"]:
     "The mood's face over time; what the partner showed still echoes at first. The face shows the mood a little before the voice."
     own, echo = level.clip(0, 1.5), .2*np.interp(np.arange(len(level))/FPS, [0, .5], [1, 0])
     w = (own*turn.intensity*who.expressive)[:, None]*mood_face(turn.emotion) + echo[:, None]*mood_face(turn.before)
-    for (up, down, size), r in zip(_SHADES, residual(turn)): w[:, up if r > 0 else down] += size*abs(r)*own[:, None]
+    for (up, down, size), r in zip(_SHADES, residual(turn)):
+        w[:, up if r > 0 else down] += size*abs(r)*own[:, None]
     lift = .07*who.expressive*pitch_st*talking
-    w[:, _BROWS] += np.maximum(lift, 0)[:, None]; w[:, _BROWS_DOWN] += np.maximum(-lift, 0)[:, None]
+    w[:, _BROWS] += np.maximum(lift, 0)[:, None]
+    w[:, _BROWS_DOWN] += np.maximum(-lift, 0)[:, None]
     return np.clip(w*(1 + who.uneven*_LEFT), 0, 1)
 
 # %% ../../../nbs/334_data.studio.film.ipynb #29e77a74
@@ -184,9 +220,14 @@ def film(
 )->Path:
     "Perform one turn and write it as video with sound."
     p, path = perform(turn, who), Path(path)
-    truth = dict(phones=[[o.label, round(o.start_s, 4), round(o.end_s, 4)] for o in p.phones], words=[[o.text, round(o.start_s, 4), round(o.end_s, 4)] for o in p.words],
-                 fps=FPS, opening=np.round(p.weights[:, _JAW] - p.weights[:, _CLOSE], 3).tolist(),
-                 phrases=[dict(start_s=round(a, 4), end_s=round(b, 4), level=l, **asdict(d)) for a, b, l, d in p.spans], turn=asdict(turn))
+    truth = dict(
+        phones=[[o.label, round(o.start_s, 4), round(o.end_s, 4)] for o in p.phones],
+        words=[[o.text, round(o.start_s, 4), round(o.end_s, 4)] for o in p.words],
+        fps=FPS,
+        opening=np.round(p.weights[:, _JAW] - p.weights[:, _CLOSE], 3).tolist(),
+        phrases=[dict(start_s=round(a, 4), end_s=round(b, 4), level=l, **asdict(d)) for a, b, l, d in p.spans],
+        turn=asdict(turn),
+    )
     write_json(path.with_suffix(".json"), truth)
     frames = Renderer(who.identity, size).render_sequence(p.weights, p.rotation, p.translation, p.gaze)
     return write_video(path, frames, FPS, p.audio, p.sr)
@@ -195,27 +236,38 @@ def film(
 def _claim(out:Path, recipe:dict)->None:
     "Write `studio.json`, or make sure that it says the same."
     f = out/"studio.json"
-    if not f.exists(): return write_json(f, recipe)
+    if not f.exists():
+        return write_json(f, recipe)
     old = json.loads(f.read_text(encoding="utf-8"))
     if wrong := [k for k in recipe if old.get(k) != recipe[k]]:
-        raise CamelsError(f"holds a studio of {wrong[0]} {old.get(wrong[0])}, not {recipe[wrong[0]]}", out, "name another folder, or delete this one")
+        raise CamelsError(
+            f"holds a studio of {wrong[0]} {old.get(wrong[0])}, not {recipe[wrong[0]]}",
+            out,
+            "name another folder, or delete this one",
+        )
 
-def _media(turn:Turn, who:Speaker)->str: return f"{who.name}/{turn.id}.mp4"
+def _media(turn:Turn, who:Speaker)->str:
+    return f"{who.name}/{turn.id}.mp4"
 
 @contextlib.contextmanager
 def _single_threads():
     "Processes started inside use one thread for linear algebra: two that share two cores and spin lose two thirds of the time."
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"); old = {k: os.environ.get(k) for k in names}
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    old = {k: os.environ.get(k) for k in names}
     os.environ.update(dict.fromkeys(names, "1"))
-    try: yield
+    try:
+        yield
     finally:
-        for k, v in old.items(): os.environ.pop(k) if v is None else os.environ.update({k: v})
+        for k, v in old.items():
+            os.environ.pop(k) if v is None else os.environ.update({k: v})
 
 def _start(parent:int):
     "In a new worker: one thread for OpenCV, and an end when the parent is gone."
-    import cv2; cv2.setNumThreads(1)
+    import cv2
+    cv2.setNumThreads(1)
     def watch():
-        while os.getppid() == parent: time.sleep(.5)
+        while os.getppid() == parent:
+            time.sleep(.5)
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
@@ -223,24 +275,39 @@ def _start(parent:int):
 def _run_all(jobs:int, todo:list, tick)->None:
     "Film `todo` in `jobs` processes (here where it is one), calling `tick` after each clip; the first failure stops the rest."
     if jobs == 1 or len(todo) == 1:
-        for args in todo: film(*args); tick()
+        for args in todo:
+            film(*args)
+            tick()
         return
     spawn = multiprocessing.get_context("spawn")
-    if not todo: return
-    with _single_threads(), concurrent.futures.ProcessPoolExecutor(min(jobs, len(todo)), spawn, _start, (os.getpid(),)) as pool:
+    if not todo:
+        return
+    with (
+        _single_threads(),
+        concurrent.futures.ProcessPoolExecutor(min(jobs, len(todo)), spawn, _start, (os.getpid(),)) as pool,
+    ):
         try:
-            for done in concurrent.futures.as_completed([pool.submit(film, *args) for args in todo]): done.result(); tick()
+            for done in concurrent.futures.as_completed([pool.submit(film, *args) for args in todo]):
+                done.result()
+                tick()
         except concurrent.futures.process.BrokenProcessPool:
-            raise CamelsError("a worker died, perhaps for want of memory", "studio", "call again to go on, with fewer jobs") from None
-        finally: pool.shutdown(cancel_futures=True)
+            raise CamelsError(
+                "a worker died, perhaps for want of memory", "studio", "call again to go on, with fewer jobs"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 @contextlib.contextmanager
 def _progress(n:int, show:bool):
     "A bar on stderr; yields the function that moves it."
-    if not show: yield lambda: None; return
+    if not show:
+        yield lambda: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    with Progress(TextColumn("studio"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    with Progress(
+        TextColumn("studio"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as bar:
         task = bar.add_task("", total=n)
         yield lambda: bar.advance(task)
 
@@ -257,22 +324,45 @@ def write_studio(
     "Make the synthetic corpus; clips that are already there are kept."
     out, turns = Path(out), plan_studio(minutes, speakers, seed)
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, dict(corpus="studio", synthetic=True, version=VERSION, seed=seed, speakers=speakers, size=size, fps=FPS))
+    _claim(
+        out, dict(corpus="studio", synthetic=True, version=VERSION, seed=seed, speakers=speakers, size=size, fps=FPS)
+    )
     cast = {t.speaker: speaker(t.speaker, speakers, seed) for t in turns}
     todo = [(t, cast[t.speaker], str(f), size) for t in turns if not (f := out/_media(t, cast[t.speaker])).exists()]
-    with _progress(len(todo), progress and bool(todo)) as tick: _run_all(jobs or n_cores(), todo, tick)
-    clip = lambda t, s: Clip(t.id, _media(t, s), speaker=s.name, dialogue=f"d{t.dialogue:03d}", turn=t.number, split=s.split, source="studio",
-                             transcript=t.transcript, emotion=t.emotion, vad=t.vad)
+    with _progress(len(todo), progress and bool(todo)) as tick:
+        _run_all(jobs or n_cores(), todo, tick)
+    def clip(t, s):
+        return Clip(
+            t.id,
+            _media(t, s),
+            speaker=s.name,
+            dialogue=f"d{t.dialogue:03d}",
+            turn=t.number,
+            split=s.split,
+            source="studio",
+            transcript=t.transcript,
+            emotion=t.emotion,
+            vad=t.vad,
+        )
     return write_clips(out/"clips.jsonl", [clip(t, cast[t.speaker]) for t in turns])
 
 # %% ../../../nbs/334_data.studio.film.ipynb #c687a11d
 @register_corpus("studio")
 class Studio(Corpus):
     "Synthetic dialogues that this project makes."
-    name, about = "studio", "synthetic dialogues between invented speakers, with phones, words, emotion and VAD (not real people)"
-    licence, size, get = "Apache-2.0 (made on your machine)", "about 35 MB for 10 minutes", "camels data prepare studio FOLDER, or camels demo"
+    name, about = (
+        "studio",
+        "synthetic dialogues between invented speakers, with phones, words, emotion and VAD (not real people)",
+    )
+    licence, size, get = (
+        "Apache-2.0 (made on your machine)",
+        "about 35 MB for 10 minutes",
+        "camels data prepare studio FOLDER, or camels demo",
+    )
     @classmethod
-    def found(cls, root): return (Path(root)/"studio.json").exists()
+    def found(cls, root):
+        return (Path(root)/"studio.json").exists()
     def clips(self, root):
-        if not (m := Path(root)/"clips.jsonl").exists(): raise CamelsError("a studio that was not finished", root, "run the same command again")
+        if not (m := Path(root)/"clips.jsonl").exists():
+            raise CamelsError("a studio that was not finished", root, "run the same command again")
         return read_clips(m)

@@ -24,7 +24,8 @@ def rng_for(
     digest = hashlib.sha256("/".join(map(str, address)).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, np.uint32))
 
-def choose_one(rng, options): return options[int(rng.integers(len(options)))]
+def choose_one(rng, options):
+    return options[int(rng.integers(len(options)))]
 
 # %% ../../../nbs/330_data.studio.script.ipynb #b5225a53
 def f0_track(
@@ -35,7 +36,9 @@ def f0_track(
 )->Float[np.ndarray, " t"]: # Hz, nan where unvoiced
     "Fundamental frequency around each frame by autocorrelation (60–400 Hz)."
     at = np.round(np.arange(n)/fps*sr).astype(int)
-    f = np.pad(np.asarray(x, np.float32), 512 + sr//10)[at[:, None] + sr//10 + np.arange(1024)]*np.hanning(1024).astype(np.float32)
+    f = np.pad(np.asarray(x, np.float32), 512 + sr//10)[at[:, None] + sr//10 + np.arange(1024)]*np.hanning(
+        1024
+    ).astype(np.float32)
     ac = np.fft.irfft(np.abs(np.fft.rfft(f, 2048))**2)
     lo, hi = sr//400, sr//60
     lag = ac[:, lo:hi].argmax(1) + lo
@@ -75,29 +78,57 @@ def speaker(
 )->Speaker:
     "Speaker `i` of a cast of `n`."
     r = rng_for(seed, "speaker", i)
-    variant = VOICES[i] if i < len(VOICES) else f"{choose_one(r, VOICES).split('+')[0]}+{choose_one(r, ('m1', 'm2', 'm3', 'm5', 'm7', 'f1', 'f2', 'f3', 'f4', 'f5'))}"
+    variant = (
+        VOICES[i]
+        if i < len(VOICES)
+        else (
+            f"{choose_one(r, VOICES).split('+')[0]}+"
+            f"{choose_one(r, ('m1', 'm2', 'm3', 'm5', 'm7', 'f1', 'f2', 'f3', 'f4', 'f5'))}"
+        )
+    )
     male = "+m" in variant
     faces = (random_identity(int(r.integers(2**31))) for _ in range(200))
     face = next(f for f in faces if (f.lashes < 1) == male)
-    u = lambda a, b: round(float(r.uniform(a, b)), 3)
+    def u(a, b):
+        return round(float(r.uniform(a, b)), 3)
     pitch, level = _voice_at(variant, u(115, 132) if male else u(138, 160))
-    return Speaker(f"s{i:02d}", split_of_speaker(i, n), face, variant, pitch, level, u(152, 174), u(1., 1.2), u(.9, 1.1), u(.8, 1.2), u(-.06, .06))
+    return Speaker(
+        f"s{i:02d}",
+        split_of_speaker(i, n),
+        face,
+        variant,
+        pitch,
+        level,
+        u(152, 174),
+        u(1., 1.2),
+        u(.9, 1.1),
+        u(.8, 1.2),
+        u(-.06, .06),
+    )
 
 def _voice_at(variant:str, hz:float)->tuple[float, float]: # espeak's pitch setting, gain in dB
     "The pitch setting that gives a voice the median pitch `hz`, and the gain that gives it −21 dB while it speaks."
-    def say(pitch): s = create_voice("espeak").speak(CALIBRATION_TEXT, variant, pitch=pitch); return s, float(np.nanmedian(f0_track(s.audio, s.sr, round(s.duration_s*50), 50)))
+    def say(pitch):
+        s = create_voice("espeak").speak(CALIBRATION_TEXT, variant, pitch=pitch)
+        return s, float(np.nanmedian(f0_track(s.audio, s.sr, round(s.duration_s*50), 50)))
     pitch = 50.
-    for _ in range(2): pitch = float(np.clip(pitch + 50*math.log2(hz/say(pitch)[1]), 5, 90))
-    x = say(pitch)[0].audio; x = x[np.abs(x) > 1e-3]
+    for _ in range(2):
+        pitch = float(np.clip(pitch + 50*math.log2(hz/say(pitch)[1]), 5, 90))
+    x = say(pitch)[0].audio
+    x = x[np.abs(x) > 1e-3]
     return round(pitch, 2), round(-21 - 10*math.log10(float(np.mean(x**2))), 2)
 
 CALIBRATION_TEXT = "We were away a while ago, and nobody ever knew why."
 
 # %% ../../../nbs/330_data.studio.script.ipynb #fd7cf6b6
 @functools.cache
-def grammar()->dict: "Topics, shared rules and the phrases of each emotion."; return json.loads(asset("studio", "grammar.json").read_text(encoding="utf-8"))
+def grammar()->dict:
+    "Topics, shared rules and the phrases of each emotion."
+    return json.loads(asset("studio", "grammar.json").read_text(encoding="utf-8"))
 @functools.cache
-def moods()->dict: "Centre (VAD), face, head of each emotion, and who answers what."; return json.loads(asset("studio", "emotions.json").read_text(encoding="utf-8"))
+def moods()->dict:
+    "Centre (VAD), face, head of each emotion, and who answers what."
+    return json.loads(asset("studio", "emotions.json").read_text(encoding="utf-8"))
 
 def expand(
     phrase:str,             # with {names}, {a|b} choices and *stress*
@@ -108,10 +139,13 @@ def expand(
     "Replace names and choices until none is left."
     def one(m):
         k = m.group(1)
-        if "|" in k: return choose_one(rng, k.split("|"))
-        if k not in chosen: chosen[k] = expand(choose_one(rng, rules[k]), rules, rng, chosen)
+        if "|" in k:
+            return choose_one(rng, k.split("|"))
+        if k not in chosen:
+            chosen[k] = expand(choose_one(rng, rules[k]), rules, rng, chosen)
         return chosen[k]
-    while "{" in phrase: phrase = re.sub(r"\{([^{}]*)\}", one, phrase)
+    while "{" in phrase:
+        phrase = re.sub(r"\{([^{}]*)\}", one, phrase)
     return phrase
 
 # %% ../../../nbs/330_data.studio.script.ipynb #da99b5ca
@@ -125,9 +159,11 @@ def compose(
     open_, say = (expand(choose_one(rng, e[k]), rules, rng, chosen) for k in ("open", "say"))
     text = f"{open_} {say[0].upper() + say[1:] if open_[-1] in '.!?' else say}"
     for phrase in rng.permutation(e["more"]):
-        if len(text.split()) >= 11 and rng.random() < .4: break
+        if len(text.split()) >= 11 and rng.random() < .4:
+            break
         longer = f"{text} {expand(str(phrase), rules, rng, chosen)}"
-        if len(longer.split()) > 20: break
+        if len(longer.split()) > 20:
+            break
         text = longer
     return text
 
@@ -145,15 +181,23 @@ class Turn:
     before: str          # emotion that the partner has just shown
     seed: int            # seed of the corpus
     @property
-    def id(self)->str: return f"d{self.dialogue:03d}t{self.number}"
+    def id(self)->str:
+        return f"d{self.dialogue:03d}t{self.number}"
     @property
-    def rng(self): return functools.partial(rng_for, self.seed, "turn", self.dialogue, self.number)
+    def rng(self):
+        return functools.partial(rng_for, self.seed, "turn", self.dialogue, self.number)
     @property
-    def transcript(self)->str: return self.text.replace("*", "")
+    def transcript(self)->str:
+        return self.text.replace("*", "")
     @property
     def estimate_s(self)->float: # within half a second; fitted to 200 turns
         "Length of the clip in seconds."
-        return max(4.1, .72 + (.052 - .0072*self.vad[1])*len(self.transcript) + .386*len(re.findall("[.,?!]", self.transcript)))
+        return max(
+            4.1,
+            .72
+            + (.052 - .0072*self.vad[1])*len(self.transcript)
+            + .386*len(re.findall("[.,?!]", self.transcript)),
+        )
 
 # %% ../../../nbs/330_data.studio.script.ipynb #3eb07ee9
 TURNS = 6  # in a dialogue
@@ -165,14 +209,17 @@ def _pairs(n:int, seed:int)->list: # [(i, j)]: who talks to whom, each round in 
     out = []
     for group in (test, rest):
         ring = [group[i] for i in rng_for(seed, "pairs", len(group), n).permutation(len(group))]
-        pairs = [(ring[i], ring[(i + k) % len(ring)]) for k in range(1, max(2, len(ring)//2 + 1)) for i in range(len(ring))]
+        pairs = [
+            (ring[i], ring[(i + k) % len(ring)]) for k in range(1, max(2, len(ring)//2 + 1)) for i in range(len(ring))
+        ]
         out.append([p for p in pairs if split_of_speaker(p[1], n) != "valid"])
     return out
 
 def _who(k:int, n:int, seed:int)->tuple[int, int]:
     "The two speakers of dialogue `k`: of fifteen dialogues, four among test speakers."
     test, rest = _pairs(n, seed)
-    if not test: return rest[k % len(rest)]
+    if not test:
+        return rest[k % len(rest)]
     a, b = 4*(k+2)//15, 4*(k+3)//15   # the second dialogue is the first of them: a short corpus has a test too
     return test[a % len(test)] if b > a else rest[(k + 2 - a) % len(rest)]
 
@@ -189,14 +236,21 @@ def _mood(k:int, number:int, before:str, counts:dict, seed:int)->tuple: # (emoti
 
 def _dialogue(k:int, n:int, seed:int, counts:dict, used:set)->list: # of `Turn`
     "Dialogue `k`; `counts` and `used` remember moods and texts of the dialogues before."
-    pair, topic = _who(k, n, seed), sorted(grammar()["topics"])[int(rng_for(seed, "topic", k).integers(len(grammar()["topics"])))]
+    pair, topic = (
+        _who(k, n, seed),
+        sorted(grammar()["topics"])[int(rng_for(seed, "topic", k).integers(len(grammar()["topics"])))],
+    )
     turns, before = [], ""
     for number in range(TURNS):
         emotion, intensity, vad = _mood(k, number, before, counts, seed)
         r = rng_for(seed, "text", k, number)
-        text = next((t for t in (compose(emotion, topic, r) for _ in range(20)) if t not in used), None) or compose(emotion, topic, r)
-        used.add(text); counts[emotion] += 1
-        turns.append(Turn(k, number, pair[number % 2], emotion, intensity, vad, text, before or "neutral", seed)); before = emotion
+        text = next((t for t in (compose(emotion, topic, r) for _ in range(20)) if t not in used), None) or compose(
+            emotion, topic, r
+        )
+        used.add(text)
+        counts[emotion] += 1
+        turns.append(Turn(k, number, pair[number % 2], emotion, intensity, vad, text, before or "neutral", seed))
+        before = emotion
     return turns
 
 # %% ../../../nbs/330_data.studio.script.ipynb #48a4575c
@@ -206,11 +260,15 @@ def plan_studio(
     seed:int=0,        # equal seeds give equal corpora
 )->list: # of `Turn`
     "Who says what in which mood; a longer plan begins with the shorter one."
-    if speakers < 2: raise CamelsError(f"a dialogue needs two speakers, not {speakers}", "studio")
-    if not 0 < minutes < 1e5: raise CamelsError(f"minutes={minutes} is not a length of time", "studio")
+    if speakers < 2:
+        raise CamelsError(f"a dialogue needs two speakers, not {speakers}", "studio")
+    if not 0 < minutes < 1e5:
+        raise CamelsError(f"minutes={minutes} is not a length of time", "studio")
     turns, counts, used, k, total = [], dict.fromkeys(EMOTIONS, 0), set(), 0, 0.
     while total < 60*minutes:
         for t in _dialogue(k, speakers, seed, counts, used):
-            if total < 60*minutes: turns.append(t); total += t.estimate_s
+            if total < 60*minutes:
+                turns.append(t)
+                total += t.estimate_s
         k += 1
     return turns

@@ -36,8 +36,15 @@ def delivery(
 )->Delivery:
     "Prosody that follows the mood."
     v, a, d = map(float, vad)
-    return Delivery(float(np.clip(who.pitch + 24*a + 5*v - 6*d, 2, 97)), float(np.clip(50 + 36*a + 20*v, 5, 99)), float(np.clip(who.rate*(1 + .22*a), 110, 250)),
-                    who.level_db + 8*a + 4*d, 8*a + 3*d - 4*breath, 1 + .08*smile, breath)
+    return Delivery(
+        float(np.clip(who.pitch + 24*a + 5*v - 6*d, 2, 97)),
+        float(np.clip(50 + 36*a + 20*v, 5, 99)),
+        float(np.clip(who.rate*(1 + .22*a), 110, 250)),
+        who.level_db + 8*a + 4*d,
+        8*a + 3*d - 4*breath,
+        1 + .08*smile,
+        breath,
+    )
 
 # %% ../../../nbs/332_data.studio.speech.ipynb #40177b27
 def wander(
@@ -50,7 +57,8 @@ def wander(
     "Smooth random curves."
     knots = rng.normal(0, 1.25, (max(2, math.ceil(n/fps/every_s) + 2), d))
     t = np.arange(n)/fps/every_s + rng.random()
-    i = t.astype(int).clip(0, len(knots)-2); u = (t - i)[:, None].clip(0, 1)
+    i = t.astype(int).clip(0, len(knots)-2)
+    u = (t - i)[:, None].clip(0, 1)
     return knots[i] + (knots[i+1] - knots[i])*u*u*(3 - 2*u)
 
 # %% ../../../nbs/332_data.studio.speech.ipynb #ad7e2b28
@@ -72,7 +80,8 @@ def shelf(
 
 def breathe(x:Float[np.ndarray, " n"], sr:int, breath, rng)->Float[np.ndarray, " n"]:
     "Add air above 1 kHz where there is voice; at `breath` 1 it is 8 dB below the voice."
-    air = rng.normal(0, 1, len(x)); air -= _low(air, sr, 1000)
+    air = rng.normal(0, 1, len(x))
+    air -= _low(air, sr, 1000)
     return (x + .4*breath*np.sqrt(np.maximum(_low(x.astype(np.float64)**2, sr, 20), 0))*air).astype(np.float32)
 
 # %% ../../../nbs/332_data.studio.speech.ipynb #448e4465
@@ -110,8 +119,19 @@ def phrases(turn:Turn)->list[Phrase]:
     for i, t in enumerate(texts):
         words = t.replace("*", "").split()
         places = [k for k, w in enumerate(words[1:-2], 1) if w.endswith(",") or words[k+1] in _JOINTS]
-        think = ((int(choose_one(r, places)), round(float(r.uniform(.25, .6)), 3)),) if places and r.random() < .3 else ()
-        out.append(Phrase(t, round(float(r.uniform(.9, 1.2) if i == apex else r.uniform(0, .5)), 3), round(float(r.uniform(.12, .3)) if i else 0., 3), think))
+        think = (
+            ((int(choose_one(r, places)), round(float(r.uniform(.25, .6)), 3)),)
+            if places and r.random() < .3
+            else ()
+        )
+        out.append(
+            Phrase(
+                t,
+                round(float(r.uniform(.9, 1.2) if i == apex else r.uniform(0, .5)), 3),
+                round(float(r.uniform(.12, .3)) if i else 0., 3),
+                think,
+            )
+        )
     return out
 
 # %% ../../../nbs/332_data.studio.speech.ipynb #6f8fd901
@@ -128,10 +148,19 @@ def _say(turn:Turn, who:Speaker, phrase:Phrase, smile:float)->tuple[Speech, Deli
     l, (text, strong) = phrase.level, stressed(phrase.text)
     vad = _CALM + l*(np.array(turn.vad) - _CALM)
     d = delivery(vad, who, smile*l, moods()["emotions"][turn.emotion].get("breath", 0.)*turn.intensity*l)
-    s = create_voice("espeak").speak(text, who.variant, pitch=np.clip(d.pitch - 85*math.log2(d.formants), 0, 99), range=d.range, rate=np.clip(d.rate/d.formants, 80, 450),
-                                     emphasis={i: "strong" if vad[1] > 0 else "moderate" for i in strong}, breaks=dict(phrase.breaks))
-    x = soxr.resample(s.audio, round(s.sr*d.formants), s.sr); k = len(s.audio)/len(x)
-    squeeze = lambda o: replace(o, start_s=o.start_s/k, end_s=o.end_s/k)
+    s = create_voice("espeak").speak(
+        text,
+        who.variant,
+        pitch=np.clip(d.pitch - 85*math.log2(d.formants), 0, 99),
+        range=d.range,
+        rate=np.clip(d.rate/d.formants, 80, 450),
+        emphasis={i: "strong" if vad[1] > 0 else "moderate" for i in strong},
+        breaks=dict(phrase.breaks),
+    )
+    x = soxr.resample(s.audio, round(s.sr*d.formants), s.sr)
+    k = len(s.audio)/len(x)
+    def squeeze(o):
+        return replace(o, start_s=o.start_s/k, end_s=o.end_s/k)
     phones = [squeeze(p) for p in s.phones]
     return Speech(x[:round((phones[-1].end_s + .08)*s.sr)], s.sr, phones, [squeeze(w) for w in s.words]), d
 
@@ -147,13 +176,18 @@ def speak(
     parts, phones, words, spans, strong, t = [], [], [], [], [], lead_s
     smile = _smile(turn.emotion)*turn.intensity
     for p in phrases(turn):
-        s, d = _say(turn, who, p, smile); quiet = np.zeros(round(((p.pause_s or lead_s))*s.sr), np.float32)
+        s, d = _say(turn, who, p, smile)
+        quiet = np.zeros(round(((p.pause_s or lead_s))*s.sr), np.float32)
         t += p.pause_s
-        move = lambda o: replace(o, start_s=o.start_s + t, end_s=o.end_s + t)
+        def move(o):
+            return replace(o, start_s=o.start_s + t, end_s=o.end_s + t)
         said = [move(w) for w in s.words]
-        parts += [quiet, s.audio]; phones += [move(o) for o in s.phones]; words += said
+        parts += [quiet, s.audio]
+        phones += [move(o) for o in s.phones]
+        words += said
         strong += [said[i] for i in stressed(p.text)[1] if i < len(said)]
-        spans.append((t, t + s.duration_s, p.level, d)); t += s.duration_s
+        spans.append((t, t + s.duration_s, p.level, d))
+        t += s.duration_s
     return Take(Speech(np.concatenate(parts), s.sr, phones, words), spans, strong)
 
 def _smile(emotion:str)->float:
@@ -179,6 +213,7 @@ def habitual_hz(who:Speaker)->float:
 
 def semitones(f0:Float[np.ndarray, " t"], base_hz:float, fps:float)->Float[np.ndarray, " t"]:
     "Pitch above the habitual one, smoothed over 0.2 s, sinking to 0 in pauses."
-    k = np.hanning(round(.24*fps) + 2)[1:-1]; ok = np.isfinite(f0)
+    k = np.hanning(round(.24*fps) + 2)[1:-1]
+    ok = np.isfinite(f0)
     st = np.where(ok, 12*np.log2(np.where(ok, f0, base_hz)/base_hz), 0).clip(-9, 12)
     return np.convolve(st*ok, k, "same")/np.maximum(np.convolve(ok, k, "same"), .3*k.sum())

@@ -38,21 +38,28 @@ def follow(
     "The points of the face in every frame; from the cache where they are known."
     from camels.encoders.tracker import FaceTracker, landmark_points
     f = cache_dir()/"v3"/f"points-{fingerprint(Path(clip.path), clip.start_s, clip.end_s)}.npy"
-    if f.exists(): x = np.load(f, allow_pickle=False); return x[:, 0].astype(float), x[:, 1:].reshape(-1, 478, 3)
-    tracker = tracker or FaceTracker(); tracker.forget(); rows = []
+    if f.exists():
+        x = np.load(f, allow_pickle=False)
+        return x[:, 0].astype(float), x[:, 1:].reshape(-1, 478, 3)
+    tracker = tracker or FaceTracker()
+    tracker.forget()
+    rows = []
     for t, image in iter_frames(clip.path, clip.start_s, clip.end_s):
-        face = tracker(t, image); h, w = image.shape[:2]
+        face = tracker(t, image)
+        h, w = image.shape[:2]
         x = np.full((478, 3), np.nan, np.float32) if face is None else landmark_points([face])[0]*np.float32((w, h, w))
         rows.append(np.r_[np.float32(t - clip.start_s), x.ravel()])
     f.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(f) as p, open(p, "wb") as o: np.save(o, np.array(rows, np.float32), allow_pickle=False)
+    with atomic_path(f) as p, open(p, "wb") as o:
+        np.save(o, np.array(rows, np.float32), allow_pickle=False)
     return follow(clip)
 
 def opening(
     points:Float[np.ndarray, "t 478 3"], # FaceMesh points in pixels
 )->Float[np.ndarray, " t"]: # share of the distance between the outer corners of the eyes, ≥ 0; NaN where no face was seen
     "How far the lips are apart, as FaceMesh sees it: its points 13 and 14 over 33 and 263."
-    far = lambda a, b: np.linalg.norm(points[:, a] - points[:, b], axis=1)
+    def far(a, b):
+        return np.linalg.norm(points[:, a] - points[:, b], axis=1)
     return (far(13, 14)/far(33, 263)).astype(np.float32)
 
 # %% ../../../nbs/854_recipes.v3.recorded.ipynb #cc9a290e
@@ -63,7 +70,8 @@ def at_fps(
 )->Float[np.ndarray, "n k"]: # float32; NaN where the nearest known frame is more than 0.1 s away
     "Values at 30 frames a second."
     t, ok = np.arange(n)/FPS, np.isfinite(x).all(1)
-    if not ok.any(): return np.full((n, x.shape[1]), np.nan, np.float32)
+    if not ok.any():
+        return np.full((n, x.shape[1]), np.nan, np.float32)
     ts, out = t_s[ok], np.stack([np.interp(t, t_s[ok], c) for c in x[ok].T], 1)
     out[np.abs(ts[np.abs(ts[:, None] - t).argmin(0)] - t) > .1] = np.nan
     return out.astype(np.float32)
@@ -76,13 +84,18 @@ def faces_of(
     from camels.encoders.tracker import FaceTracker
     tracker, tracks = FaceTracker(), []
     for c in clips:
-        t, x = follow(c, tracker); tracks.append((t, x))
-        if on_clip: on_clip(c)
-    some = np.concatenate([x[::max(1, len(x)*len(tracks)//400)] for _, x in tracks]); some = some[np.isfinite(some).all((1, 2))]
-    if not len(some): raise CamelsError("no face in any clip", clips[0].path, "name clips that show one person's face")
+        t, x = follow(c, tracker)
+        tracks.append((t, x))
+        if on_clip:
+            on_clip(c)
+    some = np.concatenate([x[::max(1, len(x)*len(tracks)//400)] for _, x in tracks])
+    some = some[np.isfinite(some).all((1, 2))]
+    if not len(some):
+        raise CamelsError("no face in any clip", clips[0].path, "name clips that show one person's face")
     retarget, out = Retarget(estimate_neutral(some)), []
     for c, (t, x) in zip(clips, tracks):
-        audio = read_audio(sound_beside(c.path), SR, c.start_s, c.end_s); r = retarget.track(x.astype(float))
+        audio = read_audio(sound_beside(c.path), SR, c.start_s, c.end_s)
+        r = retarget.track(x.astype(float))
         out.append((c, at_fps(t, np.where(r.mask[:, None], r.weights, np.nan), int(np.ceil(len(audio)*FPS/SR))), audio))
     return out
 
@@ -93,7 +106,8 @@ def speech_trust(
     least:float=.3,      # channels that a tracker sees less well are left out
 )->Float[np.ndarray, " 52"]: # in [0, 1]
     "Weight of each channel of a tracked face: its squared correlation with the truth."
-    part = np.zeros(len(ARKIT), np.float32); part[[index(n) for n in GROUPS["LIPSYNC"]]] = 1
+    part = np.zeros(len(ARKIT), np.float32)
+    part[[index(n) for n in GROUPS["LIPSYNC"]]] = 1
     part[[index(n) for n in GROUPS["SHARED"] if n.startswith("mouth")]] = SHARED_TRUST
     k = known().astype(np.float32)
     return np.where(k >= least, k, 0)*(1 if labelled else part)
@@ -109,29 +123,41 @@ def take_of(
     "The same talk, heard elsewhere."
     import soxr
     from camels.sound import augment
-    if k == 0: return audio, weights
-    f = float(np.exp(rng.uniform(-spread, spread))); x = soxr.resample(audio, SR*f, SR).astype(np.float32)
+    if k == 0:
+        return audio, weights
+    f = float(np.exp(rng.uniform(-spread, spread)))
+    x = soxr.resample(audio, SR*f, SR).astype(np.float32)
     t = np.minimum(np.arange(int(np.ceil(len(x)*FPS/SR)))*f, len(weights) - 1)
-    a = np.floor(t).astype(int); b = np.minimum(a + 1, len(weights) - 1); s = (t - a)[:, None]
+    a = np.floor(t).astype(int)
+    b = np.minimum(a + 1, len(weights) - 1)
+    s = (t - a)[:, None]
     return (augment(rng, x, babble).clip(-1, 1) if k % 2 else x), (weights[a]*(1 - s) + weights[b]*s).astype(np.float32)
 
 def stretches(weights:Float[np.ndarray, "t k"], least:int=24)->list: # [(first frame, end)]
     "Where a face is seen without a break, for at least `least` frames."
-    ok = np.isfinite(weights).all(1).astype(int); edge = np.flatnonzero(np.diff(np.r_[0, ok, 0]))
+    ok = np.isfinite(weights).all(1).astype(int)
+    edge = np.flatnonzero(np.diff(np.r_[0, ok, 0]))
     return [(int(a), int(b)) for a, b in zip(edge[::2], edge[1::2]) if b - a >= least]
 
 # %% ../../../nbs/854_recipes.v3.recorded.ipynb #b792b13b
 def condition_of(clip:Clip)->Float[np.ndarray, " 19"]:
     "What is known of a clip's mood; neutral where nothing is."
-    if not clip.emotion: return condition("neutral", (0, 0, 0))
+    if not clip.emotion:
+        return condition("neutral", (0, 0, 0))
     return condition(clip.emotion, vad_at(clip.emotion, intensity_of(clip)) if clip.vad is None else clip.vad)
 
 def _takes(clip, weights, audio, split:str, takes:int, seed:int):
     "Triples of one clip and their rows."
     rng = np.random.default_rng([seed, int(hashlib.sha256(clip.id.encode()).hexdigest()[:8], 16)])
     for k in range(takes if split == "train" else 1):
-        x, w = take_of(rng, audio, weights, k); f = audio_features(x, FPS); n = min(len(f), len(w))
-        for a, b in stretches(w[:n]): yield (f[a:b], np.tile(condition_of(clip), (b - a, 1)), w[a:b]), dict(clip=clip.id, take=k, split=split, voice=clip.speaker or "one")
+        x, w = take_of(rng, audio, weights, k)
+        f = audio_features(x, FPS)
+        n = min(len(f), len(w))
+        for a, b in stretches(w[:n]):
+            yield (
+                (f[a:b], np.tile(condition_of(clip), (b - a, 1)), w[a:b]),
+                dict(clip=clip.id, take=k, split=split, voice=clip.speaker or "one"),
+            )
 
 def write_recorded(
     inputs,                # folder of clips, manifest, or a list of them
@@ -142,30 +168,63 @@ def write_recorded(
     on_clip:Callable=None, # called with (clips done, clips in all)
 )->Path: # the folder, for `Targets`
     "Follow, retarget and store; a talker is `Clip.speaker`, or the folder that the file lies in."
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True); people, done, k = defaultdict(list), [0], 0
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    people, done, k = defaultdict(list), [0], 0
     clips = clips_from([inputs] if isinstance(inputs, (str, Path)) else inputs)
-    for c in clips: people[c.speaker or Path(c.path).parent.name].append(c)
-    plan = dict(clips=fingerprint([[c.id, c.start_s] for c in clips]), takes=takes, seed=seed, shard=shard, fps=FPS, sr=SR, trust=[round(float(o), 4) for o in speech_trust(all(c.emotion for c in clips))], kind="recorded")
+    for c in clips:
+        people[c.speaker or Path(c.path).parent.name].append(c)
+    plan = dict(
+        clips=fingerprint([[c.id, c.start_s] for c in clips]),
+        takes=takes,
+        seed=seed,
+        shard=shard,
+        fps=FPS,
+        sr=SR,
+        trust=[round(float(o), 4) for o in speech_trust(all(c.emotion for c in clips))],
+        kind="recorded",
+    )
     _keep_plan(folder, plan)
-    def told(c): done[0] += 1; on_clip and on_clip(done[0], len(clips))
+    def told(c):
+        done[0] += 1
+        on_clip and on_clip(done[0], len(clips))
     for who, own in sorted(people.items()):
-        own = sorted(own, key=lambda c: c.id); names = range(k, k := k + -(-len(own)//shard))
-        if all((folder/f"index-{n:04d}.json").exists() for n in names): done[0] += len(own); continue
-        rows = [list(_takes(c, w, x, "test" if i % 4 == 3 else "train", takes, seed)) for i, (c, w, x) in enumerate(faces_of(own, told))]
+        own = sorted(own, key=lambda c: c.id)
+        names = range(k, k := k + -(-len(own)//shard))
+        if all((folder/f"index-{n:04d}.json").exists() for n in names):
+            done[0] += len(own)
+            continue
+        rows = [
+            list(_takes(c, w, x, "test" if i % 4 == 3 else "train", takes, seed))
+            for i, (c, w, x) in enumerate(faces_of(own, told))
+        ]
         for n, at in zip(names, range(0, len(own), shard)):
-            some = [o for r in rows[at:at+shard] for o in r]; save_shard(folder, n, [o[0] for o in some], [o[1] for o in some])
-    write_text(folder/"card.md", targets_card(Targets(folder), "Real talkers: FaceMesh, retargeted; the sound in other speeds, rooms and microphones.")); return folder
+            some = [o for r in rows[at:at+shard] for o in r]
+            save_shard(folder, n, [o[0] for o in some], [o[1] for o in some])
+    write_text(
+        folder/"card.md",
+        targets_card(
+            Targets(folder), "Real talkers: FaceMesh, retargeted; the sound in other speeds, rooms and microphones."
+        ),
+    )
+    return folder
 
 def _keep_plan(folder:Path, plan:dict):
     import json
-    if (f := folder/"plan.json").exists() and json.loads(f.read_text(encoding="utf-8")) != plan: raise CamelsError("holds targets of another plan", folder, "name another folder, or delete this one")
+    if (f := folder/"plan.json").exists() and json.loads(f.read_text(encoding="utf-8")) != plan:
+        raise CamelsError("holds targets of another plan", folder, "name another folder, or delete this one")
     write_json(f, plan)
 
 # %% ../../../nbs/854_recipes.v3.recorded.ipynb #d50970ef
 def moods(rng, duration_s:float)->list[Segment]:
     "One or two anchors that follow each other over a recording."
-    a = anchors(); k = rng.integers(len(a), size=1 + (duration_s > 2.5 and rng.random() < .5)); edges = np.linspace(0, duration_s, len(k) + 1)
-    return [Segment(EMOTIONS[int(a.emotion[i])], tuple(map(float, a.vad[i])), start_s=float(s), end_s=float(e)) for i, s, e in zip(k, edges, edges[1:])]
+    a = anchors()
+    k = rng.integers(len(a), size=1 + (duration_s > 2.5 and rng.random() < .5))
+    edges = np.linspace(0, duration_s, len(k) + 1)
+    return [
+        Segment(EMOTIONS[int(a.emotion[i])], tuple(map(float, a.vad[i])), start_s=float(s), end_s=float(e))
+        for i, s, e in zip(k, edges, edges[1:])
+    ]
 
 def write_voices(
     recordings:Iterable,    # (float32 [n] at SR, [Phone …], who) of each
@@ -176,19 +235,35 @@ def write_voices(
     on_shard:Callable=None, # called with (recordings done, recordings in all)
 )->Path: # the folder, for `Targets`
     "Let the rules perform real speech; every tenth recording is for validation."
-    recordings, folder = list(recordings), Path(folder); folder.mkdir(parents=True, exist_ok=True)
-    _keep_plan(folder, dict(recordings=len(recordings), takes=takes, seed=seed, shard=shard, fps=FPS, sr=SR, kind="voices"))
+    recordings, folder = list(recordings), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_plan(
+        folder, dict(recordings=len(recordings), takes=takes, seed=seed, shard=shard, fps=FPS, sr=SR, kind="voices")
+    )
     for k, at in enumerate(range(0, len(recordings), shard)):
-        if (folder/f"index-{k:04d}.json").exists(): continue
+        if (folder/f"index-{k:04d}.json").exists():
+            continue
         triples, rows, last = [], [], None
         for i, (x, phones, who) in enumerate(recordings[at:at+shard], at):
-            rng = np.random.default_rng([seed, i]); split = "valid" if i % 10 == 9 else "train"
+            rng = np.random.default_rng([seed, i])
+            split = "valid" if i % 10 == 9 else "train"
             for j in range(takes if split == "train" else 1):
                 p = perform(Speech(x, SR, list(phones), [], False), moods(rng, len(x)/SR), FPS, idle=None, by="rules")
-                y, _ = take_of(rng, x, p.weights, j, 0., last); f = audio_features(y.clip(-1, 1), FPS); n = min(len(f), len(p.weights))
-                triples.append((f[:n], p.cond[:n], p.weights[:n])); rows.append(dict(clip=str(i), take=j, split=split, voice=str(who))); last = x
-        save_shard(folder, k, triples, rows); on_shard and on_shard(min(at + shard, len(recordings)), len(recordings))
-    write_text(folder/"card.md", targets_card(Targets(folder), "Real speech, performed by the rules from its phones, in moods drawn from the anchors.")); return folder
+                y, _ = take_of(rng, x, p.weights, j, 0., last)
+                f = audio_features(y.clip(-1, 1), FPS)
+                n = min(len(f), len(p.weights))
+                triples.append((f[:n], p.cond[:n], p.weights[:n]))
+                rows.append(dict(clip=str(i), take=j, split=split, voice=str(who)))
+                last = x
+        save_shard(folder, k, triples, rows)
+        on_shard and on_shard(min(at + shard, len(recordings)), len(recordings))
+    write_text(
+        folder/"card.md",
+        targets_card(
+            Targets(folder), "Real speech, performed by the rules from its phones, in moods drawn from the anchors."
+        ),
+    )
+    return folder
 
 # %% ../../../nbs/854_recipes.v3.recorded.ipynb #341f7e0b
 def ocean_recordings(
@@ -201,11 +276,19 @@ def ocean_recordings(
     from camels.encoders.phoneme import runs
     from camels.recipes.phones.corpus import PhonesConfig, read_sources
     from camels.recipes.phones.align import align
-    enc, out = EspeakMini(), []; labels, us = enc.labels, [u for u in read_sources(PhonesConfig(data=str(data))).real if u.corpus == "speechocean762"]
+    enc, out = EspeakMini(), []
+    labels, us = (
+        enc.labels,
+        [u for u in read_sources(PhonesConfig(data=str(data))).real if u.corpus == "speechocean762"],
+    )
     us = [us[i] for i in np.random.default_rng(seed).permutation(len(us))[:most]]
     for k in range(0, len(us), 16):
         xs = [u.audio.astype(np.float32)/32768 for u in us[k:k+16]]
         logp = [np.log(enc.frames(x*(.1/(x.std() + 1e-4)))[0] + 1e-6) for x in xs]
         for x, u, y in zip(xs, us[k:k+16], align(logp, [u.units for u in us[k:k+16]])):
-            out.append((x, [Phone(labels[y[a]], a*enc.frame_s, b*enc.frame_s) for a, b in zip(*runs(y)) if y[a] > 0], u.corpus))
+            out.append((
+                x,
+                [Phone(labels[y[a]], a*enc.frame_s, b*enc.frame_s) for a, b in zip(*runs(y)) if y[a] > 0],
+                u.corpus,
+            ))
     return out

@@ -36,8 +36,12 @@ def voice_of(
     seed:int=0,
 )->str: # variant of espeak
     "A voice for a turn; test turns have voices that training never hears."
-    accents, throats = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp"), ("", "+f1", "+f2", "+f3", "+m1", "+m2", "+m4", "+m5", "+m6")
-    if split == "test": throats = ("+f4", "+m3", "+m7")
+    accents, throats = (
+        ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp"),
+        ("", "+f1", "+f2", "+f3", "+m1", "+m2", "+m4", "+m5", "+m6"),
+    )
+    if split == "test":
+        throats = ("+f4", "+m3", "+m7")
     rng = np.random.default_rng([seed, i, take])
     return str(rng.choice(accents)) + str(rng.choice(throats))
 
@@ -48,9 +52,11 @@ def triple(
     voice:str="espeak", # a name of `list_voices`
 )->tuple: # (features [t 141], cond [t 19], weights [t 52]), float32
     "What V3 hears, is told, and should show."
-    segments = parse_tags(text); speech = quiet_around(speak_segments(segments, voice, variant or None))
+    segments = parse_tags(text)
+    speech = quiet_around(speak_segments(segments, voice, variant or None))
     p = perform(speech, time_segments(segments, speech), FPS, idle=None, by="rules", lipsync=lipsync)
-    x = audio_features(speech.at(SR).audio, FPS); n = min(len(x), len(p.weights))
+    x = audio_features(speech.at(SR).audio, FPS)
+    n = min(len(x), len(p.weights))
     return x[:n].astype(np.float32), p.cond[:n], p.weights[:n]
 
 # %% ../../../nbs/852_recipes.v3.targets.ipynb #21d9a636
@@ -64,9 +70,13 @@ def save_shard(
     starts = np.cumsum([0] + [len(t[0]) for t in triples])
     for i, p in enumerate(PIECES):
         with atomic_path(folder/f"{p}-{k:04d}.npy") as tmp, open(tmp, "wb") as f:
-            np.save(f, np.concatenate([t[i] for t in triples]).astype(np.float16) if triples else np.zeros((0, 1), np.float16))
+            np.save(
+                f,
+                np.concatenate([t[i] for t in triples]).astype(np.float16) if triples else np.zeros((0, 1), np.float16),
+            )
     rows = [dict(r, start=int(a), frames=len(t[0])) for r, t, a in zip(rows, triples, starts)]
-    write_json(folder/f"index-{k:04d}.json", dict(rows=rows, errors=list(errors)))   # last: the shard is there when this is
+    # last: the shard is there when this is
+    write_json(folder/f"index-{k:04d}.json", dict(rows=rows, errors=list(errors)))
     return int(starts[-1])
 
 # %% ../../../nbs/852_recipes.v3.targets.ipynb #b7bbfe68
@@ -75,17 +85,21 @@ def _write_shard(folder:Path, k:int, rows:list, how:dict)->int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     triples, index, errors = [], [], []
     for i, take, dialogue, split, text, variant in rows:
-        try: made = triple(text, variant, **how)
-        except CamelsError as e: errors.append(dict(input=text[:80], stage="targets", error=str(e), hint=e.hint or ""))
+        try:
+            made = triple(text, variant, **how)
+        except CamelsError as e:
+            errors.append(dict(input=text[:80], stage="targets", error=str(e), hint=e.hint or ""))
         else:
             triples.append(made)
             index.append(dict(turn=i, take=take, dialogue=dialogue, split=split, text=text, voice=variant))
-    with writing(folder): return save_shard(folder, k, triples, index, errors)
+    with writing(folder):
+        return save_shard(folder, k, triples, index, errors)
 
 def _begin_worker(parent:int):
     "A worker leaves Ctrl-C to its parent, and ends within a second of it."
     def watch():
-        while os.getppid() == parent: time.sleep(.5)
+        while os.getppid() == parent:
+            time.sleep(.5)
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
@@ -94,21 +108,32 @@ def _begin_worker(parent:int):
 def _held_back(signum):
     "A signal waits until the block ends; processes that are started inside do not get it."
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
-    try: yield
-    finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 def _shards(folder, todo, cuts, jobs:int, how:dict):
     "Reports of shards as they are done; here for one job, in worker processes for several."
     if jobs == 1:
         yield from (_write_shard(folder, k, cuts[k], how) for k in todo)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(os.getpid(),)
+    )
     try:
-        with _held_back(signal.SIGINT): todo = [pool.submit(_write_shard, folder, k, cuts[k], how) for k in todo]   # a worker that only starts must not hear it either
-        for r in as_completed(todo): yield r.result()
-    except BrokenProcessPool: raise CamelsError("a worker process was ended", folder, "run again: what is finished is kept; fewer --jobs need less memory") from None
+        with _held_back(signal.SIGINT):
+            # a worker that only starts must not hear it either
+            todo = [pool.submit(_write_shard, folder, k, cuts[k], how) for k in todo]
+        for r in as_completed(todo):
+            yield r.result()
+    except BrokenProcessPool:
+        raise CamelsError(
+            "a worker process was ended", folder, "run again: what is finished is kept; fewer --jobs need less memory"
+        ) from None
     finally:
-        for p in list((pool._processes or {}).values()): p.terminate()   # idle, or in the middle of a shard that is made again
+        for p in list((pool._processes or {}).values()):
+            p.terminate()   # idle, or in the middle of a shard that is made again
         pool.shutdown(wait=True, cancel_futures=True)
 
 @contextlib.contextmanager
@@ -119,18 +144,27 @@ def folder_lock(
     import fcntl
     fd = os.open(path, os.O_RDONLY)
     try:
-        try: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError: raise CamelsError("another process is writing targets here", path, "wait for it, or name another folder") from None
-        for f in Path(path).glob(".*.tmp*"): f.unlink(missing_ok=True)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CamelsError(
+                "another process is writing targets here", path, "wait for it, or name another folder"
+            ) from None
+        for f in Path(path).glob(".*.tmp*"):
+            f.unlink(missing_ok=True)
         yield
-    finally: os.close(fd)
+    finally:
+        os.close(fd)
 
 # %% ../../../nbs/852_recipes.v3.targets.ipynb #0dd2bff8
 def best_lipsync()->str:
     "lam where its weights are in the cache, else contact."
     from camels.express.lam import find_lam
-    try: find_lam(); return "lam"
-    except CamelsError: return "contact"
+    try:
+        find_lam()
+        return "lam"
+    except CamelsError:
+        return "contact"
 
 def write_targets(
     turns:Sequence[Turn],     # from `scenario_turns` or `read_turns`
@@ -146,12 +180,26 @@ def write_targets(
     "Speak, perform and store; what is there already is kept."
     folder = Path(folder)
     parts = [split_of_dialogue(t.dialogue) for t in turns]
-    rows = [(i, k, t.dialogue, part, t.text, voice_of(i, k, part, seed) if voice == "espeak" else "") for i, (t, part) in enumerate(zip(turns, parts)) for k in range(voices)]
-    if not rows: raise CamelsError("no turns", folder)
+    rows = [
+        (i, k, t.dialogue, part, t.text, voice_of(i, k, part, seed) if voice == "espeak" else "")
+        for i, (t, part) in enumerate(zip(turns, parts))
+        for k in range(voices)
+    ]
+    if not rows:
+        raise CamelsError("no turns", folder)
     how = dict(lipsync=lipsync or best_lipsync(), voice=voice)
     usual = how == dict(lipsync="contact", voice="espeak")
-    plan = dict(triples=len(rows), shard=shard, fingerprint=fingerprint([str(r) for r in rows]), anchors=anchor_file()["version"], fps=FPS, sr=SR, **({} if usual else how))
-    with writing(folder): folder.mkdir(parents=True, exist_ok=True)
+    plan = dict(
+        triples=len(rows),
+        shard=shard,
+        fingerprint=fingerprint([str(r) for r in rows]),
+        anchors=anchor_file()["version"],
+        fps=FPS,
+        sr=SR,
+        **({} if usual else how),
+    )
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with folder_lock(folder):
         keep_plan(folder, plan)
         cuts = [rows[i:i + shard] for i in range(0, len(rows), shard)]
@@ -159,7 +207,8 @@ def write_targets(
         done = len(cuts) - len(todo)
         for _ in _shards(folder, todo, cuts, min(jobs or n_cores(), max(1, len(todo))), how):
             done += 1
-            if on_shard: on_shard(done, len(cuts))
+            if on_shard:
+                on_shard(done, len(cuts))
         write_text(folder/"card.md", targets_card(Targets(folder)))
     return folder
 
@@ -169,8 +218,10 @@ def keep_plan(
 )->None:
     "Write the plan down; a folder of another plan is refused."
     f = folder/"plan.json"
-    if f.exists() and read_json(f) != plan: raise CamelsError("holds targets of another plan", folder, "name another folder, or delete this one")
-    with writing(f): write_json(f, plan)
+    if f.exists() and read_json(f) != plan:
+        raise CamelsError("holds targets of another plan", folder, "name another folder, or delete this one")
+    with writing(f):
+        write_json(f, plan)
 
 # %% ../../../nbs/852_recipes.v3.targets.ipynb #e164bafd
 HINT = "make the targets again: delete this shard's index and run camels targets once more"
@@ -181,11 +232,18 @@ def read_shard(
 )->tuple: # rows, errors
     "What a shard holds, if a shard can hold it."
     whole = read_json(file)
-    if not isinstance(whole, dict) or not isinstance(whole.get("rows"), list) or not isinstance(whole.get("errors", []), list): raise CamelsError("not the index of a shard", file, HINT)
+    if (
+        not isinstance(whole, dict)
+        or not isinstance(whole.get("rows"), list)
+        or not isinstance(whole.get("errors", []), list)
+    ):
+        raise CamelsError("not the index of a shard", file, HINT)
     for i, r in enumerate(whole["rows"]):
         numbers = isinstance(r, dict) and all(type(r.get(k)) is int and 0 <= r[k] < 2**40 for k in ("start", "frames"))
-        if not numbers or not isinstance(r.get("split"), str): raise CamelsError(f"row {i} has no start, frames and split", file, HINT)
-        if odd := [k for k, v in r.items() if not isinstance(v, (str, int, float, type(None)))]: raise CamelsError(f"row {i}: {odd[0]!r} is neither text nor number", file, HINT)
+        if not numbers or not isinstance(r.get("split"), str):
+            raise CamelsError(f"row {i} has no start, frames and split", file, HINT)
+        if odd := [k for k, v in r.items() if not isinstance(v, (str, int, float, type(None)))]:
+            raise CamelsError(f"row {i}: {odd[0]!r} is neither text nor number", file, HINT)
     return whole["rows"], whole.get("errors", [])
 
 def read_trust(
@@ -194,9 +252,12 @@ def read_trust(
     "The trust of a plan; full where it says none."
     f = Path(folder)/"plan.json"
     plan = read_json(f) if f.exists() else {}
-    if not isinstance(plan, dict): raise CamelsError("is no plan", f, HINT)
-    with reading(f, "a plan of targets", HINT): trust = np.array(plan.get("trust", np.ones(len(ARKIT))), np.float32)
-    if trust.shape != (len(ARKIT),) or not ((trust >= 0) & (trust <= 1)).all(): raise CamelsError(f"'trust' is not {len(ARKIT)} numbers in [0, 1]", f, HINT)
+    if not isinstance(plan, dict):
+        raise CamelsError("is no plan", f, HINT)
+    with reading(f, "a plan of targets", HINT):
+        trust = np.array(plan.get("trust", np.ones(len(ARKIT))), np.float32)
+    if trust.shape != (len(ARKIT),) or not ((trust >= 0) & (trust <= 1)).all():
+        raise CamelsError(f"'trust' is not {len(ARKIT)} numbers in [0, 1]", f, HINT)
     return trust
 
 class Targets:
@@ -207,12 +268,19 @@ class Targets:
     ):
         self.folder = Path(folder)
         files = sorted(self.folder.glob("index-*.json"))
-        if not files: raise CamelsError("no targets here", as_text(folder), "make some: camels targets --out FOLDER")
+        if not files:
+            raise CamelsError("no targets here", as_text(folder), "make some: camels targets --out FOLDER")
         shards = [read_shard(f) for f in files]
-        self.rows = [dict(r, shard=f.stem.removeprefix("index-")) for f, (rows, _) in zip(files, shards) for r in rows if not split or r["split"] == split]
+        self.rows = [
+            dict(r, shard=f.stem.removeprefix("index-"))
+            for f, (rows, _) in zip(files, shards)
+            for r in rows
+            if not split or r["split"] == split
+        ]
         self.errors = [e for _, errors in shards for e in errors]
         self.open, self.trust = {}, read_trust(self.folder)
-    def __len__(self): return len(self.rows)
+    def __len__(self):
+        return len(self.rows)
     def __getitem__(self, i:int)->tuple: # (features [t 141], cond [t 19], weights [t 52]), float32
         r = self.rows[i]
         s = slice(r["start"], r["start"] + r["frames"])
@@ -220,17 +288,22 @@ class Targets:
     def _part(self, piece, shard, s)->np.ndarray:
         a = self._array(piece, shard)
         where = self.folder/f"{piece}-{shard}.npy"
-        if s.stop > len(a): raise CamelsError(f"holds {len(a)} frames, its index asks for {s.stop}", where, HINT)
+        if s.stop > len(a):
+            raise CamelsError(f"holds {len(a)} frames, its index asks for {s.stop}", where, HINT)
         x = a[s].astype(np.float32)
-        if not np.isfinite(x).all(): raise CamelsError(f"holds NaN or infinity in frames {s.start} to {s.stop}", where, HINT)
+        if not np.isfinite(x).all():
+            raise CamelsError(f"holds NaN or infinity in frames {s.start} to {s.stop}", where, HINT)
         return x
     def _array(self, piece, shard):
         if (piece, shard) not in self.open:
             where = self.folder/f"{piece}-{shard}.npy"
-            with open_plain(where): pass
-            with reading(where, "a whole .npy file", HINT): a = np.load(where, mmap_mode="r", allow_pickle=False)
+            with open_plain(where):
+                pass
+            with reading(where, "a whole .npy file", HINT):
+                a = np.load(where, mmap_mode="r", allow_pickle=False)
             good = getattr(a, "ndim", 0) == 2 and a.dtype.kind == "f" and (a.shape[1] == COLUMNS[piece] or not len(a))
-            if not good: raise CamelsError(f"is no array of [t {COLUMNS[piece]}] numbers", where, HINT)
+            if not good:
+                raise CamelsError(f"is no array of [t {COLUMNS[piece]}] numbers", where, HINT)
             self.open[piece, shard] = a
         return self.open[piece, shard]
 
@@ -240,8 +313,13 @@ def targets_card(
 )->str: # markdown
     "What the targets hold."
     frames, count = sum(r["frames"] for r in t.rows), lambda k: len({r.get(k) for r in t.rows} - {None})
-    splits = {s: sum(r["split"] == s for r in t.rows) for s in ("train", "valid", "test")}; what = {k: count(k) for k in ("dialogue", "text", "clip", "voice") if count(k)}
-    return (f"# Targets\n\n{about}\n\n{len(t)} triples, {frames/FPS/3600:.1f} h at {FPS:g} fps; different ones: {what}. Splits: {splits}. Turns that could not be made: {len(t.errors)}.\n\n"
-            f"Each triple: 141 audio features at {SR} Hz, 19 numbers of condition, {len(ARKIT)} ARKit weights; half precision.\n")
+    splits = {s: sum(r["split"] == s for r in t.rows) for s in ("train", "valid", "test")}
+    what = {k: count(k) for k in ("dialogue", "text", "clip", "voice") if count(k)}
+    return (
+        f"# Targets\n\n{about}\n\n{len(t)} triples, {frames/FPS/3600:.1f} h at {FPS:g} fps; different ones: {what}. "
+        f"Splits: {splits}. Turns that could not be made: {len(t.errors)}.\n\n"
+        f"Each triple: 141 audio features at {SR} Hz, 19 numbers of condition, {len(ARKIT)} ARKit weights; half "
+        "precision.\n"
+    )
 
 

@@ -81,19 +81,33 @@ def recorded_share(c:V3Config, epoch:int)->float: # in [0, 1]
 
 def checked_v3(c:V3Config)->V3Config:
     "The settings, if a run can have them; else an error that names the key."
-    plain = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)  # noqa: E731
+    def plain(v):
+        return isinstance(v, (int, float)) and not isinstance(v, bool)
     first = V3Config()
     for group, default, at in ((c, first, ""), (c.size, first.size, "size.")):
         for f in fields(default):
             value, old = getattr(group, f.name), getattr(default, f.name)
-            if value is None: raise CamelsError(f"{at}{f.name}=None is no value", "configuration")
-            if not isinstance(old, tuple): in_range(at + f.name, value)
-            elif not value or not all(map(plain, value)) or at == "" and len(value) != len(old): raise CamelsError(f"{at}{f.name}={str(list(value))[:40]} is not {len(old)} numbers", "configuration", f"such as {list(old)}")
-            else: in_range(at + f.name, value)
-    if c.ramp[0] >= c.ramp[1]: raise CamelsError(f"ramp={list(c.ramp)} does not rise", "configuration", f"such as {list(first.ramp)}")
-    if not 8 <= c.frames <= 100_000: raise CamelsError(f"frames={c.frames} is out of range", "configuration", "from 8 to 100,000")
+            if value is None:
+                raise CamelsError(f"{at}{f.name}=None is no value", "configuration")
+            if not isinstance(old, tuple):
+                in_range(at + f.name, value)
+            elif not value or not all(map(plain, value)) or at == "" and len(value) != len(old):
+                raise CamelsError(
+                    f"{at}{f.name}={str(list(value))[:40]} is not {len(old)} numbers",
+                    "configuration",
+                    f"such as {list(old)}",
+                )
+            else:
+                in_range(at + f.name, value)
+    if c.ramp[0] >= c.ramp[1]:
+        raise CamelsError(f"ramp={list(c.ramp)} does not rise", "configuration", f"such as {list(first.ramp)}")
+    if not 8 <= c.frames <= 100_000:
+        raise CamelsError(f"frames={c.frames} is out of range", "configuration", "from 8 to 100,000")
     for k in ("features", "cond"):
-        if getattr(c.size, k) != getattr(first.size, k): raise CamelsError(f"size.{k}={getattr(c.size, k)}", "configuration", f"targets hold {getattr(first.size, k)} numbers")
+        if getattr(c.size, k) != getattr(first.size, k):
+            raise CamelsError(
+                f"size.{k}={getattr(c.size, k)}", "configuration", f"targets hold {getattr(first.size, k)} numbers"
+            )
     return c
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #22a61fcb
@@ -103,8 +117,10 @@ def louder(
     floor:float=-80.,           # dB; the mel bands end there
 )->Float[np.ndarray, "t f"]:
     "The features of the same sound at another level."
-    x, m = x.copy(), FEATURE_GROUPS["mel"]; before = x[:, m].copy()
-    x[:, m] = np.maximum(before + db, floor); x[:, 80] += (x[:, m] - before).sum(1)/80**.5
+    x, m = x.copy(), FEATURE_GROUPS["mel"]
+    before = x[:, m].copy()
+    x[:, m] = np.maximum(before + db, floor)
+    x[:, 80] += (x[:, m] - before).sum(1)/80**.5
     x[:, FEATURE_GROUPS["rms"]] *= 10**(db/20)
     return x
 
@@ -121,37 +137,67 @@ class Mix:
 
 def read_mix(c:V3Config, targets, seed:int=0)->Mix:
     "Open what is there; statistics come from some hundred triples of each set."
-    folder = Path(targets); sets = {"targets": Targets(folder, "train")}
+    folder = Path(targets)
+    sets = {"targets": Targets(folder, "train")}
     for kind in ("voices", "recorded"):
         f = Path(getattr(c, kind) or folder.parent/kind)
-        if f.exists(): sets[kind] = Targets(f, "train")
-        elif getattr(c, kind): raise CamelsError("no such folder", f, f"leave {kind} away, or make it: see camels.recipes.v3.recorded")
-    if not len(sets["targets"]): raise CamelsError("no training triples", folder)
-    rng = np.random.default_rng(seed); some = lambda t: (t[int(i)][0] for i in rng.permutation(len(t))[:300])
-    plain = lambda i: (sets["targets"][i][1][:, [0, *_BASE]].sum(1) > .999).all()
-    return Mix(sets, fit_stats(x for t in sets.values() for x in some(t)), np.array([i for i in range(len(sets["targets"])) if plain(i)], int))
+        if f.exists():
+            sets[kind] = Targets(f, "train")
+        elif getattr(c, kind):
+            raise CamelsError("no such folder", f, f"leave {kind} away, or make it: see camels.recipes.v3.recorded")
+    if not len(sets["targets"]):
+        raise CamelsError("no training triples", folder)
+    rng = np.random.default_rng(seed)
+    def some(t):
+        return (t[int(i)][0] for i in rng.permutation(len(t))[:300])
+    def plain(i):
+        return (sets["targets"][i][1][:, [0, *_BASE]].sum(1) > .999).all()
+    return Mix(
+        sets,
+        fit_stats(x for t in sets.values() for x in some(t)),
+        np.array([i for i in range(len(sets["targets"])) if plain(i)], int),
+    )
 
-def used(mix:Mix)->str: "One line about what there is to learn from."; return ", ".join(f"{k}: {len(t)} triples ({sum(r['frames'] for r in t.rows)/108000:.1f} h)" for k, t in mix.sets.items())
+def used(mix:Mix)->str:
+    "One line about what there is to learn from."
+    return ", ".join(
+        f"{k}: {len(t)} triples ({sum(r['frames'] for r in t.rows)/108000:.1f} h)" for k, t in mix.sets.items()
+    )
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #4699eff7
 class Epoch:
     "The batches of an epoch, made when they are asked for: features, condition, weights, how far to trust each [b 52], which frames are real [b t]."
-    def __init__(self, mix:Mix, c:V3Config, epoch:int, share:float, v2:bool=False): self.mix, self.c, self.epoch, self.share, self.v2 = mix, c, epoch, share, v2
-    def __len__(self): return self.c.updates
+    def __init__(self, mix:Mix, c:V3Config, epoch:int, share:float, v2:bool=False):
+        self.mix, self.c, self.epoch, self.share, self.v2 = mix, c, epoch, share, v2
+    def __len__(self):
+        return self.c.updates
     def kinds(self)->list[str]:
         "The set that each row of a batch comes from."
-        have, B = self.mix.sets, self.c.batch; n = round(self.share*B) if "recorded" in have else 0
+        have, B = self.mix.sets, self.c.batch
+        n = round(self.share*B) if "recorded" in have else 0
         m = round((B - n)*self.c.voice_share) if "voices" in have else 0
         return ["recorded"]*n + ["voices"]*m + ["targets"]*(B - n - m)
     def __getitem__(self, i:int)->tuple:
-        rng = np.random.default_rng([self.c.seed, 1 + self.v2, self.epoch, i]); L, rows = self.c.frames, []
+        rng = np.random.default_rng([self.c.seed, 1 + self.v2, self.epoch, i])
+        L, rows = self.c.frames, []
         for kind in self.kinds():
-            t = self.mix.sets[kind]; pick = self.mix.base if self.v2 and kind == "targets" and len(self.mix.base) else None
+            t = self.mix.sets[kind]
+            pick = self.mix.base if self.v2 and kind == "targets" and len(self.mix.base) else None
             x, cond, w = t[int(pick[rng.integers(len(pick))] if pick is not None else rng.integers(len(t)))]
-            a = int(rng.integers(max(1, len(x) - L + 1))); x, cond, w = x[a:a+L], cond[a:a+L], w[a:a+L]; n = len(x); end = ((0, L - n), (0, 0))
-            if rng.random() < .8: x = louder(x, rng.uniform(*self.c.gain_db))
+            a = int(rng.integers(max(1, len(x) - L + 1)))
+            x, cond, w = x[a:a+L], cond[a:a+L], w[a:a+L]
+            n = len(x)
+            end = ((0, L - n), (0, 0))
+            if rng.random() < .8:
+                x = louder(x, rng.uniform(*self.c.gain_db))
             trust = t.trust*_LIPS if self.v2 and kind == "voices" else t.trust     # their moods are not among V2's five
-            rows.append((np.pad(normalise(x, self.mix.stats), end, mode="edge"), np.pad(cond, end, mode="edge"), np.pad(w, end, mode="edge"), trust, np.arange(L) < n))
+            rows.append((
+                np.pad(normalise(x, self.mix.stats), end, mode="edge"),
+                np.pad(cond, end, mode="edge"),
+                np.pad(w, end, mode="edge"),
+                trust,
+                np.arange(L) < n,
+            ))
         x, cond, w, trust, real = (torch.from_numpy(np.stack(o)) for o in zip(*rows))
         return x, cond[..., _BASE] if self.v2 else cond, w, trust, real.float()
 
@@ -181,24 +227,38 @@ def speech_loss(
     c:V3Config,
 )->tuple: # (scalar, {name: value})
     "Value, movement, distance of the lips, and contact."
-    k = real[..., None]*trust[:, None]; both = k[:, 1:]*k[:, :-1]; row, rest = gap_row(); row = row.to(y)
-    off = torch.relu((y - w).abs() - CALM); value = (F.smooth_l1_loss(off, torch.zeros_like(off), beta=.05, reduction="none")*k).sum()/k.sum()
+    k = real[..., None]*trust[:, None]
+    both = k[:, 1:]*k[:, :-1]
+    row, rest = gap_row()
+    row = row.to(y)
+    off = torch.relu((y - w).abs() - CALM)
+    value = (F.smooth_l1_loss(off, torch.zeros_like(off), beta=.05, reduction="none")*k).sum()/k.sum()
     move = ((y.diff(dim=1) - w.diff(dim=1)).abs()*both).sum()/both.sum()
-    mine, goal = gap_of(y, row, rest), gap_of(w, row, rest); gap = ((mine - goal)**2*real).sum()/real.sum()
-    meet = (goal < CLOSED).float()*real; closed = (torch.relu(mine - .6*CLOSED)*meet).sum()/meet.sum().clamp(min=1)
-    return value + c.w_velocity*move + c.w_gap*gap + c.w_closed*closed, dict(value=value, velocity=move, gap=gap**.5, closed=closed)
+    mine, goal = gap_of(y, row, rest), gap_of(w, row, rest)
+    gap = ((mine - goal)**2*real).sum()/real.sum()
+    meet = (goal < CLOSED).float()*real
+    closed = (torch.relu(mine - .6*CLOSED)*meet).sum()/meet.sum().clamp(min=1)
+    return value + c.w_velocity*move + c.w_gap*gap + c.w_closed*closed, dict(
+        value=value, velocity=move, gap=gap**.5, closed=closed
+    )
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #bf75f3bd
-_EXPR = [index(n) for n in GROUPS["EXPRESSION"]]; _MOOD = _EXPR + [index(n) for n in GROUPS["SHARED"]]
+_EXPR = [index(n) for n in GROUPS["EXPRESSION"]]
+_MOOD = _EXPR + [index(n) for n in GROUPS["SHARED"]]
 
 def anchor_conditions()->Float[np.ndarray, "47 19"]:
     "The anchors as conditions."
-    a = anchors(); return np.stack([condition(EMOTIONS[int(e)], v) for e, v in zip(a.emotion, a.vad)])
+    a = anchors()
+    return np.stack([condition(EMOTIONS[int(e)], v) for e, v in zip(a.emotion, a.vad)])
 
 def mood_batch(rng, frames:int=8, jitter:float=.05)->tuple: # conditions [141 t 19], presets [141 t 52]
     "Anchors, anchors nearby, and crossfades."
-    a = anchor_conditions(); n = len(a); near = a.copy(); near[:, 16:] = (near[:, 16:] + rng.uniform(-jitter, jitter, (n, 3))).clip(-1, 1)
-    u = (rng.uniform(-.1, 1.1, (n, 1)) + np.linspace(-.1, .1, frames)).clip(0, 1)[..., None]; u = u*u*(3 - 2*u)
+    a = anchor_conditions()
+    n = len(a)
+    near = a.copy()
+    near[:, 16:] = (near[:, 16:] + rng.uniform(-jitter, jitter, (n, 3))).clip(-1, 1)
+    u = (rng.uniform(-.1, 1.1, (n, 1)) + np.linspace(-.1, .1, frames)).clip(0, 1)[..., None]
+    u = u*u*(3 - 2*u)
     fade = a[rng.permutation(n)][:, None]*(1 - u) + a[rng.permutation(n)][:, None]*u
     cond = np.concatenate([a[:, None].repeat(frames, 1), near[:, None].repeat(frames, 1), fade]).astype(np.float32)
     return cond, frozen_compiler()(cond.reshape(-1, 19)).reshape(len(cond), frames, 52)
@@ -209,48 +269,100 @@ def mood_loss(
     still:float=0.,                # weight of movement that the condition does not ask for
 )->tuple: # (scalar, {name: value})
     "Anchors met, no tremble where V, A, D tremble, and no movement without a cause."
-    cond, preset = (torch.from_numpy(o).to(x) for o in mood_batch(rng)); n, t = len(cond)//3, cond.shape[1]
-    b, at = rng.integers(len(x), size=n), rng.integers(x.shape[1] - t + 1, size=n); heard = torch.stack([x[i, j:j+t] for i, j in zip(b, at)]).repeat(3, 1, 1)
-    y = net(heard, cond).float(); off = torch.relu((y - preset)[..., _EXPR].abs() - CALM)
+    cond, preset = (torch.from_numpy(o).to(x) for o in mood_batch(rng))
+    n, t = len(cond)//3, cond.shape[1]
+    b, at = rng.integers(len(x), size=n), rng.integers(x.shape[1] - t + 1, size=n)
+    heard = torch.stack([x[i, j:j+t] for i, j in zip(b, at)]).repeat(3, 1, 1)
+    y = net(heard, cond).float()
+    off = torch.relu((y - preset)[..., _EXPR].abs() - CALM)
     snap = F.smooth_l1_loss(off, torch.zeros_like(off), beta=.02)
     moved = (y[:n, :, _MOOD] - y[n:2*n, :, _MOOD]).abs().mean()
     extra = (y[..., _EXPR].diff(dim=1) - preset[..., _EXPR].diff(dim=1)).abs().mean()
-    return c.w_anchor*snap + c.w_jitter*moved + still*extra, dict(anchor=(y[:n][..., _EXPR] - preset[:n][..., _EXPR]).abs().mean(), jitter=moved, still=extra)
+    return c.w_anchor*snap + c.w_jitter*moved + still*extra, dict(
+        anchor=(y[:n][..., _EXPR] - preset[:n][..., _EXPR]).abs().mean(), jitter=moved, still=extra
+    )
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #ee36dc1b
 class ThawCB(Callback):
     "The second group of parameters, the backbone, at rest, slow, then at the full rate."
     order = 6
-    def __init__(self, c:V3Config): self.c = c
-    def factor(self, epoch:int)->float: rest, slow, part = self.c.slow; return 0. if epoch < rest else part if epoch < slow else 1.
+    def __init__(self, c:V3Config):
+        self.c = c
+    def factor(self, epoch:int)->float:
+        rest, slow, part = self.c.slow
+        return 0. if epoch < rest else part if epoch < slow else 1.
     def before_batch(self, learn):
-        for g in learn.opt.param_groups[1:]: g["lr"] *= self.factor(learn.epoch)
+        for g in learn.opt.param_groups[1:]:
+            g["lr"] *= self.factor(learn.epoch)
 
-def _new(name:str)->bool: return "film" in name or name.startswith("direct")
+def _new(name:str)->bool:
+    return "film" in name or name.startswith("direct")
 
-def stage_learner(run:RunFolder, c:V3Config, mix:Mix, net:V3Head, stage:str, metrics, tell, control=None, kept:Callable=dict)->Learner: # kept(): adds to each checkpoint
+def stage_learner(
+    run:RunFolder,
+    c:V3Config,
+    mix:Mix,
+    net:V3Head,
+    stage:str,
+    metrics,
+    tell,
+    control=None,
+    kept:Callable=dict,
+)->Learner: # kept(): adds to each checkpoint
     "The learner of V2 or V3."
     v2, last, ps = stage == "V2", stage == "polish", list(net.named_parameters())
     c = weighed(c, [], 0, stage)
-    groups = [dict(params=[p for _, p in ps], lr=c.lr)] if v2 else [dict(params=[p for n, p in ps if _new(n)], lr=c.lr), dict(params=[p for n, p in ps if not _new(n)], lr=c.lr)]
+    groups = (
+        [dict(params=[p for _, p in ps], lr=c.lr)]
+        if v2
+        else [
+            dict(params=[p for n, p in ps if _new(n)], lr=c.lr),
+            dict(params=[p for n, p in ps if not _new(n)], lr=c.lr),
+        ]
+    )
     def loss_fn(m, batch):
-        x, cond, w, trust, real = batch; c = loss_fn.c; y = m(x, cond).float(); loss, terms = speech_loss(y, w, trust, real, c)
-        if not v2: more, others = mood_loss(m, x, np.random.default_rng([c.seed, 5, learn.step]), c, c.w_still*last); loss, terms = loss + more, {**terms, **others}
+        x, cond, w, trust, real = batch
+        c = loss_fn.c
+        y = m(x, cond).float()
+        loss, terms = speech_loss(y, w, trust, real, c)
+        if not v2:
+            more, others = mood_loss(m, x, np.random.default_rng([c.seed, 5, learn.step]), c, c.w_still*last)
+            loss, terms = loss + more, {**terms, **others}
         return loss, terms
-    batches = lambda e: Epoch(mix, c, e + 1000*last, c.share[0] if v2 else recorded_share(c, e + 1000*last), v2)
-    loss_fn.c = c; metrics.fixed = {"stage": stage}
-    cbs = [DeviceCB(), AmpCB("bf16" if c.bf16 else "none", "cuda" if torch.cuda.is_available() else "cpu"), ScheduleCB(lambda u: warm_cosine(u, .03, .01)), ThawCB(c), ClipCB(1.), metrics,
-           CheckpointCB(Checkpoints(run/"checkpoints"), c.checkpoint_s, lambda: {"stage": stage, **kept()}), SayCB(tell)]
-    if control: control.fixed["stage"] = stage; cbs.append(control)
+    def batches(e):
+        return Epoch(mix, c, e + 1000*last, c.share[0] if v2 else recorded_share(c, e + 1000*last), v2)
+    loss_fn.c = c
+    metrics.fixed = {"stage": stage}
+    cbs = [
+        DeviceCB(),
+        AmpCB("bf16" if c.bf16 else "none", "cuda" if torch.cuda.is_available() else "cpu"),
+        ScheduleCB(lambda u: warm_cosine(u, .03, .01)),
+        ThawCB(c),
+        ClipCB(1.),
+        metrics,
+        CheckpointCB(Checkpoints(run/"checkpoints"), c.checkpoint_s, lambda: {"stage": stage, **kept()}),
+        SayCB(tell),
+    ]
+    if control:
+        control.fixed["stage"] = stage
+        cbs.append(control)
     learn = Learner(net, loss_fn, torch.optim.AdamW(groups, weight_decay=.01), batches, cbs)
     return learn
 
 class SayCB(Callback):
     "A line an epoch."
     order = 60
-    def __init__(self, tell:Callable): self.tell = tell
+    def __init__(self, tell:Callable):
+        self.tell = tell
     def after_epoch(self, learn):
-        r = learn.row; self.tell(f"{r['stage']} epoch {learn.epoch + 1} of {learn.n_epochs}: " + ", ".join(f"{k} {r[k]:.4f}" for k in ("value", "velocity", "gap", "closed", "anchor", "jitter", "still") if k in r) + f" · {r['seconds']:.0f} s")
+        r = learn.row
+        self.tell(
+            f"{r['stage']} epoch {learn.epoch + 1} of {learn.n_epochs}: "
+            + ", ".join(
+                f"{k} {r[k]:.4f}" for k in ("value", "velocity", "gap", "closed", "anchor", "jitter", "still") if k in r
+            )
+            + f" · {r['seconds']:.0f} s"
+        )
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #5d31c27a
 WEIGHTS = ("w_velocity", "w_gap", "w_closed", "w_anchor", "w_jitter", "w_still") # may change while a run trains
@@ -262,35 +374,58 @@ def weighed(
     stage:str,    # "V2", "V3" or "polish"
 )->V3Config:
     "The settings of a stage, at a step."
-    early = [o for o in changes if o.get("stage") != "polish"]; c = steered(c, early, step)
-    if stage != "polish": return c
-    return steered(replace(c, w_closed=c.polish_closed, lr=c.polish_lr, slow=(0, 0, 1.)), [o for o in changes if o not in early], step)
+    early = [o for o in changes if o.get("stage") != "polish"]
+    c = steered(c, early, step)
+    if stage != "polish":
+        return c
+    return steered(
+        replace(c, w_closed=c.polish_closed, lr=c.polish_lr, slow=(0, 0, 1.)),
+        [o for o in changes if o not in early],
+        step,
+    )
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #9f23bb9a
 def steer_v3(c:V3Config, wish:dict)->V3Config:
     "The settings with other loss weights; a wish that cannot be is an error."
-    if not isinstance(wish, dict) or not wish: raise CamelsError("only loss weights change in a run")
+    if not isinstance(wish, dict) or not wish:
+        raise CamelsError("only loss weights change in a run")
     for k in wish:
-        if k not in WEIGHTS: raise CamelsError(f"{k!r} does not change in a run", None, nearest(str(k), WEIGHTS))
+        if k not in WEIGHTS:
+            raise CamelsError(f"{k!r} does not change in a run", None, nearest(str(k), WEIGHTS))
     return checked_v3(configure(c, wish))
 
 class V3SteerCB(SteerCB):
     "The curriculum's, with the weights of V3."
     def before_epoch(self, learn):
         changes = self.changes()
-        if not learn.i: changes = self.take(changes, learn.step)
+        if not learn.i:
+            changes = self.take(changes, learn.step)
         learn.loss_fn.c = weighed(self.cfg, changes, learn.step, self.fixed["stage"])
-    def wish(self, changes:list, step:int, new:dict): "Raise where a request cannot be."; steer_v3(weighed(self.cfg, changes, step, self.fixed["stage"]), new)
+    def wish(self, changes:list, step:int, new:dict):
+        "Raise where a request cannot be."
+        steer_v3(weighed(self.cfg, changes, step, self.fixed["stage"]), new)
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #4f1a403e
-def fade_batch(rng, frames:int=8, fades:int=3, half_s:float=.8)->tuple: # conditions [n t 19], presets [n t 22]; 94 rows of anchors first
+def fade_batch(
+    rng,
+    frames:int=8,
+    fades:int=3,
+    half_s:float=.8,
+)->tuple: # conditions [n t 19], presets [n t 22]; 94 rows of anchors first
     "Anchors, anchors nearby, and pieces of crossfades as the timeline makes them."
-    a, n = anchor_conditions(), len(anchors()); near = a.copy(); near[:, 16:] = (near[:, 16:] + rng.uniform(-.05, .05, (n, 3))).clip(-1, 1)
-    preset = lambda c: frozen_compiler()(c.reshape(-1, 19).astype(np.float32)).reshape(*c.shape[:-1], 52)[..., _EXPR]
-    rows = [a[:, None].repeat(frames, 1), near[:, None].repeat(frames, 1)]; faces = [preset(o) for o in rows]
+    a, n = anchor_conditions(), len(anchors())
+    near = a.copy()
+    near[:, 16:] = (near[:, 16:] + rng.uniform(-.05, .05, (n, 3))).clip(-1, 1)
+    def preset(c):
+        return frozen_compiler()(c.reshape(-1, 19).astype(np.float32)).reshape(*c.shape[:-1], 52)[..., _EXPR]
+    rows = [a[:, None].repeat(frames, 1), near[:, None].repeat(frames, 1)]
+    faces = [preset(o) for o in rows]
     for _ in range(fades):
-        u = (rng.uniform(-.05, .9, (n, 1)) + np.arange(frames)/(2*half_s*30)).clip(0, 1)[..., None]; u = u*u*(3 - 2*u)
-        c = [a[rng.permutation(n)][:, None] for _ in range(2)]; ends = np.stack([preset(o) for o in c]); rows.append(c[0]*(1 - u) + c[1]*u)
+        u = (rng.uniform(-.05, .9, (n, 1)) + np.arange(frames)/(2*half_s*30)).clip(0, 1)[..., None]
+        u = u*u*(3 - 2*u)
+        c = [a[rng.permutation(n)][:, None] for _ in range(2)]
+        ends = np.stack([preset(o) for o in c])
+        rows.append(c[0]*(1 - u) + c[1]*u)
         faces.append(preset(rows[-1]).clip(ends.min(0), ends.max(0)))
     return np.concatenate(rows).astype(np.float32), np.concatenate(faces).astype(np.float32)
 
@@ -321,7 +456,9 @@ def expression_learner(
     def rate(i):
         return warm_cosine(i/c.own_updates, .02, .002)
     opt = torch.optim.Adam(net.own.parameters(), 5e-3)
-    return Learner(net, ExpressionLoss(c), opt, lambda epoch: Batches(c.own_updates, make), [RateCB(rate), ClipCB(0.), *cbs])
+    return Learner(
+        net, ExpressionLoss(c), opt, lambda epoch: Batches(c.own_updates, make), [RateCB(rate), ClipCB(0.), *cbs]
+    )
 
 def fit_expression(
     net:V3Head, c:V3Config,
@@ -337,7 +474,10 @@ def fit_expression(
         load_learner(learn, taken_up(saved, learn))
     learn.fit(1)
     if hasattr(learn, "terms"):
-        tell(f"expression: error at the anchors {float(learn.terms['anchor'].detach()):.4f} · {time.time() - began:.0f} s")
+        tell(
+            f"expression: error at the anchors {float(learn.terms['anchor'].detach()):.4f} · "
+            f"{time.time() - began:.0f} s"
+        )
     return learn.model
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #a5ab65a7
@@ -353,31 +493,66 @@ def expression_cbs(
 
 def recipe_words(c:V3Config, mix:Mix, seconds:float, changes:list=())->str:
     "How a model came about."
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{c.threads or torch.get_num_threads()} thread(s) of a processor"
-    other = "; ".join(f"{k} = {v} from update {o['step']} on" for o in changes if "set" in o for k, v in o["set"].items())
-    return f"Trained with {used(mix)}; {c.v2_epochs} epochs of V2, {c.epochs} of V3 and {c.polish} of polish, {c.updates} updates each, then {c.own_updates} of the expression path; seed {c.seed}, {seconds/60:.0f} minutes on {where}." + f" Changed on the way: {other}."*bool(other)
+    where = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{c.threads or torch.get_num_threads()} thread(s) of a processor"
+    )
+    other = "; ".join(
+        f"{k} = {v} from update {o['step']} on" for o in changes if "set" in o for k, v in o["set"].items()
+    )
+    return (
+        f"Trained with {used(mix)}; {c.v2_epochs} epochs of V2, {c.epochs} of V3 and {c.polish} of polish, "
+        f"{c.updates} updates each, then {c.own_updates} of the expression path; seed {c.seed}, {seconds/60:.0f} "
+        f"minutes on {where}."
+    ) + f" Changed on the way: {other}."*bool(other)
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #195e9b82
 @contextmanager
 def _threads(n:int):
-    was = torch.get_num_threads(); torch.set_num_threads(n or was)
-    try: yield
-    finally: torch.set_num_threads(was)
+    was = torch.get_num_threads()
+    torch.set_num_threads(n or was)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(was)
 
 def open_v3(targets, out, changes, resume, tell)->tuple: # (RunFolder, V3Config, Mix)
     "A new run, or one to go on with."
     run, c = RunFolder(out), checked_v3(configure(V3Config(), changes))
-    if not resume and (run/"run.json").exists(): raise CamelsError("holds a run", out, "go on with --resume, or name another folder")
+    if not resume and (run/"run.json").exists():
+        raise CamelsError("holds a run", out, "go on with --resume, or name another folder")
     if resume:
         old = run.info
-        if old.get("kind") != "v3": raise CamelsError("holds a run of another kind", out, "go on with it by its own command")
-        try: c = checked_v3(configure(V3Config(), old.get("config")))
-        except CamelsError as e: raise CamelsError(f"run.json cannot be read: {e}", run/"run.json", "put a sound copy back, or train into another folder") from None
-        if configure(c, changes) != c: raise CamelsError(f"the run began with other settings: {', '.join(changes)}", out, "resume without changes, or start a new run")
-        if targets is None and not (targets := old.get("targets")): raise CamelsError("which targets?", out, "name them with --targets")
+        if old.get("kind") != "v3":
+            raise CamelsError("holds a run of another kind", out, "go on with it by its own command")
+        try:
+            c = checked_v3(configure(V3Config(), old.get("config")))
+        except CamelsError as e:
+            raise CamelsError(
+                f"run.json cannot be read: {e}", run/"run.json", "put a sound copy back, or train into another folder"
+            ) from None
+        if configure(c, changes) != c:
+            raise CamelsError(
+                f"the run began with other settings: {', '.join(changes)}",
+                out,
+                "resume without changes, or start a new run",
+            )
+        if targets is None and not (targets := old.get("targets")):
+            raise CamelsError("which targets?", out, "name them with --targets")
     mix = read_mix(c, targets)
     tell(used(mix))
-    if not resume: run = RunFolder.create(out, asdict(c), c.seed, {"targets": [len(t) for t in mix.sets.values()]}, kind="v3", targets=str(Path(targets).resolve()), used=used(mix), threads=c.threads or torch.get_num_threads())
+    if not resume:
+        run = RunFolder.create(
+            out,
+            asdict(c),
+            c.seed,
+            {"targets": [len(t) for t in mix.sets.values()]},
+            kind="v3",
+            targets=str(Path(targets).resolve()),
+            used=used(mix),
+            threads=c.threads or torch.get_num_threads(),
+        )
     return run, c, mix
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #e842fd80
@@ -389,29 +564,43 @@ def train_v3(
     tell:Callable=print, # told a line an epoch
 )->Path: # folder of the model: `out/model`
     "V2, then V3; the run folder holds metrics, checkpoints and the model."
-    if resume and "finished" in RunFolder(out).info: return RunFolder(out)/"model"
+    if resume and "finished" in RunFolder(out).info:
+        return RunFolder(out)/"model"
     run, c, mix = open_v3(targets, out, changes, resume, tell)
     ckpt, t0 = Checkpoints(run/"checkpoints"), time.time()
     with run_lock(run.path), _threads(run.info.get("threads", c.threads)):
         ckpt.sweep()
         saved = ckpt.load()
-        if not saved and (run/"metrics.jsonl").exists(): ckpt.say(f"{run.path}: it had kept no checkpoint yet, and begins again")
+        if not saved and (run/"metrics.jsonl").exists():
+            ckpt.say(f"{run.path}: it had kept no checkpoint yet, and begins again")
         before = saved.get("elapsed", run.info.get("seconds", 0.)) if saved else 0.
         metrics, control = MetricsCB(run/"metrics.jsonl"), V3SteerCB(run, c)
-        spent = lambda: before + time.time() - t0 - control.idle_s  # noqa: E731
+        def spent():
+            return before + time.time() - t0 - control.idle_s
         torch.manual_seed(c.seed)
         step, net = 0, V3Head(V3Size(**{**asdict(c.size), "cond": 5}))
         for stage, n in (("V2", c.v2_epochs), ("V3", c.epochs), ("polish", c.polish)):
-            if stage == "V3": net = from_v2(net.cpu())   # where V2 is resumed past, only its shape: the checkpoint holds the weights
-            if not n or saved and stage != saved["stage"]: continue
-            learn = stage_learner(run, c, mix, net, stage, metrics, tell, control, lambda: {"elapsed": spent()}); learn.step = step
-            if saved: load_learner(learn, taken_up(saved, learn)); saved = None
+            if stage == "V3":
+                net = from_v2(net.cpu())   # where V2 is resumed past, only its shape: the checkpoint holds the weights
+            if not n or saved and stage != saved["stage"]:
+                continue
+            learn = stage_learner(run, c, mix, net, stage, metrics, tell, control, lambda: {"elapsed": spent()})
+            learn.step = step
+            if saved:
+                load_learner(learn, taken_up(saved, learn))
+                saved = None
             step = learn.fit(n).step
-        if c.own: net = fit_expression(net.cpu(), c, tell, expression_cbs(run, c, metrics, control, lambda: {"elapsed": spent()}), step, saved)
-        if bad := [k for k, v in net.state_dict().items() if not v.isfinite().all()]: raise CamelsError(f"{len(bad)} weights are not finite, the first is {bad[0]}", run.path, "lower lr")
+        if c.own:
+            net = fit_expression(
+                net.cpu(), c, tell, expression_cbs(run, c, metrics, control, lambda: {"elapsed": spent()}), step, saved
+            )
+        if bad := [k for k, v in net.state_dict().items() if not v.isfinite().all()]:
+            raise CamelsError(f"{len(bad)} weights are not finite, the first is {bad[0]}", run.path, "lower lr")
         say = recipe_words(c, mix, spent(), run.info.get("changes", []))
         save_v3(run/"model", net.cpu().eval(), mix.stats, recipe=asdict(c), seed=c.seed, used=used(mix), about=say)
-        write_json(run/"run.json", {**run.info, "seconds": round(spent()), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        write_json(
+            run/"run.json", {**run.info, "seconds": round(spent()), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        )
     return run/"model"
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #39dacb6e
@@ -422,5 +611,15 @@ def start_v3(
     model = train_v3(targets, out, changes, resume, tell)
     return dict(run=str(out), model=str(model), seconds=RunFolder(out).info["seconds"])
 
-trainer = Trainer("v3", "V3: sound and mood to 52 blendshapes", V3Config(), WEIGHTS, checked_v3, start_v3, weighed, steer_v3,
-                  source="targets", next="camels eval v3 --model {model}")
+trainer = Trainer(
+    "v3",
+    "V3: sound and mood to 52 blendshapes",
+    V3Config(),
+    WEIGHTS,
+    checked_v3,
+    start_v3,
+    weighed,
+    steer_v3,
+    source="targets",
+    next="camels eval v3 --model {model}",
+)

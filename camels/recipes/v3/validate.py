@@ -44,13 +44,15 @@ _JAW = index("jawOpen")
 
 class Rules:
     "The rule path as a performer."
-    def __init__(self): self.kept = {}
+    def __init__(self):
+        self.kept = {}
     def lips(self, audio, n:int)->tuple: # (weights of the lip-sync [t 52], speech gate [t])
         "The mouth for a sound, from the phones that are heard in it."
         key = fingerprint(np.asarray(audio, np.float32), n)
         if key not in self.kept:
             phones = hear((np.asarray(audio, np.float32), SR)).phones if len(audio) else []
-            lips = create_lipsync().track(phones, n, FPS, loudness_track(audio, SR, n, FPS)); self.kept[key] = lips, speech_gate(lips, FPS)
+            lips = create_lipsync().track(phones, n, FPS, loudness_track(audio, SR, n, FPS))
+            self.kept[key] = lips, speech_gate(lips, FPS)
         return self.kept[key]
     def __call__(self,
         audio:Float[np.ndarray, " n"], # samples in [-1, 1] at 16 kHz
@@ -60,7 +62,9 @@ class Rules:
         lips, gate = self.lips(audio, len(cond))
         return merge(lips, frozen_compiler()(cond), gate, FPS)
 
-def constant(cond, n:int)->Float[np.ndarray, "t c"]: "One condition for `n` frames."; return np.tile(np.asarray(cond, np.float32), (n, 1))
+def constant(cond, n:int)->Float[np.ndarray, "t c"]:
+    "One condition for `n` frames."
+    return np.tile(np.asarray(cond, np.float32), (n, 1))
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #e4be63ea
 @dataclass
@@ -72,24 +76,43 @@ class Said:
     phones: list      # of `Phone`, true times
     segments: list    # of `Segment`, timed
     lips: np.ndarray  # float32 [t 52], the rules' mouth for the true phones
-    def __len__(self): return len(self.lips)
+    def __len__(self):
+        return len(self.lips)
     @functools.cached_property
-    def cond(self)->np.ndarray: "The condition with its crossfades, float32 [t 19]."; return timeline(self.segments, len(self), FPS)
+    def cond(self)->np.ndarray:
+        "The condition with its crossfades, float32 [t 19]."
+        return timeline(self.segments, len(self), FPS)
     @functools.cached_property
-    def target(self)->np.ndarray: "The face by the rules that know the phones, float32 [t 52]."; return merge(self.lips, frozen_compiler()(self.cond), speech_gate(self.lips, FPS), FPS)
+    def target(self)->np.ndarray:
+        "The face by the rules that know the phones, float32 [t 52]."
+        return merge(self.lips, frozen_compiler()(self.cond), speech_gate(self.lips, FPS), FPS)
 
 def say(turn, voice:str)->Said:
     "Speak a turn."
-    speech = quiet_around(speak_segments(turn.segments, variant=voice)); timed = time_segments(turn.segments, speech); audio = speech.at(SR).audio
+    speech = quiet_around(speak_segments(turn.segments, variant=voice))
+    timed = time_segments(turn.segments, speech)
+    audio = speech.at(SR).audio
     n = n_frames(len(audio), FPS, SR)
-    return Said(turn.text, voice, audio, speech.phones, timed, create_lipsync().track(speech.phones, n, FPS, loudness_track(audio, SR, n, FPS)))
+    return Said(
+        turn.text,
+        voice,
+        audio,
+        speech.phones,
+        timed,
+        create_lipsync().track(speech.phones, n, FPS, loudness_track(audio, SR, n, FPS)),
+    )
 
 @functools.lru_cache(4)
 def _test_turns(n:int, seed:int, several:bool)->tuple:
     out, made = [], 500
     while len(out) < n:
-        made *= 2; turns = scenario_turns(made, seed)
-        out = [(i, t) for i, t in enumerate(turns) if split_of_dialogue(t.dialogue) == "test" and (len(t.segments) > 1 or not several)]
+        made *= 2
+        turns = scenario_turns(made, seed)
+        out = [
+            (i, t)
+            for i, t in enumerate(turns)
+            if split_of_dialogue(t.dialogue) == "test" and (len(t.segments) > 1 or not several)
+        ]
     return tuple(out[:n])
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #14f95d87
@@ -106,10 +129,18 @@ def test_sounds(
     n:int=20, # how many, at least 6
 )->tuple: # (sounds: float32 [m] at 16 kHz, up to 4 s; gates: [t] in [0, 1], how much speech a frame holds)
     "Different sounds: short sayings, and four that are hardly speech."
-    if n < 6: raise CamelsError(f"{n} sounds", "test_sounds", "at least 6")
-    few = sorted(test_sayings(4*n), key=len)[:n - 4]; rng, m = np.random.default_rng(0), 4*SR
-    said = [s.audio[:m] for s in few]; gates = [speech_gate(s.lips, FPS)[:n_frames(len(x), FPS, SR)] for s, x in zip(few, said)]
-    odd = [np.zeros(2*SR, np.float32), rng.normal(0, .1, 2*SR).astype(np.float32), said[0]*np.float32(10**(-30/20)), np.clip(said[1]*20, -1, 1)]
+    if n < 6:
+        raise CamelsError(f"{n} sounds", "test_sounds", "at least 6")
+    few = sorted(test_sayings(4*n), key=len)[:n - 4]
+    rng, m = np.random.default_rng(0), 4*SR
+    said = [s.audio[:m] for s in few]
+    gates = [speech_gate(s.lips, FPS)[:n_frames(len(x), FPS, SR)] for s, x in zip(few, said)]
+    odd = [
+        np.zeros(2*SR, np.float32),
+        rng.normal(0, .1, 2*SR).astype(np.float32),
+        said[0]*np.float32(10**(-30/20)),
+        np.clip(said[1]*20, -1, 1),
+    ]
     return said + odd, gates + [np.zeros(60), np.zeros(60), gates[0], gates[1]]
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #58e2e24e
@@ -125,20 +156,39 @@ class Finding:
     null_name: str = ""           # what that is
     peers: dict = field(default_factory=dict) # {name: figure}
     @property
-    def goal(self)->str: "In words."; return f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:.3g}" if self.least is not None else "none"
+    def goal(self)->str:
+        "In words."
+        return (
+            f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:.3g}" if self.least is not None else "none"
+        )
     @property
-    def met(self)->bool|None: "Is the goal reached? None where there is none."; return None if self.goal == "none" else bool(self.value <= self.most if self.most is not None else self.value >= self.least)
+    def met(self)->bool|None:
+        "Is the goal reached? None where there is none."
+        return (
+            None
+            if self.goal == "none"
+            else bool(self.value <= self.most if self.most is not None else self.value >= self.least)
+        )
     @property
-    def peer(self)->str: "In words."; return ", ".join(f"{k} {_short(v)}" for k, v in self.peers.items())
+    def peer(self)->str:
+        "In words."
+        return ", ".join(f"{k} {_short(v)}" for k, v in self.peers.items())
 
-def _short(x:float)->str: return f"{x:.3g}" if np.isfinite(x) else "—"
+def _short(x:float)->str:
+    return f"{x:.3g}" if np.isfinite(x) else "—"
 
 def findings_table(
     rows:Sequence[Finding],
 )->str: # markdown
     "Findings as a table."
     mark = {True: "yes", False: "**no**", None: ""}
-    lines = (f"| {r.what} | {_short(r.value)} {r.unit} | {r.goal} | {mark[r.met]} | {_short(r.null)} {f'({r.null_name})' if r.null_name else ''} | {r.peer} |" for r in rows)
+    lines = (
+        (
+            f"| {r.what} | {_short(r.value)} {r.unit} | {r.goal} | {mark[r.met]} | {_short(r.null)} "
+            f"{f'({r.null_name})' if r.null_name else ''} | {r.peer} |"
+        )
+        for r in rows
+    )
     return "| what | value | goal | met | null | peers |\n|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #ad784a45
@@ -156,24 +206,33 @@ def preset_error(
     presets=None, # [47 52]; those of the anchors where None
 )->tuple: # (largest variance over sounds and frames, mean error, largest error of an anchor, [47 22] error of each)
     "How truly the presets come back on the EXPRESSION channels, whatever is said."
-    y = np.concatenate(faces, 1)[..., _EXPR]; p = (anchors().presets if presets is None else presets)[:, _EXPR]
+    y = np.concatenate(faces, 1)[..., _EXPR]
+    p = (anchors().presets if presets is None else presets)[:, _EXPR]
     each = np.abs(y - p[:, None]).mean(1)
     return float(y.var(1).max()), float(each.mean()), float(each.mean(1).max()), each
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #500a2858
-def at_level_3()->list[int]: "Rows of the sixteen L3 anchors, in the order of EMOTIONS."; return [anchors().row("neutral" if e == "neutral" else f"{e}_L3") for e in EMOTIONS]
+def at_level_3()->list[int]:
+    "Rows of the sixteen L3 anchors, in the order of EMOTIONS."
+    return [anchors().row("neutral" if e == "neutral" else f"{e}_L3") for e in EMOTIONS]
 
 def distinctness(
     faces:list,   # of [47 t 52], from `answers`
     gates:list,   # of [t] in [0, 1]: how much speech there is; sounds without any are left out
 )->tuple: # (how many of 16 are named rightly, mean over sounds; [16 16] share of sounds: row = meant, column = named)
     "Are the emotions told apart while somebody speaks?"
-    rows, k = at_level_3(), _EXPR + _SHARED; p = anchors().presets[rows][:, k]; named = np.zeros((16, 16)); n = 0
+    rows, k = at_level_3(), _EXPR + _SHARED
+    p = anchors().presets[rows][:, k]
+    named = np.zeros((16, 16))
+    n = 0
     for y, g in zip(faces, gates):
-        if not (g > .5).any(): continue
-        shown = y[rows][:, g > .5][..., k].mean(1); n += 1
+        if not (g > .5).any():
+            continue
+        shown = y[rows][:, g > .5][..., k].mean(1)
+        n += 1
         named[np.arange(16), np.linalg.norm(shown[:, None] - p, axis=-1).argmin(1)] += 1
-    if not n: raise CamelsError("no speech in any sound", "distinctness")
+    if not n:
+        raise CamelsError("no speech in any sound", "distinctness")
     return float(np.trace(named)/n), named/n
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #f5b7ee2b
@@ -188,7 +247,10 @@ class Steps:
 
 def fading(segments, n:int)->Float[np.ndarray, "t s"]:
     "Which segments have weight in a frame or had it in the 15 frames before: bool."
-    w = crossfade(np.array([s.start_s for s in segments]), np.eye(len(segments), dtype=np.float32), np.arange(n)/FPS) > 0
+    w = (
+        crossfade(np.array([s.start_s for s in segments]), np.eye(len(segments), dtype=np.float32), np.arange(n)/FPS)
+        > 0
+    )
     return np.stack([w[max(0, i - 15):i + 1].any(0) for i in range(n)])
 
 def crossfade_steps(
@@ -196,16 +258,30 @@ def crossfade_steps(
     said:Said,          # with two segments or more
 )->Steps:
     "How a mood's change looks from frame to frame."
-    c = said.cond; y = performer(said.audio, c); late = performer(said.audio, np.concatenate([c[:1], c[:-1]]))
-    under = lambda c19: performer(said.audio, constant(c19, len(c)))[:, _EXPR]
-    ends, rest = np.stack([under(condition(s.emotion, s.vad)) for s in said.segments]), under(condition("neutral")); on = fading(said.segments, len(c)).T[..., None]
-    low, high = np.where(on, ends, 9.).min(0), np.where(on, ends, -9.).max(0); e = y[:, _EXPR]; beyond = lambda lo, hi: float(np.maximum(e - hi, lo - e).max().clip(0))
-    return Steps(float(np.abs(y - late).max()), float(np.abs(np.diff(e, axis=0)).max(initial=0)), beyond(np.minimum(low, rest), np.maximum(high, rest)), beyond(low, high), float(np.abs(np.diff(ends, axis=0)).max(initial=0)))
+    c = said.cond
+    y = performer(said.audio, c)
+    late = performer(said.audio, np.concatenate([c[:1], c[:-1]]))
+    def under(c19):
+        return performer(said.audio, constant(c19, len(c)))[:, _EXPR]
+    ends, rest = np.stack([under(condition(s.emotion, s.vad)) for s in said.segments]), under(condition("neutral"))
+    on = fading(said.segments, len(c)).T[..., None]
+    low, high = np.where(on, ends, 9.).min(0), np.where(on, ends, -9.).max(0)
+    e = y[:, _EXPR]
+    def beyond(lo, hi):
+        return float(np.maximum(e - hi, lo - e).max().clip(0))
+    return Steps(
+        float(np.abs(y - late).max()),
+        float(np.abs(np.diff(e, axis=0)).max(initial=0)),
+        beyond(np.minimum(low, rest), np.maximum(high, rest)),
+        beyond(low, high),
+        float(np.abs(np.diff(ends, axis=0)).max(initial=0)),
+    )
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #886d4ae2
 def pearson(a, b)->float: # in [-1, 1]; 0 where one of them does not move
     "Correlation of two tracks."
-    a, b = np.asarray(a, float) - np.mean(a), np.asarray(b, float) - np.mean(b); d = np.linalg.norm(a)*np.linalg.norm(b)
+    a, b = np.asarray(a, float) - np.mean(a), np.asarray(b, float) - np.mean(b)
+    d = np.linalg.norm(a)*np.linalg.norm(b)
     return float(a @ b/d) if d > 1e-9 else 0.
 
 def lag(
@@ -214,13 +290,18 @@ def lag(
     most:int=10,               # frames, either way
 )->tuple: # (frames by which `a` is late, correlation there)
     "Where two tracks of equal length fit best."
-    n = min(len(a), len(b)); shifts = [k for k in range(-most, most + 1) if n - abs(k) > 2]
-    if not shifts: raise CamelsError(f"{n} frames", "lag", "at least 3")
-    r = [pearson(a[max(k, 0):n + min(k, 0)], b[max(-k, 0):n - max(k, 0)]) for k in shifts]; i = int(np.argmax(r))
+    n = min(len(a), len(b))
+    shifts = [k for k in range(-most, most + 1) if n - abs(k) > 2]
+    if not shifts:
+        raise CamelsError(f"{n} frames", "lag", "at least 3")
+    r = [pearson(a[max(k, 0):n + min(k, 0)], b[max(-k, 0):n - max(k, 0)]) for k in shifts]
+    i = int(np.argmax(r))
     return shifts[i], r[i]
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #5df68dee
-def phone_frames(p, n:int, around:int=1)->slice: "Frames of a phone and some around it."; return slice(max(0, int(np.floor(p.start_s*FPS)) - around), min(n, int(np.ceil(p.end_s*FPS)) + around + 1))
+def phone_frames(p, n:int, around:int=1)->slice:
+    "Frames of a phone and some around it."
+    return slice(max(0, int(np.floor(p.start_s*FPS)) - around), min(n, int(np.ceil(p.end_s*FPS)) + around + 1))
 
 def closure(
     gap:Float[np.ndarray, " t"], # of the lips, widths of the mouth
@@ -237,7 +318,8 @@ def silent(
 )->np.ndarray: # bool [t]
     "Frames far from any phone."
     t, out = np.arange(n)/FPS, np.ones(n, bool)
-    for p in phones: out &= (t < p.start_s - away_s) | (t > p.end_s + away_s)
+    for p in phones:
+        out &= (t < p.start_s - away_s) | (t > p.end_s + away_s)
     return out
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #2ff471cd
@@ -257,26 +339,42 @@ def lip_report(
     sayings:Sequence[Said],  # two or more
 )->Lips:
     "Sync, bilabials and silence."
-    shown = [performer(s.audio, s.cond) for s in sayings]; gaps = [lip_gap(y) for y in shown]; found = [lag(y[:, _JAW], s.lips[:, _JAW]) for y, s in zip(shown, sayings)]
-    rest = [lip_gap(performer(s.audio, constant(condition("neutral"), len(s)))) for s in sayings]; quiet = [silent(s.phones, len(s)) for s in sayings]
+    shown = [performer(s.audio, s.cond) for s in sayings]
+    gaps = [lip_gap(y) for y in shown]
+    found = [lag(y[:, _JAW], s.lips[:, _JAW]) for y, s in zip(shown, sayings)]
+    rest = [lip_gap(performer(s.audio, constant(condition("neutral"), len(s)))) for s in sayings]
+    quiet = [silent(s.phones, len(s)) for s in sayings]
     other = [*sayings[1:], sayings[0]]
-    return Lips([k for k, _ in found], [r for _, r in found], sum((closure(g, s.phones) for g, s in zip(gaps, sayings)), []), sum(((g[q] <= CLOSED).tolist() for g, q in zip(rest, quiet)), []),
-                float(np.mean([lag(y[:, _JAW], s.lips[:, _JAW])[1] for y, s in zip(shown, other)])), float(np.mean(sum((closure(g, s.phones) for g, s in zip(gaps, other)), []) or [np.nan])),
-                float(np.mean(np.concatenate([g[~q] <= CLOSED for g, q in zip(rest, quiet)]))))
+    return Lips(
+        [k for k, _ in found],
+        [r for _, r in found],
+        sum((closure(g, s.phones) for g, s in zip(gaps, sayings)), []),
+        sum(((g[q] <= CLOSED).tolist() for g, q in zip(rest, quiet)), []),
+        float(np.mean([lag(y[:, _JAW], s.lips[:, _JAW])[1] for y, s in zip(shown, other)])),
+        float(np.mean(sum((closure(g, s.phones) for g, s in zip(gaps, other)), []) or [np.nan])),
+        float(np.mean(np.concatenate([g[~q] <= CLOSED for g, q in zip(rest, quiet)]))),
+    )
 
 class Knowing(Rules):
     "The rules with the true phones: what the targets are made by."
-    def __init__(self, sayings): super().__init__(); self.kept = {fingerprint(s.audio, len(s)): (s.lips, speech_gate(s.lips, FPS)) for s in sayings}
+    def __init__(self, sayings):
+        super().__init__()
+        self.kept = {fingerprint(s.audio, len(s)): (s.lips, speech_gate(s.lips, FPS)) for s in sayings}
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #27624193
 def leakage(
     faces:list, # of [47 t 52], from `answers`
 )->tuple: # (mean over anchors, largest of an anchor, null: between one sound and the next), weights
     "What a mood does to the speech channels."
-    neutral = anchors().row("neutral"); y = [f[..., _LIPS] for f in faces]
+    neutral = anchors().row("neutral")
+    y = [f[..., _LIPS] for f in faces]
     each = np.mean([np.abs(f - f[neutral]).mean((1, 2)) for f in y], 0)
     n = [min(len(a[0]), len(b[0])) for a, b in zip(y, y[1:])]
-    return float(each.sum()/(len(each) - 1)), float(each.max()), float(np.mean([np.abs(a[neutral, :k] - b[neutral, :k]).mean() for k, a, b in zip(n, y, y[1:])]))
+    return (
+        float(each.sum()/(len(each) - 1)),
+        float(each.max()),
+        float(np.mean([np.abs(a[neutral, :k] - b[neutral, :k]).mean() for k, a, b in zip(n, y, y[1:])])),
+    )
 
 def jitter_of(
     performer:Callable,        # (audio, condition) → weights
@@ -284,7 +382,8 @@ def jitter_of(
     by:float=.05,              # of valence, arousal and dominance
 )->float: # weight
     "Largest change of any channel at the 47 anchors when one of the three axes moves a little."
-    conds, base = anchor_conditions(), answers(performer, [audio])[0]; moved = 0.
+    conds, base = anchor_conditions(), answers(performer, [audio])[0]
+    moved = 0.
     for step in by*np.concatenate([np.eye(3), -np.eye(3)]):
         near = np.concatenate([conds[:, :16], np.clip(conds[:, 16:] + step, -1, 1)], 1).astype(np.float32)
         moved = max(moved, float(np.abs(answers(performer, [audio], near)[0] - base).max()))
@@ -295,8 +394,10 @@ def opening(
     path, # of a video
 )->Float[np.ndarray, " t"]: # float32 at 30 fps, share of the distance of the eyes; NaN where no face is within 0.1 s
     "How far the lips are apart, measured in the picture."
-    t, points = follow(Clip(Path(path).stem, str(path))); gap = opened(points)
-    if not np.isfinite(gap).any(): raise CamelsError("no face in it", path)
+    t, points = follow(Clip(Path(path).stem, str(path)))
+    gap = opened(points)
+    if not np.isfinite(gap).any():
+        raise CamelsError("no face in it", path)
     return at_fps(t, gap[:, None], int(np.ceil((t[-1] + np.median(np.diff(t)))*FPS - 1e-6)))[:, 0]
 
 @dataclass(frozen=True)
@@ -315,25 +416,37 @@ def watched(
 )->list[Watched]: # empty where the data is absent
     "Clips with sound and face."
     folder = shared_data(folder) if isinstance(folder, str) and not Path(folder).exists() else Path(folder)
-    if folder is None: return []
+    if folder is None:
+        return []
     clips = [p for p in media_files(folder) if p.suffix.lower() in (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg")]
     clips = clips[3::4] if held_out else clips
-    clips = [clips[i] for i in np.linspace(0, len(clips) - 1, min(n, len(clips))).round().astype(int)] if n and clips else clips; out = []
+    clips = (
+        [clips[i] for i in np.linspace(0, len(clips) - 1, min(n, len(clips))).round().astype(int)]
+        if n and clips
+        else clips
+    )
+    out = []
     for i, p in enumerate(clips):
-        try: out.append(Watched(p.stem, read_audio(p, SR), opening(p)))
-        except CamelsError: continue    # no face, or no sound
-        finally: on_clip and on_clip(i + 1, len(clips))
+        try:
+            out.append(Watched(p.stem, read_audio(p, SR), opening(p)))
+        except CamelsError:
+            continue   # no face, or no sound
+        finally:
+            on_clip and on_clip(i + 1, len(clips))
     return out
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #df741841
 def envelope(audio, cond)->Float[np.ndarray, "t k"]:
     "A performer that opens the jaw with loudness and does nothing else."
-    out = np.zeros((len(cond), len(ARKIT)), np.float32); out[:, _JAW] = loudness_track(audio, SR, len(cond), FPS)
+    out = np.zeros((len(cond), len(ARKIT)), np.float32)
+    out[:, _JAW] = loudness_track(audio, SR, len(cond), FPS)
     return out
 
 def track_r(a, b)->float: # in [-1, 1]
     "Correlation over the frames that both have."
-    n = min(len(a), len(b)); a, b = a[:n], b[:n]; real = np.isfinite(a) & np.isfinite(b)
+    n = min(len(a), len(b))
+    a, b = a[:n], b[:n]
+    real = np.isfinite(a) & np.isfinite(b)
     return pearson(a[real], b[real]) if real.sum() > 2 else 0.
 
 def real_voices(
@@ -342,10 +455,15 @@ def real_voices(
 )->tuple: # (r of each clip, r with the next clip's opening, mean r at the best shift of up to 2 frames)
     "How well a mouth follows the one in the picture."
     gaps = [lip_gap(performer(c.audio, constant(condition("neutral"), n_frames(len(c.audio), FPS, SR)))) for c in clips]
-    if performer is envelope: gaps = [loudness_track(c.audio, SR, len(g), FPS) for c, g in zip(clips, gaps)]
-    at = lambda g, o, k: track_r(g[max(k, 0):], o[max(-k, 0):])
-    return ([track_r(g, c.opening) for g, c in zip(gaps, clips)], [track_r(g, c.opening) for g, c in zip(gaps, [*clips[1:], clips[0]])],
-            float(np.mean([max(at(g, c.opening, k) for k in range(-2, 3)) for g, c in zip(gaps, clips)])))
+    if performer is envelope:
+        gaps = [loudness_track(c.audio, SR, len(g), FPS) for c, g in zip(clips, gaps)]
+    def at(g, o, k):
+        return track_r(g[max(k, 0):], o[max(-k, 0):])
+    return (
+        [track_r(g, c.opening) for g, c in zip(gaps, clips)],
+        [track_r(g, c.opening) for g, c in zip(gaps, [*clips[1:], clips[0]])],
+        float(np.mean([max(at(g, c.opening, k) for k in range(-2, 3)) for g, c in zip(gaps, clips)])),
+    )
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #3ec1b9aa
 @dataclass(frozen=True)
@@ -376,77 +494,252 @@ def exam(
     tell:Callable=lambda s: None, # called with what begins
 )->Marks:
     "Put a performer through all of it."
-    a = amount; tell(f"47 presets × {a.sounds} sounds"); sounds, gates = test_sounds(a.sounds); faces = answers(performer, sounds)
-    tell(f"crossfades in {a.texts} texts"); steps = [crossfade_steps(performer, s) for s in test_sayings(a.texts, True)]
-    said = test_sayings(a.sayings); s = said[0]; tell(f"lips in {a.sayings} texts")
-    out = Marks(preset_error(faces), distinctness(faces, gates), leakage(faces), jitter_of(performer, sounds[0]), steps, lip_report(performer, said), (performer(s.audio, s.cond)[:, _JAW], s.lips[:, _JAW], s.phones), {})
-    for name, c in (clips or {}).items(): tell(f"{len(c)} clips of {name}"); out.real[name] = real_voices(performer, c)
+    a = amount
+    tell(f"47 presets × {a.sounds} sounds")
+    sounds, gates = test_sounds(a.sounds)
+    faces = answers(performer, sounds)
+    tell(f"crossfades in {a.texts} texts")
+    steps = [crossfade_steps(performer, s) for s in test_sayings(a.texts, True)]
+    said = test_sayings(a.sayings)
+    s = said[0]
+    tell(f"lips in {a.sayings} texts")
+    out = Marks(
+        preset_error(faces),
+        distinctness(faces, gates),
+        leakage(faces),
+        jitter_of(performer, sounds[0]),
+        steps,
+        lip_report(performer, said),
+        (performer(s.audio, s.cond)[:, _JAW], s.lips[:, _JAW], s.phones),
+        {},
+    )
+    for name, c in (clips or {}).items():
+        tell(f"{len(c)} clips of {name}")
+        out.real[name] = real_voices(performer, c)
     return out
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #bd486ff6
-def _worst(values)->float: "The largest; NaN where there is none."; return float(max(values, default=np.nan))
+def _worst(values)->float:
+    "The largest; NaN where there is none."
+    return float(max(values, default=np.nan))
 
 def _mood_rows(m:Marks, peers:dict, n:int)->list[Finding]:
     "Presets, distinctness and crossfades."
-    of = lambda f: {k: f(p) for k, p in peers.items() if k == "rules"}; p = anchors().presets[:, _EXPR]
-    return [Finding("variance of an EXPRESSION channel over sounds, worst", m.presets[0], "weight²", most=.01, null=0., null_name="mean face", peers=of(lambda o: o.presets[0])),
-            Finding("error of the preset on EXPRESSION, mean", m.presets[1], "weight", most=.02, null=float(np.abs(p - p.mean(0)).mean()), null_name="mean face", peers=of(lambda o: o.presets[1])),
-            Finding("error of the worst anchor", m.presets[2], "weight", null=float(np.abs(p - p.mean(0)).mean(1).max()), null_name="mean face", peers=of(lambda o: o.presets[2])),
-            Finding("emotions named rightly in speech, of 16 at L3", m.named[0], "", least=16., null=1., null_name="chance", peers=of(lambda o: o.named[0])),
-            Finding(f"mood's largest step in {n} texts, all channels", _worst(s.mood for s in m.steps), "weight", most=.05, null=_worst(s.cut for s in m.steps), null_name="a cut", peers=of(lambda o: _worst(s.mood for s in o.steps))),
-            Finding("largest step on EXPRESSION, sound included", _worst(s.plain for s in m.steps), "weight", most=.05, null=_worst(s.cut for s in m.steps), null_name="a cut", peers=of(lambda o: _worst(s.plain for s in o.steps))),
-            Finding("overshoot beyond the ends and rest, EXPRESSION (none, to a tolerance)", _worst(s.overshoot for s in m.steps), "weight", most=.01, peers=of(lambda o: _worst(s.overshoot for s in o.steps))),
-            Finding("dip between the ends, median of the texts", float(np.median([s.dip for s in m.steps])), "weight", peers=of(lambda o: float(np.median([s.dip for s in o.steps])))),
-            Finding("dip between the ends, largest", _worst(s.dip for s in m.steps), "weight", peers=of(lambda o: _worst(s.dip for s in o.steps)))]
+    def of(f):
+        return {k: f(p) for k, p in peers.items() if k == "rules"}
+    p = anchors().presets[:, _EXPR]
+    return [
+        Finding(
+            "variance of an EXPRESSION channel over sounds, worst",
+            m.presets[0],
+            "weight²",
+            most=.01,
+            null=0.,
+            null_name="mean face",
+            peers=of(lambda o: o.presets[0]),
+        ),
+        Finding(
+            "error of the preset on EXPRESSION, mean",
+            m.presets[1],
+            "weight",
+            most=.02,
+            null=float(np.abs(p - p.mean(0)).mean()),
+            null_name="mean face",
+            peers=of(lambda o: o.presets[1]),
+        ),
+        Finding(
+            "error of the worst anchor",
+            m.presets[2],
+            "weight",
+            null=float(np.abs(p - p.mean(0)).mean(1).max()),
+            null_name="mean face",
+            peers=of(lambda o: o.presets[2]),
+        ),
+        Finding(
+            "emotions named rightly in speech, of 16 at L3",
+            m.named[0],
+            "",
+            least=16.,
+            null=1.,
+            null_name="chance",
+            peers=of(lambda o: o.named[0]),
+        ),
+        Finding(
+            f"mood's largest step in {n} texts, all channels",
+            _worst(s.mood for s in m.steps),
+            "weight",
+            most=.05,
+            null=_worst(s.cut for s in m.steps),
+            null_name="a cut",
+            peers=of(lambda o: _worst(s.mood for s in o.steps)),
+        ),
+        Finding(
+            "largest step on EXPRESSION, sound included",
+            _worst(s.plain for s in m.steps),
+            "weight",
+            most=.05,
+            null=_worst(s.cut for s in m.steps),
+            null_name="a cut",
+            peers=of(lambda o: _worst(s.plain for s in o.steps)),
+        ),
+        Finding(
+            "overshoot beyond the ends and rest, EXPRESSION (none, to a tolerance)",
+            _worst(s.overshoot for s in m.steps),
+            "weight",
+            most=.01,
+            peers=of(lambda o: _worst(s.overshoot for s in o.steps)),
+        ),
+        Finding(
+            "dip between the ends, median of the texts",
+            float(np.median([s.dip for s in m.steps])),
+            "weight",
+            peers=of(lambda o: float(np.median([s.dip for s in o.steps]))),
+        ),
+        Finding(
+            "dip between the ends, largest",
+            _worst(s.dip for s in m.steps),
+            "weight",
+            peers=of(lambda o: _worst(s.dip for s in o.steps)),
+        ),
+    ]
 
 def _lip_rows(m:Marks, peers:dict)->list[Finding]:
     "Sync, closure, silence, leakage, jitter."
-    of = lambda f: {k: f(p) for k, p in peers.items()}; l = m.lips; calm = lambda f: {k: f(p) for k, p in peers.items() if k == "rules"}
-    return [Finding("jaw's lag on unseen voices, largest of a text", float(np.abs(l.lags).max()), "frames", most=1, peers=of(lambda o: float(np.abs(o.lips.lags).max()))),
-            Finding("jaw's correlation with the target there, mean", float(np.mean(l.r)), "r", least=.7, null=l.null_r, null_name="another text", peers=of(lambda o: float(np.mean(o.lips.r)))),
-            Finding("jaw's correlation, lowest of a text", float(np.min(l.r)), "r", peers=of(lambda o: float(np.min(o.lips.r)))),
-            Finding(f"lips closed at {len(l.closed)} bilabials", float(np.mean(l.closed)), "share", least=.95, null=l.null_closed, null_name="another text", peers=of(lambda o: float(np.mean(o.lips.closed)))),
-            Finding("lips closed in silence", float(np.mean(l.silent)), "share", least=.99, null=l.null_silent, null_name="in speech", peers=of(lambda o: float(np.mean(o.lips.silent)))),
-            Finding("condition's change of LIPSYNC channels, mean", m.leak[0], "weight", most=.02, null=m.leak[2], null_name="another sound", peers=calm(lambda o: o.leak[0])),
-            Finding("±0.05 of V, A or D, largest change", m.jitter, "weight", most=.08, peers=calm(lambda o: o.jitter))]
+    def of(f):
+        return {k: f(p) for k, p in peers.items()}
+    l = m.lips
+    def calm(f):
+        return {k: f(p) for k, p in peers.items() if k == "rules"}
+    return [
+        Finding(
+            "jaw's lag on unseen voices, largest of a text",
+            float(np.abs(l.lags).max()),
+            "frames",
+            most=1,
+            peers=of(lambda o: float(np.abs(o.lips.lags).max())),
+        ),
+        Finding(
+            "jaw's correlation with the target there, mean",
+            float(np.mean(l.r)),
+            "r",
+            least=.7,
+            null=l.null_r,
+            null_name="another text",
+            peers=of(lambda o: float(np.mean(o.lips.r))),
+        ),
+        Finding(
+            "jaw's correlation, lowest of a text", float(np.min(l.r)), "r", peers=of(lambda o: float(np.min(o.lips.r)))
+        ),
+        Finding(
+            f"lips closed at {len(l.closed)} bilabials",
+            float(np.mean(l.closed)),
+            "share",
+            least=.95,
+            null=l.null_closed,
+            null_name="another text",
+            peers=of(lambda o: float(np.mean(o.lips.closed))),
+        ),
+        Finding(
+            "lips closed in silence",
+            float(np.mean(l.silent)),
+            "share",
+            least=.99,
+            null=l.null_silent,
+            null_name="in speech",
+            peers=of(lambda o: float(np.mean(o.lips.silent))),
+        ),
+        Finding(
+            "condition's change of LIPSYNC channels, mean",
+            m.leak[0],
+            "weight",
+            most=.02,
+            null=m.leak[2],
+            null_name="another sound",
+            peers=calm(lambda o: o.leak[0]),
+        ),
+        Finding("±0.05 of V, A or D, largest change", m.jitter, "weight", most=.08, peers=calm(lambda o: o.jitter)),
+    ]
 
 def findings(
     marks:Marks,     # of the performer
     peers:dict=None, # {name: Marks}
 )->list[Finding]:
     "Marks beside goals, nulls and peers."
-    peers = peers or {}; out = _mood_rows(marks, peers, len(marks.steps)) + _lip_rows(marks, peers)
+    peers = peers or {}
+    out = _mood_rows(marks, peers, len(marks.steps)) + _lip_rows(marks, peers)
     for name, (r, null, best) in marks.real.items():
         of = {k: float(np.mean(p.real[name][0])) for k, p in peers.items() if name in p.real}
         goal = .8 if name == "grid_s1" else max(of.values(), default=None)
-        out += [Finding(f"lip opening and FaceMesh, {len(r)} clips of {name}", float(np.mean(r)), "r", least=goal, null=float(np.mean(null)), null_name="next clip", peers=of),
-                Finding(f"the same at the best shift of ±2 frames, {name}", best, "r", peers={k: p.real[name][2] for k, p in peers.items() if name in p.real})]
+        out += [
+            Finding(
+                f"lip opening and FaceMesh, {len(r)} clips of {name}",
+                float(np.mean(r)),
+                "r",
+                least=goal,
+                null=float(np.mean(null)),
+                null_name="next clip",
+                peers=of,
+            ),
+            Finding(
+                f"the same at the best shift of ±2 frames, {name}",
+                best,
+                "r",
+                peers={k: p.real[name][2] for k, p in peers.items() if name in p.real},
+            ),
+        ]
     return out
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #139e55c2
 def mood_figure(m:Marks, peers:dict): # a matplotlib figure
     "Errors of the presets, emotions named, steps in crossfades."
-    fig, (a, b, c) = plot_axes(3, 4.6, 4.2); im = a.imshow(m.presets[3], aspect="auto", cmap="cividis", vmin=0, vmax=max(.05, float(m.presets[3].max())))
+    fig, (a, b, c) = plot_axes(3, 4.6, 4.2)
+    im = a.imshow(m.presets[3], aspect="auto", cmap="cividis", vmin=0, vmax=max(.05, float(m.presets[3].max())))
     short = [ARKIT[i].replace("Left", " L").replace("Right", " R") for i in _EXPR]
-    a.set(title="error of the presets, 47 × 22", xticks=range(0, 22, 3), yticks=range(1, 47, 9)); a.set_xticklabels(short[::3], rotation=60, ha="right", fontsize=7); a.set_yticklabels([anchors().ids[i] for i in range(1, 47, 9)], fontsize=7)
-    bar = fig.colorbar(im, ax=a, shrink=.8); bar.ax.tick_params(colors=INK, labelsize=8)
-    b.imshow(m.named[1], cmap="cividis", vmin=0, vmax=1); b.set(title=f"named in speech: {m.named[0]:.1f} of 16", xlabel="named", ylabel="meant", xticks=range(16), yticks=range(16))
-    b.set_xticklabels(EMOTIONS, rotation=90, fontsize=7); b.set_yticklabels(EMOTIONS, fontsize=7)
-    for i, (name, o) in enumerate({"this": m, **{k: p for k, p in peers.items() if k == "rules"}}.items()): c.plot(sorted(s.mood for s in o.steps), color=OKABE_ITO[i], lw=1.8, label=name)
-    c.axhline(.05, color=INK, lw=1, ls="--"); c.set(title="mood's largest step, text by text", xlabel="texts, sorted", ylabel="weight a frame", ylim=(0, None)); plot_legend(c, loc="upper left")
+    a.set(title="error of the presets, 47 × 22", xticks=range(0, 22, 3), yticks=range(1, 47, 9))
+    a.set_xticklabels(short[::3], rotation=60, ha="right", fontsize=7)
+    a.set_yticklabels([anchors().ids[i] for i in range(1, 47, 9)], fontsize=7)
+    bar = fig.colorbar(im, ax=a, shrink=.8)
+    bar.ax.tick_params(colors=INK, labelsize=8)
+    b.imshow(m.named[1], cmap="cividis", vmin=0, vmax=1)
+    b.set(
+        title=f"named in speech: {m.named[0]:.1f} of 16",
+        xlabel="named",
+        ylabel="meant",
+        xticks=range(16),
+        yticks=range(16),
+    )
+    b.set_xticklabels(EMOTIONS, rotation=90, fontsize=7)
+    b.set_yticklabels(EMOTIONS, fontsize=7)
+    for i, (name, o) in enumerate({"this": m, **{k: p for k, p in peers.items() if k == "rules"}}.items()):
+        c.plot(sorted(s.mood for s in o.steps), color=OKABE_ITO[i], lw=1.8, label=name)
+    c.axhline(.05, color=INK, lw=1, ls="--")
+    c.set(title="mood's largest step, text by text", xlabel="texts, sorted", ylabel="weight a frame", ylim=(0, None))
+    plot_legend(c, loc="upper left")
     return fig
 
 def lips_figure(m:Marks, peers:dict): # a matplotlib figure
     "The jaw of one text beside its target, and the correlation with real mouths."
-    fig, axs = plot_axes(1 + len(m.real), 4.6, 3.4); a = axs[0]; jaw, goal, phones = m.example; n = min(len(jaw), 120); t = np.arange(n)/FPS
-    a.plot(t, goal[:n], color=INK, lw=3, alpha=.5, label="target"); a.plot(t, jaw[:n], color=OKABE_ITO[0], lw=1.6, label="this")
+    fig, axs = plot_axes(1 + len(m.real), 4.6, 3.4)
+    a = axs[0]
+    jaw, goal, phones = m.example
+    n = min(len(jaw), 120)
+    t = np.arange(n)/FPS
+    a.plot(t, goal[:n], color=INK, lw=3, alpha=.5, label="target")
+    a.plot(t, jaw[:n], color=OKABE_ITO[0], lw=1.6, label="this")
     for p in phones:
-        if viseme_of(p.label) == "bilabial" and p.end_s < t[-1]: a.axvspan(p.start_s, p.end_s, color=OKABE_ITO[1], alpha=.25, lw=0)
-    a.set(title="jawOpen, and where lips must meet", xlabel="seconds", ylim=(0, None)); plot_legend(a, loc="upper right")
+        if viseme_of(p.label) == "bilabial" and p.end_s < t[-1]:
+            a.axvspan(p.start_s, p.end_s, color=OKABE_ITO[1], alpha=.25, lw=0)
+    a.set(title="jawOpen, and where lips must meet", xlabel="seconds", ylim=(0, None))
+    plot_legend(a, loc="upper right")
     for ax, (name, (r, null, _)) in zip(axs[1:], m.real.items()):
-        cols = {"this": r, **{k: p.real[name][0] for k, p in peers.items() if name in p.real}, "next clip": null}; rng = np.random.default_rng(0)
-        for i, (k, v) in enumerate(cols.items()): ax.scatter(i + rng.uniform(-.16, .16, len(v)), v, s=9, alpha=.5, lw=0, color=OKABE_ITO[i % len(OKABE_ITO)]); ax.plot([i - .28, i + .28], [np.mean(v)]*2, color=INK, lw=2)
-        ax.axhline(0, color=INK, lw=.6); ax.set(title=f"lips and FaceMesh, {name}", ylabel="r of a clip", xticks=range(len(cols)), ylim=(-.6, 1)); ax.set_xticklabels(cols)
+        cols = {"this": r, **{k: p.real[name][0] for k, p in peers.items() if name in p.real}, "next clip": null}
+        rng = np.random.default_rng(0)
+        for i, (k, v) in enumerate(cols.items()):
+            ax.scatter(i + rng.uniform(-.16, .16, len(v)), v, s=9, alpha=.5, lw=0, color=OKABE_ITO[i % len(OKABE_ITO)])
+            ax.plot([i - .28, i + .28], [np.mean(v)]*2, color=INK, lw=2)
+        ax.axhline(0, color=INK, lw=.6)
+        ax.set(title=f"lips and FaceMesh, {name}", ylabel="r of a clip", xticks=range(len(cols)), ylim=(-.6, 1))
+        ax.set_xticklabels(cols)
     return fig
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #8a9dd97e
@@ -464,9 +757,15 @@ def real_clips(
     "Held-out GRID clips and talkers that no training saw, with measured lips."
     out = {}
     for name in ("grid_s1", "talking_faces"):
-        tell(f"lips in the picture: {name}"); c = watched(name, n, held_out=name == "grid_s1")
-        if c: out[name] = c
-        else: tell(f"{name} is not here: real voices are left out for it (data goes into ../shared/data, or $CAMELS_DATA names the folder)")
+        tell(f"lips in the picture: {name}")
+        c = watched(name, n, held_out=name == "grid_s1")
+        if c:
+            out[name] = c
+        else:
+            tell(
+                f"{name} is not here: real voices are left out for it (data goes into ../shared/data, or $CAMELS_DATA "
+                "names the folder)"
+            )
     return out
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #bb902401
@@ -477,13 +776,24 @@ def write_report(
     **card,               # what else report.json should say
 )->Path:
     "report.json, report.md and two plots."
-    out = Path(out); number = lambda x: x if not isinstance(x, float) or np.isfinite(x) else None
+    out = Path(out)
+    def number(x):
+        return x if not isinstance(x, float) or np.isfinite(x) else None
     for name, f in (("mood.png", mood_figure), ("lips.png", lips_figure)):
-        with atomic_path(out/name) as tmp: tmp.write_bytes(as_png(f(marks, peers), 70))
-    row = lambda r: {k: number(v) for k, v in asdict(r).items()} | dict(peers={k: number(v) for k, v in r.peers.items()}, goal=r.goal, met=r.met)
+        with atomic_path(out/name) as tmp:
+            tmp.write_bytes(as_png(f(marks, peers), 70))
+    def row(r):
+        return {k: number(v) for k, v in asdict(r).items()} | dict(
+            peers={k: number(v) for k, v in r.peers.items()}, goal=r.goal, met=r.met
+        )
     write_json(out/"report.json", dict(rows=[row(r) for r in rows], **card, versions=versions()))
-    met = [r.met for r in rows if r.met is not None]; notes = "".join(f"- {k}: {v}\n" for k, v in card.items())
-    write_text(out/"report.md", f"# V3 validation\n\n{sum(met)} of {len(met)} goals reached.\n\n{findings_table(rows)}\n{notes}\n![presets, emotions, crossfades](mood.png)\n\n![lips](lips.png)\n")
+    met = [r.met for r in rows if r.met is not None]
+    notes = "".join(f"- {k}: {v}\n" for k, v in card.items())
+    write_text(
+        out/"report.md",
+        f"# V3 validation\n\n{sum(met)} of {len(met)} goals reached.\n\n{findings_table(rows)}\n{notes}\n![presets, "
+        "emotions, crossfades](mood.png)\n\n![lips](lips.png)\n",
+    )
     return out
 
 def validate(
@@ -494,12 +804,21 @@ def validate(
     performer:Callable=None, # (audio, condition) → weights, in the place of a checkpoint
 )->list[Finding]:
     "The whole exam, beside the rules and the loudness of the sound."
-    if out is not None and Path(out).exists() and not Path(out).is_dir(): raise CamelsError("is a file, not a folder", out)
-    start, tell = time.perf_counter(), tell or (lambda s: None); performer = performer or v3_performer(folder)
-    clips = real_clips(amount.clips, tell); sits = dict(this=performer, rules=Rules(), loudness=envelope)
-    with one_thread(): marks = {k: exam(f, amount, clips, lambda s, k=k: tell(f"{k}: {s}")) for k, f in sits.items()}
-    this = marks.pop("this"); rows = findings(this, marks)
-    if out is not None: tell(f"report in {write_report(out, rows, this, marks, checkpoint='shipped' if folder is None else Path(folder).name, amount=asdict(amount), seconds=round(time.perf_counter() - start, 1))}")
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise CamelsError("is a file, not a folder", out)
+    start, tell = time.perf_counter(), tell or (lambda s: None)
+    performer = performer or v3_performer(folder)
+    clips = real_clips(amount.clips, tell)
+    sits = dict(this=performer, rules=Rules(), loudness=envelope)
+    with one_thread():
+        marks = {k: exam(f, amount, clips, lambda s, k=k: tell(f"{k}: {s}")) for k, f in sits.items()}
+    this = marks.pop("this")
+    rows = findings(this, marks)
+    if out is not None:
+        tell(
+            "report in "
+            f"{write_report(out, rows, this, marks, checkpoint='shipped' if folder is None else Path(folder).name, amount=asdict(amount), seconds=round(time.perf_counter() - start, 1))}"
+        )
     return rows
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #f87df296
@@ -522,4 +841,5 @@ Learnt from synthetic speech performed by this project's rules, from real read s
 {findings_table(rows)}
 The rules make most of the targets, so what they miss (crossfades between some moods move faster than the goal, or pass below both ends) V3 was taught as well; where it does better, training asked for it. Known limits: one talker's lips and read speech stand for all real voices; on other talkers in the wild (the seven clips) sound tells little about the opening of the lips, V3 no more than the rules.
 """
-    write_text(Path(folder)/"card.md", text); return Path(folder)/"card.md"
+    write_text(Path(folder)/"card.md", text)
+    return Path(folder)/"card.md"
