@@ -55,6 +55,7 @@ def finite(o):
         return finite(o.item())
     return None if isinstance(o, float) and not math.isfinite(o) else o
 
+# %% ../nbs/990_cli.ipynb #889a8711
 def shown(text)->str:
     "Text of one or more lines that cannot steer a terminal."
     return "\n".join(map(printable, str(text).split("\n")))
@@ -68,6 +69,7 @@ class Plain(Console):
 
 err = Plain(stderr=True)
 
+# %% ../nbs/990_cli.ipynb #36181074
 def emit(obj, as_json:bool, text=None)->None:
     "Print `obj` as JSON, or `text` (a rich renderable) for people."
     if as_json:
@@ -121,6 +123,7 @@ def open_streams(
         if hasattr(stream := getattr(sys, name), "reconfigure"):
             stream.reconfigure(**change)
 
+# %% ../nbs/990_cli.ipynb #a6e0a295
 def fault(
     e:BaseException, # what nobody foresaw
 )->str: # one line
@@ -136,6 +139,7 @@ def fault(
         "line; CAMELS_TRACE=1 shows more"
     )
 
+# %% ../nbs/990_cli.ipynb #8fd5baeb
 def ending(
     e:BaseException, # that ended a command
 )->tuple: # one line for people, exit code
@@ -237,6 +241,7 @@ def encode(
     if rep.errors:
         raise typer.Exit(2)
 
+# %% ../nbs/990_cli.ipynb #f672ae48
 def _encoded(rep)->dict:
     "What an encoding job did, for scripts."
     from camels.files import as_text
@@ -284,6 +289,7 @@ def find_trainer(
         raise CamelsError(f"a run of {kind}, not of {name}", resume, "leave the name away")
     return trainers[kind]
 
+# %% ../nbs/990_cli.ipynb #73262989
 def source_of(trainer, given:dict): # {"features": path or None, "targets": path or None}
     "What a training learns from; an option of another one is an error."
     for option, value in given.items():
@@ -390,6 +396,7 @@ def eval_(
     write_card(run)
     emit(rep, as_json, stage_table(rep))
 
+# %% ../nbs/990_cli.ipynb #7176cad4
 def eval_v3(
     model,        # folder of `save_v3`; the shipped one where None
     out,          # folder for the report; none is written where None
@@ -500,6 +507,7 @@ def data_list(as_json:Json=False):
         t.add_row(c.name, c.about, c.licence, c.size, c.get)
     emit([dict(name=c.name, about=c.about, licence=c.licence, size=c.size, get=c.get) for c in cs], as_json, t)
 
+# %% ../nbs/990_cli.ipynb #43291b8e
 @data.command("check")
 def data_check(
     name:Annotated[str, typer.Argument(help="Corpus.")],
@@ -513,6 +521,7 @@ def data_check(
     if missing:
         raise typer.Exit(2)
 
+# %% ../nbs/990_cli.ipynb #3e4e9d58
 def _writable(corpus, folder)->list:
     "The clips of a corpus with names that a manifest can hold; what cannot be read is a line."
     from dataclasses import replace
@@ -577,6 +586,7 @@ PARTS = [
     ("nbdev", "nbdev"),
 ]
 
+# %% ../nbs/990_cli.ipynb #918f818a
 @app.command()
 def doctor(as_json:Json=False):
     "What is installed, which weights are present, what each missing part would need."
@@ -712,6 +722,7 @@ def parse_vad(
         raise CamelsError(f"{text!r} is not three numbers", "--vad", "such as --vad 0.8,0.5,0.3")
     return check_vad(v, "--vad").tolist()
 
+# %% ../nbs/990_cli.ipynb #b50d355d
 @app.command("compile")
 def compile_(
     emotion:Emotion="neutral",
@@ -900,6 +911,7 @@ def targets_(
     if bad:
         raise typer.Exit(2)
 
+# %% ../nbs/990_cli.ipynb #5de46bff
 @app.command("train-v3", hidden=True, context_settings=dict(allow_interspersed_args=True))
 def train_v3_(
     out:Annotated[Path, typer.Option(help="Run folder to make; with --resume, to go on with.", show_default=False)],
@@ -1036,6 +1048,7 @@ def serve(
         token=token,
     )
 
+# %% ../nbs/990_cli.ipynb #372a3414
 @app.command()
 def lab(
     notebooks:Annotated[Path, typer.Argument(help="Folder to open.")]=Path("nbs"),

@@ -336,6 +336,7 @@ def _unfit(path)->tuple: # errno, what it is, path
         return errno.EISDIR, "Is a folder, not a file", str(path)
     return errno.EINVAL, "Not a plain file", str(path)
 
+# %% ../nbs/000_core.ipynb #11b6659a
 @contextlib.contextmanager
 def _named(
     path,      # final place
@@ -383,6 +384,7 @@ def atomic_path(
     finally:
         tmp.unlink(missing_ok=True)
 
+# %% ../nbs/000_core.ipynb #e14b582c
 def _umask():
     old = os.umask(0)
     os.umask(old)
@@ -402,6 +404,7 @@ def temporary_name(
     room = _LONGEST - 8 - len((mark + suffix).encode()) - 1
     return dict(prefix="." + path.stem.encode(errors="ignore")[:room].decode(errors="ignore") + mark, suffix=suffix)
 
+# %% ../nbs/000_core.ipynb #66a7b5ca
 def leftovers(
     folder,               # where `atomic_path` wrote
     older_s:float=3600.,  # only those untouched for so long, in seconds: another machine may be writing there
@@ -441,12 +444,14 @@ def utf8(
 def _code(c:int)->str:
     return f"x{c - 0xdc00:02x}" if 0xdc80 <= c <= 0xdcff else f"u{c:04x}"
 
+# %% ../nbs/000_core.ipynb #cde74500
 def write_text(path, text:str)->None:
     "Write `text` to `path` atomically."
     data = utf8(text)
     with atomic_path(path) as p:
         p.write_bytes(data)
 
+# %% ../nbs/000_core.ipynb #770dcafd
 def write_json(path, obj)->None:
     "Write `obj` to `path` as indented JSON, atomically."
     data = utf8(json.dumps(obj, indent=1, default=_jsonable, ensure_ascii=False) + "\n", "\\\\")
@@ -479,12 +484,14 @@ def append_jsonl(path, *rows:dict)->None:
             f.flush()
             os.fsync(f.fileno())
 
+# %% ../nbs/000_core.ipynb #8f6a1269
 def _cut(f, end):
     f.seek(end-1)
     c = f.read(1)
     f.seek(0)
     return c != b"\n"
 
+# %% ../nbs/000_core.ipynb #ddc47727
 def read_jsonl(path)->list[dict]:
     "The rows of a JSON-lines file; none where there is no file; a half last line is left out."
     path = Path(path)
@@ -518,6 +525,7 @@ def asset(
         raise CamelsError("not in this installation", "assets/" + "/".join(parts), "install camels again")
     return p
 
+# %% ../nbs/000_core.ipynb #6316827b
 def cache_dir()->Path:
     "Folder for data that can be made again: `$CAMELS_CACHE`, else the user's cache folder."
     base = os.environ.get("CAMELS_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home()/".cache")/"camels"

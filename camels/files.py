@@ -213,6 +213,7 @@ def _depth(value)->int:
         n += 1
     return n
 
+# %% ../nbs/005_files.ipynb #3d14ab64
 def _valid(value):
     "The same with every lone surrogate written out."
     if isinstance(value, str):
@@ -249,6 +250,7 @@ def read_arrays(
                 out[name] = np.lib.format.read_array(member, allow_pickle=False)
     return out
 
+# %% ../nbs/005_files.ipynb #2f2f1002
 def _check_header(member, info, where:str)->None:
     "Raise where an array of an archive holds objects, or more than its bytes can."
     version = np.lib.format.read_magic(member)

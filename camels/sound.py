@@ -146,6 +146,7 @@ def _channel(rng, frequency)->np.ndarray: # gain of each frequency
         gain = gain/(1 + (low/np.maximum(frequency, 1))**8)/(1 + (frequency/high)**24)
     return gain
 
+# %% ../nbs/020_sound.ipynb #647078c3
 def augment(
     rng, x:np.ndarray,   # float32 [n], speech
     babble=None,         # audio of other talkers

@@ -26,6 +26,7 @@ class Phone:
     start_s: float # seconds from the start of the audio
     end_s: float   # seconds from the start of the audio
 
+# %% ../nbs/030_voice.ipynb #59595532
 @dataclass(frozen=True)
 class Word:
     "One written word and its place in time."
@@ -33,6 +34,7 @@ class Word:
     start_s: float # start of its first phone in seconds
     end_s: float   # end of its last phone in seconds
 
+# %% ../nbs/030_voice.ipynb #7fffe78a
 @dataclass
 class Speech:
     "A spoken text: waveform, phones and words in order of time."
@@ -104,6 +106,7 @@ def _espeak_data()->str:
     link.symlink_to(path, target_is_directory=True)
     return str(link)
 
+# %% ../nbs/030_voice.ipynb #9f0ed492
 def _unload(lib):
     import _ctypes
     getattr(_ctypes, "dlclose", getattr(_ctypes, "FreeLibrary", None))(lib._handle)
@@ -144,6 +147,7 @@ def _languages()->dict: # {language code: name for espeak_SetVoiceByName}
             out.setdefault(ctypes.string_at(v.languages+1).decode(), v.identifier.decode())
     return out
 
+# %% ../nbs/030_voice.ipynb #7ed6effe
 def _check_variant(variant:str)->str: # name for espeak_SetVoiceByName
     lang, _, var = str(variant).partition("+")
     if lang not in _languages():
@@ -238,6 +242,7 @@ def _phones(
         if clean_phone(name) and e > s
     ]
 
+# %% ../nbs/030_voice.ipynb #dbc80e56
 def _words(words:list[str], places:list[int], timed:list)->list:
     "Words that were said, from the phones that belong to them."
     of = [max(0, bisect_right(places, at) - 1) for _, at in timed]
@@ -282,6 +287,7 @@ def _check_range(name:str, value:float, low:float, high:float)->int:
         raise CamelsError(f"{name}={value} is outside [{low}, {high}]", "voice")
     return round(value)
 
+# %% ../nbs/030_voice.ipynb #fe3aa4fa
 @voices.register("espeak")
 class EspeakVoice:
     "espeak-ng: robotic, fast, offline, and exact about time."
@@ -379,6 +385,7 @@ def _bounded(edge_tts):
                 self.failed = e
     return Bounded
 
+# %% ../nbs/030_voice.ipynb #1497b24e
 def _chunks(call)->list[dict]:
     "The service's stream, read in a thread that is left behind where it stands still."
     got = queue.Queue()
@@ -403,6 +410,7 @@ def _chunks(call)->list[dict]:
 def _relative(value:float, normal:float, unit:str)->str:
     return f"{round(100*(value/normal-1)):+d}%" if unit == "%" else f"{round(value-normal):+d}{unit}"
 
+# %% ../nbs/030_voice.ipynb #24461d93
 @voices.register("edge")
 class EdgeVoice:
     "Microsoft's online neural voices through `edge-tts`."

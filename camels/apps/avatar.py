@@ -9,6 +9,7 @@ __all__ = ['Avatar']
 import numpy as np
 import param
 from bokeh.embed.bundle import extension_dirs
+from fastcore.basics import patch
 from jaxtyping import Float
 from panel.custom import JSComponent
 
@@ -48,19 +49,21 @@ class Avatar(JSComponent):
         self.param.update(playing=False, track=[], head_track=[], weights=w.tolist(), **turn)
         return self
 
-    def play(
-        self,
-        weights:Float[np.ndarray, "t 52"],
-        fps:float=30.,
-        head:Float[np.ndarray, "t 3"]=None,
-        loop:bool=False,
-    )->"Avatar":
-        "Play a track from its start."
-        w = track_checked(weights, None, len(ARKIT), 0., 1., "weights")
-        h = [] if head is None else track_checked(head, len(w), 3, -np.pi, np.pi, "head turns").tolist()
-        if not (np.isfinite(fps) and fps > 0):
-            raise CamelsError(f"fps is {fps!r}", None, "frames a second, a number above 0")
-        self.playing = False
-        self.param.update(track=np.round(w, 4).tolist(), head_track=h, fps=float(fps), loop=loop, time_s=0.)
-        self.playing = True
-        return self
+# %% ../../nbs/918_apps.avatar.ipynb #6b59fe72
+@patch
+def play(
+    self:Avatar,
+    weights:Float[np.ndarray, "t 52"],
+    fps:float=30.,
+    head:Float[np.ndarray, "t 3"]=None,
+    loop:bool=False,
+)->"Avatar":
+    "Play a track from its start."
+    w = track_checked(weights, None, len(ARKIT), 0., 1., "weights")
+    h = [] if head is None else track_checked(head, len(w), 3, -np.pi, np.pi, "head turns").tolist()
+    if not (np.isfinite(fps) and fps > 0):
+        raise CamelsError(f"fps is {fps!r}", None, "frames a second, a number above 0")
+    self.playing = False
+    self.param.update(track=np.round(w, 4).tolist(), head_track=h, fps=float(fps), loop=loop, time_s=0.)
+    self.playing = True
+    return self

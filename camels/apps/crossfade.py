@@ -15,6 +15,7 @@ import panel as pn
 from bokeh.events import MouseLeave, MouseMove, Pan, Tap
 from bokeh.models import ColumnDataSource, CustomJS, FixedTicker, LinearColorMapper, Range1d, Span
 from bokeh.palettes import Cividis256
+from fastcore.basics import patch
 from panel.custom import JSComponent
 
 from .kit import BAD, SOFT, VOICES, Words, heading, ink, panel_figure
@@ -135,48 +136,54 @@ tip.data = k < 0 || k > 51 || i < 0 || i >= n ? {x: [], y: [], text: [], align: 
             for event in (Tap, Pan):
                 f.on_event(event, lambda e: go(e.x))
         self.panes = [pn.pane.Bokeh(f, sizing_mode="stretch_width", height=f.height, margin=0) for f in self.figures]
-    def _map(self, source):
-        f = self.map
-        names = [c for g in reversed(GROUPS) for c in reversed(GROUPS[g])]
-        at = np.cumsum([0] + [len(GROUPS[g]) for g in reversed(GROUPS)])
-        f.image("image", source=source, color_mapper=LinearColorMapper(palette=Cividis256, low=0, high=1))
-        f.yaxis.ticker = FixedTicker(ticks=list((at[:-1] + at[1:])/2))
-        f.yaxis.major_label_overrides = {float(x): g for x, g in zip((at[:-1] + at[1:])/2, reversed(GROUPS))}
-        f.yaxis.major_label_orientation = np.pi/2
-        f.yaxis.major_label_text_align = "center"
-        f.yaxis.major_tick_line_alpha = 0
-        for x in at[1:-1]:
-            f.add_layout(Span(location=x, dimension="width", line_color="white", line_width=1.5))
-        tip = ColumnDataSource(dict(x=[], y=[], text=[], align=[]))
-        f.text(
-            "x",
-            "y",
-            "text",
-            source=tip,
-            text_align="align",
-            text_baseline="middle",
-            text_font_size="12px",
-            text_color="#222222",
-            background_fill_color="white",
-            background_fill_alpha=.92,
-            border_line_color=INK,
-            padding=4,
-            border_radius=4,
-        )
-        f.js_on_event(MouseMove, CustomJS(args=dict(source=source, tip=tip, names=names), code=self.POINT))
-        f.js_on_event(MouseLeave, CustomJS(args=dict(tip=tip), code="tip.data = {x: [], y: [], text: [], align: []}"))
     def show(self, p:Performance):
         "Another performance."
         for k, v in curve_columns(p).items():
             self.sources[k].data = v
         self.x.update(start=0, end=p.duration_s, bounds=(0, p.duration_s))
         self.move(0.)
-    def move(self, t_s:float):
-        "Put the playhead."
-        for h in self.heads:
-            h.location = t_s
     def __panel__(self):
         return pn.Column(*self.panes, sizing_mode="stretch_width", margin=0)
+
+# %% ../../nbs/948_apps.crossfade.ipynb #77662930
+@patch
+def _map(self:Curves, source):
+    f = self.map
+    names = [c for g in reversed(GROUPS) for c in reversed(GROUPS[g])]
+    at = np.cumsum([0] + [len(GROUPS[g]) for g in reversed(GROUPS)])
+    f.image("image", source=source, color_mapper=LinearColorMapper(palette=Cividis256, low=0, high=1))
+    f.yaxis.ticker = FixedTicker(ticks=list((at[:-1] + at[1:])/2))
+    f.yaxis.major_label_overrides = {float(x): g for x, g in zip((at[:-1] + at[1:])/2, reversed(GROUPS))}
+    f.yaxis.major_label_orientation = np.pi/2
+    f.yaxis.major_label_text_align = "center"
+    f.yaxis.major_tick_line_alpha = 0
+    for x in at[1:-1]:
+        f.add_layout(Span(location=x, dimension="width", line_color="white", line_width=1.5))
+    tip = ColumnDataSource(dict(x=[], y=[], text=[], align=[]))
+    f.text(
+        "x",
+        "y",
+        "text",
+        source=tip,
+        text_align="align",
+        text_baseline="middle",
+        text_font_size="12px",
+        text_color="#222222",
+        background_fill_color="white",
+        background_fill_alpha=.92,
+        border_line_color=INK,
+        padding=4,
+        border_radius=4,
+    )
+    f.js_on_event(MouseMove, CustomJS(args=dict(source=source, tip=tip, names=names), code=self.POINT))
+    f.js_on_event(MouseLeave, CustomJS(args=dict(tip=tip), code="tip.data = {x: [], y: [], text: [], align: []}"))
+
+# %% ../../nbs/948_apps.crossfade.ipynb #9d1ff58c
+@patch
+def move(self:Curves, t_s:float):
+    "Put the playhead."
+    for h in self.heads:
+        h.location = t_s
 
 # %% ../../nbs/948_apps.crossfade.ipynb #2c1d4591
 class CrossfadeApp(pn.viewable.Viewer):
@@ -218,50 +225,6 @@ class CrossfadeApp(pn.viewable.Viewer):
         self.voice.link(s, value="voice")
         self.film.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s")
         s.param.watch(self.moved, "time_s")
-    def status_line(self, text, failed):
-        return f'<div role="status" style="font-size:13px;color:{BAD if failed else SOFT}">{escaped(text)}</div>'
-    async def speak(self, *_):
-        "Perform the text and draw its film."
-        self.button.disabled = True
-        self.button.name = "Drawing …"
-        doc = pn.state.curdoc
-        def work():
-            try:
-                p = self.state.make()
-                return p, self.film.show(p)
-            except CamelsError as e:
-                return e, None
-            except Exception as e:  # noqa: BLE001  the page must come back, whatever went wrong
-                return CamelsError(f"{type(e).__name__}: {e}", "drawing"), None
-        p, film = await asyncio.to_thread(work)
-        if doc is not None and doc.session_context is not None:
-            doc.add_next_tick_callback(lambda: self.done(p, film))  # under the page's lock
-        else:
-            self.done(p, film)
-    def done(self, p, film):
-        "Show what was drawn; on the page's own thread."
-        self.button.disabled = False
-        self.button.name = "Speak"
-        self.state.take(p)
-        if film is not None:
-            self.curves.show(p)
-            self.film.film = film
-            self.moved()
-    def go(self, t_s:float):
-        "Jump to a time."
-        self.count += 1
-        t = float(np.clip(t_s, 0, self.state.performance.duration_s - 1e-3))
-        self.state.time_s = t
-        self.film.seek = [t, self.count]
-    def moved(self, *_):
-        s = self.state
-        self.curves.move(s.time_s)
-        self.note.html = at_playhead(s.performance, s.time_s)
-        pn.io.push_notebook(*self.curves.panes)
-    def export(self, kind:str):
-        "The performance as a file."
-        with tempfile.TemporaryDirectory() as d:
-            return io.BytesIO(save_animation(Path(d)/f"performance{kind}", self.state.performance).read_bytes())
     def __panel__(self):
         saves = [
             pn.widgets.FileDownload(
@@ -297,3 +260,62 @@ class CrossfadeApp(pn.viewable.Viewer):
             max_width=1500,
             margin=(8, 20),
         )
+
+# %% ../../nbs/948_apps.crossfade.ipynb #a046c616
+@patch
+def status_line(self:CrossfadeApp, text, failed):
+    return f'<div role="status" style="font-size:13px;color:{BAD if failed else SOFT}">{escaped(text)}</div>'
+
+@patch
+async def speak(self:CrossfadeApp, *_):
+    "Perform the text and draw its film."
+    self.button.disabled = True
+    self.button.name = "Drawing …"
+    doc = pn.state.curdoc
+    def work():
+        try:
+            p = self.state.make()
+            return p, self.film.show(p)
+        except CamelsError as e:
+            return e, None
+        except Exception as e:  # noqa: BLE001  the page must come back, whatever went wrong
+            return CamelsError(f"{type(e).__name__}: {e}", "drawing"), None
+    p, film = await asyncio.to_thread(work)
+    if doc is not None and doc.session_context is not None:
+        doc.add_next_tick_callback(lambda: self.done(p, film))  # under the page's lock
+    else:
+        self.done(p, film)
+
+# %% ../../nbs/948_apps.crossfade.ipynb #2af437fc
+@patch
+def done(self:CrossfadeApp, p, film):
+    "Show what was drawn; on the page's own thread."
+    self.button.disabled = False
+    self.button.name = "Speak"
+    self.state.take(p)
+    if film is not None:
+        self.curves.show(p)
+        self.film.film = film
+        self.moved()
+
+# %% ../../nbs/948_apps.crossfade.ipynb #68c1a54d
+@patch
+def go(self:CrossfadeApp, t_s:float):
+    "Jump to a time."
+    self.count += 1
+    t = float(np.clip(t_s, 0, self.state.performance.duration_s - 1e-3))
+    self.state.time_s = t
+    self.film.seek = [t, self.count]
+
+@patch
+def moved(self:CrossfadeApp, *_):
+    s = self.state
+    self.curves.move(s.time_s)
+    self.note.html = at_playhead(s.performance, s.time_s)
+    pn.io.push_notebook(*self.curves.panes)
+
+@patch
+def export(self:CrossfadeApp, kind:str):
+    "The performance as a file."
+    with tempfile.TemporaryDirectory() as d:
+        return io.BytesIO(save_animation(Path(d)/f"performance{kind}", self.state.performance).read_bytes())

@@ -12,6 +12,7 @@ import functools
 import numpy as np
 import panel as pn
 import param
+from fastcore.basics import patch
 
 from .kit import BAD, SOFT, TRACK, Pace, Words, face_image, heading, image_url, live_face
 from .state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset, one_thread
@@ -40,6 +41,7 @@ REGIONS = {
     for r in ("Brows", "Eyelids", "Gaze", "Cheeks and nose", "Mouth corners", "Lips", "Jaw and tongue")
 }
 
+# %% ../../nbs/950_apps.editor.ipynb #15b9576f
 def slider_rows(names)->list: # [(right's or only name, left's or None)]
     "Pairs beside each other, right before left as one sees them; then the others, two by two."
     pairs = [(n.replace("Left", "Right"), n) for n in names if n.endswith("Left")]
@@ -58,6 +60,7 @@ BUTTON = (
 )
 SWITCH = f":host {{--active-bg: color-mix(in srgb, {ACCENT} 45%, transparent); --active-fg: {ACCENT}}}"
 
+# %% ../../nbs/950_apps.editor.ipynb #c4c5a6d4
 class ChannelSliders(pn.viewable.Viewer):
     "A slider for each channel, in cards that fold."
     def __init__(self, state:PresetState, width:int=484, height:int=600):
@@ -96,12 +99,6 @@ class ChannelSliders(pn.viewable.Viewer):
         self.column = pn.Column(*cards, scroll=True, width=width, height=height, margin=0)
         state.param.watch(lambda *_: self._lock(), "symmetric")
         self._lock()
-    def _lock(self):
-        for n in SIDEWAYS:
-            self.sliders[n].disabled = self.state.symmetric
-    def _moved(self, name, event):
-        if not self.busy:
-            self.state.set(name, event.new)
     def show(self, weights):
         "Put the sliders where the weights are."
         self.busy = True
@@ -113,6 +110,17 @@ class ChannelSliders(pn.viewable.Viewer):
             self.busy = False
     def __panel__(self):
         return self.column
+
+# %% ../../nbs/950_apps.editor.ipynb #75af61c0
+@patch
+def _lock(self:ChannelSliders):
+    for n in SIDEWAYS:
+        self.sliders[n].disabled = self.state.symmetric
+
+@patch
+def _moved(self:ChannelSliders, name, event):
+    if not self.busy:
+        self.state.set(name, event.new)
 
 # %% ../../nbs/950_apps.editor.ipynb #fb8b4927
 @functools.cache
@@ -188,38 +196,6 @@ class PresetEditorApp(pn.viewable.Viewer):
         self.loaded()
         self.draw()
         self.draw_rest()
-    def draw(self):
-        "The face and the sliders."
-        self.after.show(self.state.weights)
-        self.sliders.show(self.state.weights)
-    def draw_rest(self):
-        "What it comes near."
-        self.near.html, self.note.html = neighbour_table(self.state), change_note(self.state)
-    def tell(self):
-        "The status line."
-        s = self.state
-        safe = escaped(s.status)
-        self.status.html = (
-            '<div class="status" role="status" '
-            f'style="font-size:13px;color:{BAD if s.failed else SOFT}">{"<b>Not done.</b> " if s.failed else ""}{safe}'
-            '</div>'
-        )
-    def loaded(self, *_):
-        "Show what was loaded, and offer a name for it."
-        self.before.show(self.state.before)
-        name = self.state.preset.rpartition(": ")[2]
-        self.id.value = name + "_mine"*(name in anchors().ids)
-    def save(self, *_):
-        "Write the file."
-        s = self.state
-        s.tell(f"Saved {self.id.value} in {self.path.value}", save_preset, s, self.path.value, self.id.value)
-    def open(self, *_):
-        "Load a file's first face."
-        self.state.tell(
-            f"Opened {self.path.value}; its faces are the last in the list of presets",
-            self.state.open,
-            self.path.value.strip(),
-        )
     def __panel__(self):
         p = self.state.param
         def button(name, f, **kw):
@@ -254,3 +230,49 @@ class PresetEditorApp(pn.viewable.Viewer):
             max_width=1500,
             margin=(8, 20),
         )
+
+# %% ../../nbs/950_apps.editor.ipynb #765ce017
+@patch
+def draw(self:PresetEditorApp):
+    "The face and the sliders."
+    self.after.show(self.state.weights)
+    self.sliders.show(self.state.weights)
+
+@patch
+def draw_rest(self:PresetEditorApp):
+    "What it comes near."
+    self.near.html, self.note.html = neighbour_table(self.state), change_note(self.state)
+
+@patch
+def tell(self:PresetEditorApp):
+    "The status line."
+    s = self.state
+    safe = escaped(s.status)
+    self.status.html = (
+        '<div class="status" role="status" '
+        f'style="font-size:13px;color:{BAD if s.failed else SOFT}">{"<b>Not done.</b> " if s.failed else ""}{safe}'
+        '</div>'
+    )
+
+# %% ../../nbs/950_apps.editor.ipynb #f5a4cc8f
+@patch
+def loaded(self:PresetEditorApp, *_):
+    "Show what was loaded, and offer a name for it."
+    self.before.show(self.state.before)
+    name = self.state.preset.rpartition(": ")[2]
+    self.id.value = name + "_mine"*(name in anchors().ids)
+
+@patch
+def save(self:PresetEditorApp, *_):
+    "Write the file."
+    s = self.state
+    s.tell(f"Saved {self.id.value} in {self.path.value}", save_preset, s, self.path.value, self.id.value)
+
+@patch
+def open(self:PresetEditorApp, *_):
+    "Load a file's first face."
+    self.state.tell(
+        f"Opened {self.path.value}; its faces are the last in the list of presets",
+        self.state.open,
+        self.path.value.strip(),
+    )

@@ -9,6 +9,7 @@ __all__ = ['GRID', 'HEAD', 'bars', 'small_face', 'segment_html', 'EmotionApp']
 import asyncio, functools
 
 import panel as pn
+from fastcore.basics import patch
 
 from .kit import BAD, SOFT, Words, face_image, heading, image_url
 from .state import EmotionState, one_thread
@@ -44,6 +45,7 @@ def bars(
         + "</div>"
     )
 
+# %% ../../nbs/952_apps.emotion.ipynb #4aaea942
 @functools.lru_cache(512)
 def small_face(emotion:str, percent:int)->str:
     "The face of a tag, as a picture for `img`."
@@ -94,48 +96,6 @@ class EmotionApp(pn.viewable.Viewer):
         self.button.on_click(self.clicked)
         self.line, self.rows, self.foot = (Words(sizing_mode="stretch_width", margin=(6, 0)) for _ in range(3))
         self.read()
-    async def clicked(self, *_):
-        "Judge the text in a thread, so that no other page waits for it."
-        if self.button.disabled:
-            return
-        doc, self.button.disabled, self.button.name = pn.state.curdoc, True, "Reading …"
-        found, drawn = await asyncio.to_thread(self.judged)
-        def done():
-            return self.done(found, drawn)
-        if doc is not None and doc.session_context is not None:
-            doc.add_next_tick_callback(done)  # under the page's lock
-        else:
-            done()
-    def judged(self)->tuple: # (an `Emotion` a sentence, or the error in their place; HTML of the first ones)
-        "Judge and draw; changes nothing, so it may run in a thread."
-        try:
-            found = self.state.judge(self.model)
-        except CamelsError as e:
-            return e, ""
-        except Exception as e:  # noqa: BLE001  the page must come back
-            return CamelsError(f"{type(e).__name__}: {e}", "read"), ""
-        return found, "".join(map(segment_html, found[:self.MOST]))
-    def read(self):
-        "Judge the text and draw it, here and now."
-        self.done(*self.judged())
-    def done(self, found, drawn):
-        "Show what was found, or the error."
-        s = self.state
-        s.take(found)
-        self.button.disabled, self.button.name = False, "Read"
-        self.line.html = (
-            f'<div role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
-        )
-        if s.failed:
-            return
-        more = (
-            f'<p style="color:{SOFT}">and {len(s.segments) - self.MOST} more</p>' if len(s.segments) > self.MOST else ""
-        )
-        self.rows.html = HEAD + drawn + more
-        self.foot.html = (
-            f'<div style="font-size:13px;color:{SOFT}">tagged, for <code>camels animate</code>:</div><pre '
-            f'class="tagged" style="white-space:pre-wrap;font-size:12px">{escaped(s.tagged)}</pre>'
-        )
     def __panel__(self):
         return pn.Column(
             pn.pane.HTML(heading("Emotion", "what each sentence feels like, and its face"), margin=(0, 0, 8, 0)),
@@ -147,3 +107,56 @@ class EmotionApp(pn.viewable.Viewer):
             max_width=1200,
             margin=(8, 20),
         )
+
+# %% ../../nbs/952_apps.emotion.ipynb #6e1baff2
+@patch
+async def clicked(self:EmotionApp, *_):
+    "Judge the text in a thread, so that no other page waits for it."
+    if self.button.disabled:
+        return
+    doc, self.button.disabled, self.button.name = pn.state.curdoc, True, "Reading …"
+    found, drawn = await asyncio.to_thread(self.judged)
+    def done():
+        return self.done(found, drawn)
+    if doc is not None and doc.session_context is not None:
+        doc.add_next_tick_callback(done)  # under the page's lock
+    else:
+        done()
+
+# %% ../../nbs/952_apps.emotion.ipynb #1a3819dc
+@patch
+def judged(self:EmotionApp)->tuple: # (an `Emotion` a sentence, or the error in their place; HTML of the first ones)
+    "Judge and draw; changes nothing, so it may run in a thread."
+    try:
+        found = self.state.judge(self.model)
+    except CamelsError as e:
+        return e, ""
+    except Exception as e:  # noqa: BLE001  the page must come back
+        return CamelsError(f"{type(e).__name__}: {e}", "read"), ""
+    return found, "".join(map(segment_html, found[:self.MOST]))
+
+@patch
+def read(self:EmotionApp):
+    "Judge the text and draw it, here and now."
+    self.done(*self.judged())
+
+# %% ../../nbs/952_apps.emotion.ipynb #78e50269
+@patch
+def done(self:EmotionApp, found, drawn):
+    "Show what was found, or the error."
+    s = self.state
+    s.take(found)
+    self.button.disabled, self.button.name = False, "Read"
+    self.line.html = (
+        f'<div role="status" style="font-size:13px;color:{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
+    )
+    if s.failed:
+        return
+    more = (
+        f'<p style="color:{SOFT}">and {len(s.segments) - self.MOST} more</p>' if len(s.segments) > self.MOST else ""
+    )
+    self.rows.html = HEAD + drawn + more
+    self.foot.html = (
+        f'<div style="font-size:13px;color:{SOFT}">tagged, for <code>camels animate</code>:</div><pre '
+        f'class="tagged" style="white-space:pre-wrap;font-size:12px">{escaped(s.tagged)}</pre>'
+    )

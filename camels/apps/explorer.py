@@ -56,6 +56,7 @@ def moment_words(view:View)->dict: # {column: n texts}
         transcript=text("transcript"),
     )
 
+# %% ../../nbs/934_apps.explorer.ipynb #d54b5120
 def moment_detail(
     view:View, name:str, row:int, # of which checkpoint, which moment
     k:int=4,                      # neighbours in each direction
@@ -501,6 +502,7 @@ def selection_frame(state:ExplorerState, rows=None): # a `pandas.DataFrame`
         index=pd.Index(v.keys[rows], name="moment"),
     )
 
+# %% ../../nbs/934_apps.explorer.ipynb #402548e7
 def table_of(state:ExplorerState, most:int=300)->dict: # {"head", "rows": [{"row", "cells"}], "total"}
     "The selected moments as text."
     v, sel = state.view(), state.selection
@@ -533,6 +535,7 @@ def saved_views(view:View)->dict: # {name: query}
         return {}
     return {str(k): str(v) for k, v in d.items()} if isinstance(d, dict) else {}
 
+# %% ../../nbs/934_apps.explorer.ipynb #80a8c1d3
 def save_view(view:View, name:str, query:str)->None:
     "Keep a view under a name; what other pages keep at the same time stays."
     at = views_file(view)
@@ -541,6 +544,7 @@ def save_view(view:View, name:str, query:str)->None:
             read_json(at)  # a damaged file is said, and not written over
         write_json(at, {**saved_views(view), name.strip()[:60] or "view": query})
 
+# %% ../../nbs/934_apps.explorer.ipynb #9d599158
 def run_figures(path)->dict: # {"stages": rows of text, "losses": {"step", "stages", "terms"}}
     "What a run's report and log say, for the drawers."
     try:
@@ -600,30 +604,6 @@ class Explorer(pn.viewable.Viewer):
         self.open()
     def __panel__(self):
         return self.page
-    @property
-    def selection(self):
-        "The selected moments, a `pandas.DataFrame`."
-        return selection_frame(self.state)
-    def open(self):
-        "Open the run, or say why not."
-        run, others, query, kw = self.args
-        name = dict(
-            title=Path(run).name, subtitle="", n=0, modalities=[], words={}, frames=dict(left=[], right=[]), large=False
-        )
-        try:
-            self.state = s = ExplorerState(run, others, **kw)
-            wrong = from_query(s, query or page_query())
-            self.start()
-        except CamelsError as e:
-            self.page.param.update(error=dict(what=e.what, where=str(e.where or ""), hint=e.hint), meta=name)
-            return
-        self.page.error = {}
-        if s.face:
-            self.recall()
-        if wrong:
-            self.say("This link could not be followed wholly: " + "; ".join(wrong))
-    def say(self, text:str):
-        self.page.message = [text, self.page.message[1] + 1]
     def start(self):
         s = self.state
         v = s.view()
@@ -635,34 +615,67 @@ class Explorer(pn.viewable.Viewer):
         self.about()
         self.changed()
         s.param.watch(self.moved, list(LINKED))
-    def heard(self, m:dict):
-        "What the user did."
-        do = dict(
-            set=self.take,
-            select=lambda r: s.param.update(selection=sorted({int(i) for i in r})),
-            look=lambda r: s.param.update(current=int(r)),
-            play=self.play,
-            hover=self.hover,
-            export=self.export,
-            save=self.save,
-            open=self.follow,
-            axis=lambda k: self.end(k),
-            face=self.decode,
-            frame=self.draw,
-            lasso=self.lasso,
-            pick=self.pick,
-            again=lambda _: self.open(),
-            **{"class": self.choose_class},
-        )
-        s = self.state
-        self.later.doc = pn.state.curdoc or self.later.doc
-        for k, v in m.items():
-            try:
-                do[k](v)
-            except (CamelsError, OSError) as e:
-                self.say(str(e))
-            except ValueError as e:
-                self.say(str(e).split("\n")[0])
+
+# %% ../../nbs/934_apps.explorer.ipynb #8de72143
+@patch(as_prop=True)
+def selection(self:Explorer):
+    "The selected moments, a `pandas.DataFrame`."
+    return selection_frame(self.state)
+
+@patch
+def open(self:Explorer):
+    "Open the run, or say why not."
+    run, others, query, kw = self.args
+    name = dict(
+        title=Path(run).name, subtitle="", n=0, modalities=[], words={}, frames=dict(left=[], right=[]), large=False
+    )
+    try:
+        self.state = s = ExplorerState(run, others, **kw)
+        wrong = from_query(s, query or page_query())
+        self.start()
+    except CamelsError as e:
+        self.page.param.update(error=dict(what=e.what, where=str(e.where or ""), hint=e.hint), meta=name)
+        return
+    self.page.error = {}
+    if s.face:
+        self.recall()
+    if wrong:
+        self.say("This link could not be followed wholly: " + "; ".join(wrong))
+
+# %% ../../nbs/934_apps.explorer.ipynb #ad116619
+@patch
+def say(self:Explorer, text:str):
+    self.page.message = [text, self.page.message[1] + 1]
+
+@patch
+def heard(self:Explorer, m:dict):
+    "What the user did."
+    do = dict(
+        set=self.take,
+        select=lambda r: s.param.update(selection=sorted({int(i) for i in r})),
+        look=lambda r: s.param.update(current=int(r)),
+        play=self.play,
+        hover=self.hover,
+        export=self.export,
+        save=self.save,
+        open=self.follow,
+        axis=lambda k: self.end(k),
+        face=self.decode,
+        frame=self.draw,
+        lasso=self.lasso,
+        pick=self.pick,
+        again=lambda _: self.open(),
+        **{"class": self.choose_class},
+    )
+    s = self.state
+    self.later.doc = pn.state.curdoc or self.later.doc
+    for k, v in m.items():
+        try:
+            do[k](v)
+        except (CamelsError, OSError) as e:
+            self.say(str(e))
+        except ValueError as e:
+            self.say(str(e).split("\n")[0])
 
 # %% ../../nbs/934_apps.explorer.ipynb #fb266a08
 def page_query()->str:
@@ -704,6 +717,7 @@ def about(self:Explorer):
         **run_figures(s.paths[s.left_run]),
     )
 
+# %% ../../nbs/934_apps.explorer.ipynb #56c7b773
 @patch
 def changed(self:Explorer, names=LINKED):
     "Bring the page up to date with the state."
@@ -742,6 +756,7 @@ def changed(self:Explorer, names=LINKED):
     if names & {"current", "selection", "axis_a", "axis_b", "left", "right", "left_run", "right_run"}:
         self.decode(self.wanted)
 
+# %% ../../nbs/934_apps.explorer.ipynb #cec339b5
 @patch
 def moved(self:Explorer, *events):
     "The state has changed."
@@ -834,6 +849,7 @@ def redraw(self:Explorer, side:str):
         },
     )
 
+# %% ../../nbs/934_apps.explorer.ipynb #a2dafc11
 @patch
 def request(self:Explorer, side:str):
     key = side, getattr(self.state, f"{side}_run"), getattr(self.state, side), self.state.projection
@@ -851,6 +867,7 @@ def request(self:Explorer, side:str):
         self.later.on_page(show)
     self.panes.ask(side, done)
 
+# %% ../../nbs/934_apps.explorer.ipynb #c9b8bb64
 def stretched(xy)->tuple: # (xy, box)
     "The linear axis with its distances in a band of comparable height."
     d = xy[:, 1]
@@ -886,6 +903,7 @@ def describe(self:Explorer):
     self.later(work, done)
     self.hover(row)
 
+# %% ../../nbs/934_apps.explorer.ipynb #89d7cf5e
 @patch
 def decode(self:Explorer, m:dict|None):
     "What the face drawer wants to see: of, from, alpha, t; None where it is closed."
@@ -925,6 +943,7 @@ def decode(self:Explorer, m:dict|None):
     # an older question is not worth answering
     self.later(lambda: self.decoded.show(ask) if self.asking is ask else None, done)
 
+# %% ../../nbs/934_apps.explorer.ipynb #b76c9268
 EMPTY_FACE = (
     "Click a point: the face that it stands for appears here, beside the true one.",
     "Nothing is selected: draw a lasso, and the mean of its moments is decoded here.",
@@ -952,6 +971,7 @@ def has_face(v:View)->bool:
     except (CamelsError, OSError, TypeError):
         return False
 
+# %% ../../nbs/934_apps.explorer.ipynb #61fa0701
 def large_detail(v:View, near:Nearest, row:int, k:int=6)->dict:
     "Neighbours in a large table, and how they were found."
     def text(i):
@@ -997,6 +1017,7 @@ def hover(self:Explorer, row:int):
         return self.thumbs[row]
     self.later(work, lambda url: setattr(self.page, "thumb", dict(row=row, url=url if isinstance(url, str) else "")))
 
+# %% ../../nbs/934_apps.explorer.ipynb #b25cbeaf
 @patch
 def play(self:Explorer, row:int):
     "The clip from a moment on."
@@ -1022,6 +1043,7 @@ def choose_class(self:Explorer, name:str):
         np.array([str(v) or "unknown" for v in s.view().columns[s.colour_by]]) == name
     ).tolist()
 
+# %% ../../nbs/934_apps.explorer.ipynb #4a0a8aea
 @patch
 def end(self:Explorer, k:str):
     "The selection becomes an end of the linear axis."
@@ -1057,6 +1079,7 @@ def spread(self:Explorer):
         lambda: near.index or near.make(), lambda _: self.describe() if self.large is big and s.current >= 0 else None
     )
 
+# %% ../../nbs/934_apps.explorer.ipynb #e996bce5
 @patch
 def draw(self:Explorer, m:dict):
     "A part of a large map; remembered, to be drawn again when something changes."
@@ -1079,6 +1102,7 @@ def overlay(self:Explorer):
     if hasattr(self, "seen"):
         self.draw(self.seen)
 
+# %% ../../nbs/934_apps.explorer.ipynb #4a3eb753
 @patch
 def lasso(self:Explorer, m:dict):
     rows = lassoed(self.large.raster, m["polygon"]).tolist()
@@ -1110,6 +1134,7 @@ def save(self:Explorer, name:str):
     self.changed({"lines"})
     self.say(f"This view is saved as {name!r}.")
 
+# %% ../../nbs/934_apps.explorer.ipynb #43ac525b
 @patch
 def follow(self:Explorer, name:str):
     "Open a saved view."

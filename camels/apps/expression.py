@@ -13,6 +13,7 @@ import panel as pn
 from bokeh.events import Pan, PanStart, Tap
 from bokeh.models import ColumnDataSource, CustomJS, FactorRange, FixedTicker, Span
 from bokeh.plotting import figure
+from fastcore.basics import patch
 from panel.custom import JSComponent
 
 from camels.apps.kit import (
@@ -93,6 +94,7 @@ def anchor_columns(emotion:str)->dict: # {column: list}, one entry an anchor
         style=["bold" if m else "normal" for m in mine],
     )
 
+# %% ../../nbs/946_apps.expression.ipynb #c46b731e
 def anchor_line(emotion:str)->dict: # {"x", "y"}
     "From neutral through the emotion's anchors."
     a = anchors()
@@ -169,8 +171,6 @@ class VADPlane(pn.viewable.Viewer):
         f.js_on_event(Pan, js)
         self.point.on_change("data", self._moved)
         self.pane = pn.pane.Bokeh(f, width=size, height=size)
-    def _moved(self, attr, old, new):
-        self.state.move(new["x"][0], new["y"][0])
     def show(self):
         "Draw the state; a point that the hand has just put there is left alone."
         s = self.state
@@ -182,6 +182,11 @@ class VADPlane(pn.viewable.Viewer):
             self.anchors.data, self.line.data = anchor_columns(s.emotion), anchor_line(s.emotion)
     def __panel__(self):
         return self.pane
+
+# %% ../../nbs/946_apps.expression.ipynb #39ca69cb
+@patch
+def _moved(self:VADPlane, attr, old, new):
+    self.state.move(new["x"][0], new["y"][0])
 
 # %% ../../nbs/946_apps.expression.ipynb #6f1be191
 GROUP_COLOURS = dict(zip(GROUPS, (OKABE_ITO[0], OKABE_ITO[4], OKABE_ITO[2])))
@@ -202,6 +207,7 @@ def short(name:str)->str:
     "A channel's name with its side as a letter."
     return name[:-4] + " L" if name.endswith("Left") else name[:-5] + " R" if name.endswith("Right") else name
 
+# %% ../../nbs/946_apps.expression.ipynb #ca2fd58f
 class ChannelBars(pn.viewable.Viewer):
     "The weights of the layer that is shown, coloured by group."
     def __init__(self, height:int=256):
@@ -328,44 +334,6 @@ class ExpressionApp(pn.viewable.Viewer):
         s.param.watch(self.later, "changed")
         self.draw()
         self.draw_rest()
-    def draw(self):
-        "Bring what follows the hand up to the state: the face, the point, the bars."
-        s = self.state
-        faces = face_layers(s)
-        self.face.show(faces[s.part])
-        self.plane.show()
-        self.bars.show(faces[s.part], .6*faces["parametric"] if s.part == "blend" else None)
-        pn.io.push_notebook(self.plane.pane, self.bars.pane)
-    def draw_rest(self):
-        "Bring small faces and text up to the state."
-        s = self.state
-        words = {
-            "blend": "60 % parametric, 40 % archetype",
-            "parametric": "what the place does to any face",
-            "archetype": f"the {s.archetype} faces of {s.emotion}",
-        }
-        self.layers.param.update(
-            srcs=[image_url(face_image(w, 144), 96) for w in face_layers(s).values()], chosen=s.part
-        )
-        self.take.param.update(python=expression_python(s), json=expression_json(s))
-        self.note.html = expression_note(s)
-        self.caption.html = f'<div style="font-size:13px;color:{SOFT}"><b>{s.part}</b>: {words[s.part]}</div>'
-    def controls(self):
-        "What the hand sets."
-        p = self.state.param
-        kind = pn.widgets.RadioButtonGroup.from_param(
-            p.archetype, width=230, margin=(0, 5, 5, 0), button_type="default", stylesheets=[CHOSEN]
-        )
-        return pn.Column(
-            pn.widgets.Select.from_param(p.emotion, name="Emotion", width=230, margin=(0, 5, 5, 0)),
-            slider(p.intensity, "Intensity"),
-            pn.layout.Divider(margin=(2, 5, 2, 0), width=230, styles={"opacity": ".35"}),
-            *(slider(p[k], k.capitalize()) for k in AXES),
-            pn.pane.HTML('<span style="font-size:13px">Archetype layer</span>', margin=(6, 0, 2, 0)),
-            kind,
-            width=240,
-            margin=0,
-        )
     def __panel__(self):
         faces = pn.Column(pn.Row(self.face, self.layers, margin=0), self.caption, margin=(0, 12))
         top = pn.Row(self.controls(), self.plane, faces, self.take, margin=(6, 0, 0, 0), sizing_mode="stretch_width")
@@ -394,3 +362,49 @@ class ExpressionApp(pn.viewable.Viewer):
             max_width=1500,
             margin=(8, 20),
         )
+
+# %% ../../nbs/946_apps.expression.ipynb #6e807e96
+@patch
+def draw(self:ExpressionApp):
+    "Bring what follows the hand up to the state: the face, the point, the bars."
+    s = self.state
+    faces = face_layers(s)
+    self.face.show(faces[s.part])
+    self.plane.show()
+    self.bars.show(faces[s.part], .6*faces["parametric"] if s.part == "blend" else None)
+    pn.io.push_notebook(self.plane.pane, self.bars.pane)
+
+# %% ../../nbs/946_apps.expression.ipynb #59deb1ce
+@patch
+def draw_rest(self:ExpressionApp):
+    "Bring small faces and text up to the state."
+    s = self.state
+    words = {
+        "blend": "60 % parametric, 40 % archetype",
+        "parametric": "what the place does to any face",
+        "archetype": f"the {s.archetype} faces of {s.emotion}",
+    }
+    self.layers.param.update(
+        srcs=[image_url(face_image(w, 144), 96) for w in face_layers(s).values()], chosen=s.part
+    )
+    self.take.param.update(python=expression_python(s), json=expression_json(s))
+    self.note.html = expression_note(s)
+    self.caption.html = f'<div style="font-size:13px;color:{SOFT}"><b>{s.part}</b>: {words[s.part]}</div>'
+
+@patch
+def controls(self:ExpressionApp):
+    "What the hand sets."
+    p = self.state.param
+    kind = pn.widgets.RadioButtonGroup.from_param(
+        p.archetype, width=230, margin=(0, 5, 5, 0), button_type="default", stylesheets=[CHOSEN]
+    )
+    return pn.Column(
+        pn.widgets.Select.from_param(p.emotion, name="Emotion", width=230, margin=(0, 5, 5, 0)),
+        slider(p.intensity, "Intensity"),
+        pn.layout.Divider(margin=(2, 5, 2, 0), width=230, styles={"opacity": ".35"}),
+        *(slider(p[k], k.capitalize()) for k in AXES),
+        pn.pane.HTML('<span style="font-size:13px">Archetype layer</span>', margin=(6, 0, 2, 0)),
+        kind,
+        width=240,
+        margin=0,
+    )

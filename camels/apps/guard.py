@@ -49,6 +49,7 @@ class Verdict:
     hint:str=""     # what the visitor can do
     to:str=""       # the address without its token, for 302
 
+# %% ../../nbs/916_apps.guard.ipynb #ad85e144
 @dataclass
 class Guard:
     "Who may come in: names, token, cookie."
@@ -203,6 +204,7 @@ class Dressed:
         dress(headers)
         return self._connection.write_headers(start_line, headers, chunk)
 
+# %% ../../nbs/916_apps.guard.ipynb #5f3b7a7a
 class Visit(httputil.HTTPMessageDelegate):
     "One request at the door."
     def __init__(self, door, server_connection, connection):
@@ -225,6 +227,7 @@ class Visit(httputil.HTTPMessageDelegate):
     def on_connection_close(self):
         return self.inside.on_connection_close() if self.inside else None
 
+# %% ../../nbs/916_apps.guard.ipynb #59b2de8e
 class Door(httputil.HTTPServerConnectionDelegate):
     "Stands between a Tornado server and its application."
     def __init__(self, inside, guard:Guard):
@@ -274,6 +277,7 @@ def build_aside(
         _made_aside(context, pool)
         _read_aside(context, pool)
 
+# %% ../../nbs/916_apps.guard.ipynb #499e4090
 def _made_aside(context, pool)->None:
     "The document is filled while the loop waits for it, instead of by the loop."
     from panel.io.state import state
@@ -318,6 +322,7 @@ def _read_aside(context, pool)->None:
         return session
     context.create_session_if_needed = create_session_if_needed
 
+# %% ../../nbs/916_apps.guard.ipynb #6d990ef4
 def _pull(session, pool):
     "The answer to a browser that asks for its page, under the document's lock."
     from bokeh.server.session import _needs_document_lock
@@ -348,6 +353,7 @@ def _written_aside(application, pool)->None:
         if rule.target is DocHandler:
             rule.target = PageHandler
 
+# %% ../../nbs/916_apps.guard.ipynb #9b105c8f
 def _page(session, resources)->str:
     "The HTML of a session's page."
     from panel.io.state import set_curdoc
@@ -375,6 +381,7 @@ def put_guard(
     router.rules[:] = [r for r in router.rules if getattr(r.target, "__name__", "") != "ComponentResourceHandler"]
     server._http.request_callback = Door(server._tornado, guard)
 
+# %% ../../nbs/916_apps.guard.ipynb #41243c00
 def _serve(pages, guard:Guard, begun:Callable, warm:Callable=None, **kw):
     "Make the server, guard it, and only then begin."
     from panel.io.server import get_server
@@ -396,6 +403,7 @@ def _serve(pages, guard:Guard, begun:Callable, warm:Callable=None, **kw):
         pass  # the loop runs already, as in a notebook
     return server
 
+# %% ../../nbs/916_apps.guard.ipynb #850b9e57
 def serve_guarded(
     pages:dict,           # {address: function that makes a page}
     guard:Guard=None,     # a new one with a token of its own where None
@@ -511,6 +519,7 @@ def intrusions(
         | {"socket, no origin": dict(KEY, Cookie=cookie), "socket, null": dict(KEY, Origin="null", Cookie=cookie)}
     )
 
+# %% ../../nbs/916_apps.guard.ipynb #f6b88b20
 def open_routes(
     server,      # a server that runs in this process, or what `serve_guarded` gave
     guard:Guard,
@@ -542,6 +551,7 @@ class Pinged(threading.Thread):
         self.over.set()
         self.join()
 
+# %% ../../nbs/916_apps.guard.ipynb #0dbe6f4c
 def server_lag(
     port:int,        # of a server on this machine
     cookie:str,      # name=value that lets in

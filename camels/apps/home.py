@@ -36,6 +36,8 @@ def _explorer(run):
 def _training(run):
     from camels.apps.training import TrainingApp
     return TrainingApp(run=run)
+
+# %% ../../nbs/970_apps.home.ipynb #1d2d955f
 def _expression(run):
     from camels.apps.expression import ExpressionApp
     return ExpressionApp()
@@ -159,6 +161,7 @@ def warm()->None:
     gc.collect()
     gc.freeze()  # what stays for ever is not looked through again and again, which holds everybody for half a second
 
+# %% ../../nbs/970_apps.home.ipynb #5f16d208
 def serve_apps(
     run=None,           # run folder for the explorer
     app:str="",         # open this app; the home page where none is named

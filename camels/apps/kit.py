@@ -16,6 +16,7 @@ import numpy as np
 import panel as pn
 from bokeh.models import ColumnDataSource, CustomJS, FixedTicker, HoverTool
 from bokeh.plotting import figure
+from fastcore.basics import patch
 from jaxtyping import Float
 from panel.custom import JSComponent
 
@@ -36,18 +37,6 @@ class Later:
             self.loop = asyncio.get_running_loop()
         except RuntimeError:
             pass
-    def on_page(self, f:Callable):
-        "Call `f` where parameters of the page may be set."
-        doc = self.doc
-        if doc is not None and doc.session_context is not None:
-            try:
-                doc.add_next_tick_callback(f)
-            except (RuntimeError, AttributeError):
-                pass   # the page was closed meanwhile
-        elif self.loop is not None and self.loop.is_running():
-            self.loop.call_soon_threadsafe(f)
-        else:
-            f()
     def __call__(self, work:Callable, done:Callable): # done: (result or CamelsError)
         self.doc = pn.state.curdoc or self.doc
         def run():
@@ -59,6 +48,21 @@ class Later:
                 out = CamelsError(f"{type(e).__name__}: {e}", "explorer")
             self.on_page(lambda: done(out))
         POOL.submit(run)
+
+# %% ../../nbs/920_apps.kit.ipynb #9a71bcb8
+@patch
+def on_page(self:Later, f:Callable):
+    "Call `f` where parameters of the page may be set."
+    doc = self.doc
+    if doc is not None and doc.session_context is not None:
+        try:
+            doc.add_next_tick_callback(f)
+        except (RuntimeError, AttributeError):
+            pass   # the page was closed meanwhile
+    elif self.loop is not None and self.loop.is_running():
+        self.loop.call_soon_threadsafe(f)
+    else:
+        f()
 
 # %% ../../nbs/920_apps.kit.ipynb #32a7d9c8
 @functools.cache
@@ -132,13 +136,16 @@ class Pace:
             except RuntimeError:
                 return False
         return True
-    def run(self):
-        self.waiting = False
-        t = time.perf_counter()
-        self.f()
-        end = time.perf_counter()
-        self.cost_ms = [*self.cost_ms[-99:], (end - t)*1e3]
-        self.free_at = end*1e3 + self.gap_ms
+
+# %% ../../nbs/920_apps.kit.ipynb #3c312ad3
+@patch
+def run(self:Pace):
+    self.waiting = False
+    t = time.perf_counter()
+    self.f()
+    end = time.perf_counter()
+    self.cost_ms = [*self.cost_ms[-99:], (end - t)*1e3]
+    self.free_at = end*1e3 + self.gap_ms
 
 # %% ../../nbs/920_apps.kit.ipynb #721898b3
 # what Panel writes with, wherever the page is
@@ -152,6 +159,7 @@ def ink()->str:
         return INK
     return "#a6a6a6" if pn.config.theme == "dark" else "#5f5f5f"
 
+# %% ../../nbs/920_apps.kit.ipynb #e7bcdefe
 def plain(f, grid:float=.25):
     "A figure without a frame, readable on white and on black."
     f.background_fill_alpha = f.border_fill_alpha = 0

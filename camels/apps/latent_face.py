@@ -28,12 +28,6 @@ class LatentFace:
     "What points of a run's latent stand for; what is costly to get is kept."
     def __init__(self, view:View):
         self.view, self.kept, self.lock, self.draw = view, {}, threading.Lock(), Renderer(size=256)
-    def keep(self, key, make:Callable):
-        if key not in self.kept:
-            self.kept[key] = make()
-        while len(self.kept) > 200:
-            self.kept.pop(next(iter(self.kept)))
-        return self.kept[key]
     def decoder(self, name:str)->Decoder:
         return self.keep(("decoder", name), lambda: Decoder(self.view.path, name))
     @property
@@ -45,32 +39,50 @@ class LatentFace:
     def others(self, m:str, rows)->np.ndarray:
         "Measured features of other moments [k d]."
         return self.keep(("others", m, *rows), lambda: self.truth.rows(m, self.truth.others(m, rows)))
-    def at(self, ask:dict, get:Callable):
-        "The point that is asked for: a mean of moments, or a place between two."
-        return between(get(ask["a"]), get(ask["b"]), ask["alpha"]) if ask["of"] == "line" else get(ask["rows"])
-    def point(self, ask:dict, m:str)->np.ndarray:
-        z = self.view.latents(ask["stage"])[m]
-        return self.at(ask, lambda rows: mean_point(z, rows))
-    def picture(self, channels, t:int)->str:
-        w, head = channel_weights(channels[0, t:t+1])
-        return data_url(_jpeg(self.draw.render(w[0], head[0])[30:230, 28:228]), "image/jpeg")
-    def show(
-        self,
-        ask:dict,
-    )->dict: # ask: stage, of ("moment", "mean", "line"), from (modality), rows, a, b, alpha, t (seconds), quick (the face alone)
-        "Pictures, errors and values of a point."
-        with self.lock:
-            d = self.decoder(ask["stage"])
-            source = ask["from"] if ask["from"] in d.sources else d.sources[0]
-            ask = ask | {"from": source}
-            quick = bool(ask.get("quick"))
-            out = dict(sources=d.sources, quick=quick, **{k: ask[k] for k in ("of", "from", "alpha", "t", "stage")})
-            for part in (self.face,) if quick else (self.face, self.voice, self.phones):
-                try:
-                    out |= part(d, ask)
-                except CamelsError as e:
-                    out[f"no_{part.__name__}"] = str(e)
-            return out
+
+# %% ../../nbs/930_apps.latent_face.ipynb #23663ade
+@patch
+def keep(self:LatentFace, key, make:Callable):
+    if key not in self.kept:
+        self.kept[key] = make()
+    while len(self.kept) > 200:
+        self.kept.pop(next(iter(self.kept)))
+    return self.kept[key]
+
+@patch
+def at(self:LatentFace, ask:dict, get:Callable):
+    "The point that is asked for: a mean of moments, or a place between two."
+    return between(get(ask["a"]), get(ask["b"]), ask["alpha"]) if ask["of"] == "line" else get(ask["rows"])
+
+@patch
+def point(self:LatentFace, ask:dict, m:str)->np.ndarray:
+    z = self.view.latents(ask["stage"])[m]
+    return self.at(ask, lambda rows: mean_point(z, rows))
+
+# %% ../../nbs/930_apps.latent_face.ipynb #eb0eed08
+@patch
+def picture(self:LatentFace, channels, t:int)->str:
+    w, head = channel_weights(channels[0, t:t+1])
+    return data_url(_jpeg(self.draw.render(w[0], head[0])[30:230, 28:228]), "image/jpeg")
+
+@patch
+def show(
+    self:LatentFace,
+    ask:dict,
+)->dict: # ask: stage, of ("moment", "mean", "line"), from (modality), rows, a, b, alpha, t (seconds), quick (the face alone)
+    "Pictures, errors and values of a point."
+    with self.lock:
+        d = self.decoder(ask["stage"])
+        source = ask["from"] if ask["from"] in d.sources else d.sources[0]
+        ask = ask | {"from": source}
+        quick = bool(ask.get("quick"))
+        out = dict(sources=d.sources, quick=quick, **{k: ask[k] for k in ("of", "from", "alpha", "t", "stage")})
+        for part in (self.face,) if quick else (self.face, self.voice, self.phones):
+            try:
+                out |= part(d, ask)
+            except CamelsError as e:
+                out[f"no_{part.__name__}"] = str(e)
+        return out
 
 def _jpeg(x, quality:int=85)->bytes:
     import cv2
@@ -101,6 +113,7 @@ def face(self:LatentFace, d:Decoder, ask:dict)->dict: # {"pictures": [{caption, 
         )
     return out | dict(pictures=before + [made])
 
+# %% ../../nbs/930_apps.latent_face.ipynb #1e5ea8b7
 @patch
 def frame(self:LatentFace, ask:dict)->dict:
     "The recording's frame at that time."
@@ -138,6 +151,7 @@ def voice(self:LatentFace, d:Decoder, ask:dict)->dict: # {"prosody": rows, "voic
         else [dict(how=k, error=off(x), mean=off(d.mean("prosody"))) for k, x in how.items()],
     )
 
+# %% ../../nbs/930_apps.latent_face.ipynb #ea6419a5
 @patch
 def phones(
     self:LatentFace,

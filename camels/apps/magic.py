@@ -11,6 +11,8 @@ import threading, time
 from dataclasses import fields
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ..core import CamelsError, configure, nearest, parse_overrides
 from ..files import escaped
 from ..latent.config import TrainConfig, checked
@@ -59,14 +61,11 @@ def spark(y, width:int=150, height:int=26)->str: # SVG
         f'to {y[-1]:.3g}"><polyline points="{at}" fill="none" stroke="{ACCENT}" stroke-width="1.6"/></svg>'
     )
 
+# %% ../../nbs/980_apps.magic.ipynb #c39fa2ab
 class Progress:
     "How far a run is, whenever it is shown."
     def __init__(self, run):
         self.view = RunView(run)
-    def part(self)->float:
-        "Share of the stage that is done, in [0, 1]."
-        v, s = self.view, self.view.sign
-        return 1. if v.state == "finished" else min(1., s.get("epoch", 0)/max(1, s.get("n_epochs", 1)))
     def __repr__(self):
         v = self.view.refresh()
         r = v.last
@@ -75,39 +74,51 @@ class Progress:
             + (f" · loss {r['loss']:.4g}" if r else "")
             + (f" · R@1 {r['valid_r1']:.2f}" if "valid_r1" in r else "")
         )
-    def _repr_html_(self):
-        v = self.view.refresh()
-        r = v.last
-        colour = "#d64533" if v.failed else INK
-        curves = "".join(
-            (
-                f'<span style="margin-right:18px">{t} {r.get(k, float("nan")):.3g} '
-                f'{spark(line_of(v, k)[1].tolist()[-200:])}</span>'
-            )
-            for k, t in dict(loss="total loss", valid_r1="R@1").items()
-            if isinstance(r.get(k), (int, float))
+
+# %% ../../nbs/980_apps.magic.ipynb #017818fe
+@patch
+def part(self:Progress)->float:
+    "Share of the stage that is done, in [0, 1]."
+    v, s = self.view, self.view.sign
+    return 1. if v.state == "finished" else min(1., s.get("epoch", 0)/max(1, s.get("n_epochs", 1)))
+
+@patch
+def _repr_html_(self:Progress):
+    v = self.view.refresh()
+    r = v.last
+    colour = "#d64533" if v.failed else INK
+    curves = "".join(
+        (
+            f'<span style="margin-right:18px">{t} {r.get(k, float("nan")):.3g} '
+            f'{spark(line_of(v, k)[1].tolist()[-200:])}</span>'
         )
-        bar = (
-            f'<div role="progressbar" aria-valuenow="{100*self.part():.0f}" '
-            f'style="height:5px;border-radius:3px;background:color-mix(in srgb,{INK} 25%,transparent);margin:4px '
-            '0"><div '
-            f'style="height:5px;border-radius:3px;width:{100*self.part():.0f}%;background:{ACCENT}"></div></div>'
-        )
-        return (
-            f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px"><b>{escaped(v.name)}</b> <span '
-            f'style="color:{colour}">{v.state} · {escaped(v.words)}</span>{bar}{curves}</div>'
-        )
-    def live(self, every_s:float=1.5): # seconds between updates
-        "Show it, and keep what is shown up to date until the run ends; returns at once."
-        from IPython.display import display
-        handle = display(self, display_id=True)
-        def go():
-            while handle is not None and self.view.state in ("starting", "training", "paused", "followed"):
-                time.sleep(every_s)
-                handle.update(self)
-        self.thread = threading.Thread(target=go, daemon=True)
-        self.thread.start()
-        return self
+        for k, t in dict(loss="total loss", valid_r1="R@1").items()
+        if isinstance(r.get(k), (int, float))
+    )
+    bar = (
+        f'<div role="progressbar" aria-valuenow="{100*self.part():.0f}" '
+        f'style="height:5px;border-radius:3px;background:color-mix(in srgb,{INK} 25%,transparent);margin:4px '
+        '0"><div '
+        f'style="height:5px;border-radius:3px;width:{100*self.part():.0f}%;background:{ACCENT}"></div></div>'
+    )
+    return (
+        f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px"><b>{escaped(v.name)}</b> <span '
+        f'style="color:{colour}">{v.state} · {escaped(v.words)}</span>{bar}{curves}</div>'
+    )
+
+# %% ../../nbs/980_apps.magic.ipynb #af923045
+@patch
+def live(self:Progress, every_s:float=1.5): # seconds between updates
+    "Show it, and keep what is shown up to date until the run ends; returns at once."
+    from IPython.display import display
+    handle = display(self, display_id=True)
+    def go():
+        while handle is not None and self.view.state in ("starting", "training", "paused", "followed"):
+            time.sleep(every_s)
+            handle.update(self)
+    self.thread = threading.Thread(target=go, daemon=True)
+    self.thread.start()
+    return self
 
 # %% ../../nbs/980_apps.magic.ipynb #f0bb4ba0
 VERBS = ("train", "follow", "pause", "go", "stop", "resume")
@@ -146,6 +157,7 @@ def _paths(text:str, wanted)->list[str]: # folders, and what is wanted
     except OSError:
         return []
 
+# %% ../../nbs/980_apps.magic.ipynb #9296ffc0
 def completions(line:str)->list[str]: # whole last words, each beginning with what is there
     "What the last word of a `%camels …` line may become."
     words = line.split()[1:]
@@ -179,6 +191,7 @@ def camels_line(line:str):
         raise UsageError(str(e)) from None   # one line, no traceback
     return made.live() and None if isinstance(made, Progress) else made
 
+# %% ../../nbs/980_apps.magic.ipynb #66c3adc2
 def matcher():
     "What a shell asks for completions; on a line of ours nobody else's are wanted."
     from IPython.core.completer import SimpleCompletion, context_matcher

@@ -9,6 +9,7 @@ __all__ = ['LARGE', 'LEARNED', 'classes', 'legend_of', 'Panes', 'LargeMap']
 from typing import Callable
 
 import numpy as np
+from fastcore.basics import patch
 
 from .state import ExplorerState, matched
 from ..core import CamelsError
@@ -35,6 +36,7 @@ def classes(
         raise CamelsError(f"{by!r} has {len(names)} different values", "colour", f"choose a column of at most {most}")
     return names.tolist(), np.tile(i.astype(np.uint8), len(modalities))
 
+# %% ../../nbs/932_apps.panes.ipynb #710dff32
 def legend_of(names:list, group, modalities:list, by:str, n:int)->tuple: # (colours, legend)
     "A colour a class, with how many moments are in it."
     cm, mk = colour_map(names), markers(modalities)
@@ -51,79 +53,95 @@ class Panes:
     "Places for both panes, from films of the runs."
     def __init__(self, state:ExplorerState):
         self.state, self.films, self.worker = state, {}, MapWorker()
-    def film(self, side:str="left")->Film:
-        "The film of a pane's run."
-        run = getattr(self.state, f"{side}_run")
-        if run not in self.films:
-            self.films[run] = Film(
-                self.state.view(side), None if side == "left" else self.film("left").modalities, self.worker
-            )
-        return self.films[run]
-    def places(self, side:str)->tuple|None: # (places, box); None where it has to be asked for
-        "What a pane shows now."
-        s, f = self.state, self.film(side)
-        name = getattr(s, side)
-        if s.projection == "axis":
-            if not s.axis_a or not s.axis_b:
-                raise CamelsError(
-                    "choose its two ends",
-                    "linear axis",
-                    "select moments, then press A = selection; others, then B = selection",
-                )
-            a, b = (self._rows(side, r) for r in (s.axis_a, s.axis_b))
-            return self._here(side, *f.axis(name, a, b))
-        if s.projection == "pca":
-            f.pca()
-        if name in f.wrong:
-            raise f.wrong[name]
-        p = f.places(name, s.projection)
-        return p and self._here(side, *p)
-    def last(self, side:str)->np.ndarray|None: # places of the last checkpoint that has a map
-        "The end of a film."
-        f, how = self.film(side), self.state.projection
-        if how == "pca":
-            f.pca()
-        name = next((n for n in reversed(f.view.names) if n in f.raw.get(how, {})), None)
-        p = name and f.places(name, how)
-        return p and p[0]
     def ask(self, side:str, done:Callable):
         "Have a map made that is not there yet."
         return self.film(side).ask(getattr(self.state, side), self.state.projection, done)
     def same_run(self, side)->bool:
         return getattr(self.state, f"{side}_run") == self.state.left_run
-    def _rows(self, side, rows):
-        m = np.asarray(rows) if self.same_run(side) else self.link()[rows]
-        return m[m >= 0]
     def link(self)->np.ndarray:
         "Row of the right run for each moment of the left."
         return matched(self.state.view("left"), self.state.view("right"))
-    def _here(self, side, xy, box):
-        if self.same_run(side):
-            return xy, box
-        xy = self._on_left(xy)
-        if not np.isfinite(xy).any():
-            raise CamelsError(
-                "none of its moments are in the left run",
-                getattr(self.state, f"{side}_run"),
-                "choose a run on the same recordings",
-            )
-        ends = None if self.state.projection == "axis" else (self.last("right"), self.last("left"))
-        if ends is None or ends[1] is None:
-            return xy, box
-        corner = np.array([[x, y] for x in box[:2] for y in box[2:]], np.float32)
-        n = len(xy)   # the axes move with the film
-        out = procrustes(
-            np.concatenate([self._on_left(ends[0]), xy, corner]),
-            np.concatenate([ends[1], np.full((n + 4, 2), np.nan, np.float32)]),
-        )[n:].astype(np.float32)
-        return out[:n], fixed_range([out[n:], ends[1]], 0.)
 
-    def _on_left(self, xy):
-        "Right places in the order of the left run's moments."
-        M, link = len(self.film("right").modalities), self.link()
-        out = np.full((M, len(link), 2), np.nan, np.float32)
-        out[:, link >= 0] = xy.reshape(M, -1, 2)[:, link[link >= 0]]
-        return out.reshape(-1, 2)
+# %% ../../nbs/932_apps.panes.ipynb #14aecc65
+@patch
+def film(self:Panes, side:str="left")->Film:
+    "The film of a pane's run."
+    run = getattr(self.state, f"{side}_run")
+    if run not in self.films:
+        self.films[run] = Film(
+            self.state.view(side), None if side == "left" else self.film("left").modalities, self.worker
+        )
+    return self.films[run]
+
+# %% ../../nbs/932_apps.panes.ipynb #f3c173e7
+@patch
+def places(self:Panes, side:str)->tuple|None: # (places, box); None where it has to be asked for
+    "What a pane shows now."
+    s, f = self.state, self.film(side)
+    name = getattr(s, side)
+    if s.projection == "axis":
+        if not s.axis_a or not s.axis_b:
+            raise CamelsError(
+                "choose its two ends",
+                "linear axis",
+                "select moments, then press A = selection; others, then B = selection",
+            )
+        a, b = (self._rows(side, r) for r in (s.axis_a, s.axis_b))
+        return self._here(side, *f.axis(name, a, b))
+    if s.projection == "pca":
+        f.pca()
+    if name in f.wrong:
+        raise f.wrong[name]
+    p = f.places(name, s.projection)
+    return p and self._here(side, *p)
+
+# %% ../../nbs/932_apps.panes.ipynb #4c893fbf
+@patch
+def last(self:Panes, side:str)->np.ndarray|None: # places of the last checkpoint that has a map
+    "The end of a film."
+    f, how = self.film(side), self.state.projection
+    if how == "pca":
+        f.pca()
+    name = next((n for n in reversed(f.view.names) if n in f.raw.get(how, {})), None)
+    p = name and f.places(name, how)
+    return p and p[0]
+
+@patch
+def _rows(self:Panes, side, rows):
+    m = np.asarray(rows) if self.same_run(side) else self.link()[rows]
+    return m[m >= 0]
+
+# %% ../../nbs/932_apps.panes.ipynb #261d246b
+@patch
+def _here(self:Panes, side, xy, box):
+    if self.same_run(side):
+        return xy, box
+    xy = self._on_left(xy)
+    if not np.isfinite(xy).any():
+        raise CamelsError(
+            "none of its moments are in the left run",
+            getattr(self.state, f"{side}_run"),
+            "choose a run on the same recordings",
+        )
+    ends = None if self.state.projection == "axis" else (self.last("right"), self.last("left"))
+    if ends is None or ends[1] is None:
+        return xy, box
+    corner = np.array([[x, y] for x in box[:2] for y in box[2:]], np.float32)
+    n = len(xy)   # the axes move with the film
+    out = procrustes(
+        np.concatenate([self._on_left(ends[0]), xy, corner]),
+        np.concatenate([ends[1], np.full((n + 4, 2), np.nan, np.float32)]),
+    )[n:].astype(np.float32)
+    return out[:n], fixed_range([out[n:], ends[1]], 0.)
+
+# %% ../../nbs/932_apps.panes.ipynb #6846cdd4
+@patch
+def _on_left(self:Panes, xy):
+    "Right places in the order of the left run's moments."
+    M, link = len(self.film("right").modalities), self.link()
+    out = np.full((M, len(link), 2), np.nan, np.float32)
+    out[:, link >= 0] = xy.reshape(M, -1, 2)[:, link[link >= 0]]
+    return out.reshape(-1, 2)
 
 # %% ../../nbs/932_apps.panes.ipynb #7e19936b
 LARGE = 30_000 # points that a browser gets; more are drawn here
@@ -136,42 +154,6 @@ class LargeMap:
             self.most, self.view, self.modality, self.by, self.method, self.worker, self.raster, self.chosen,
             self.sample, self.share,
         ) = most, view, modality, by, method, worker, None, None, None, 0.
-    def make(self, tell:Callable):
-        "Fit and place all rows; `tell` is called when there is something to draw."
-        def some(share, xy):
-            if self.raster is None and share < 1:
-                self.share = share
-                self.colour(xy)
-                tell()
-        if self.method == "pca":
-            self.xy, self.map, self.sample = map_large(
-                self.view, self.modality, by=self.by, tell=some, name=self.view.names[-1]
-            )
-        else:
-            self.xy, self.map, self.sample = self.learn(some)
-        self.share = 1.
-        self.colour(self.xy)
-    def learn(self, tell:Callable)->tuple: # (xy, map, sample), as `map_large`
-        "UMAP and t-SNE: a sample's map is made in the worker's process, and the other rows go beside their neighbours in it."
-        v, m, name = self.view, self.modality, self.view.names[-1]
-        s = sample_rows(len(v), self.most, v.columns.get(self.by), self.by)
-        x = v.take(name, m, s.rows)
-        real = np.isfinite(x[:, 0])
-        xy = np.full((len(v), 2), np.nan, np.float32)
-        made = self.worker.submit(x[real], self.method).wait()
-        xy[s.rows[real]] = made.xy
-        tell(len(s.rows)/len(v), xy)
-        for i, b in v.batches(name, m, 8192):
-            ok = np.isfinite(b[:, 0])
-            xy[i:i+len(b)][ok] = made.apply(b[ok])
-            tell((i + len(b))/len(v), xy)
-        xy[s.rows[real]] = made.xy
-        return xy, made, s
-    def colour(self, xy=None, by:str="modality"):
-        "Colour by a column."
-        xy = self.xy if xy is None else xy
-        names, group = classes(self.view, by, [self.modality])
-        self.raster = Raster(xy, group, [colour_map(names)[k] for k in names])
     def choose(self, rows):
         self.chosen = (
             Raster(
@@ -182,44 +164,96 @@ class LargeMap:
             if len(rows) and np.isfinite(self.xy[rows]).any()
             else None
         )
-    def raster_groups(self, rows):
-        g = np.zeros(len(self.xy), np.uint8)
-        g[self.raster.rows] = self.raster.group
-        return g[rows]
-    @property
-    def home(self)->list:
-        "x0, x1, y0, y1 around all points, with room for the words above and below."
-        b = self.raster.box
-        x, y = .04*(b[1] - b[0]), .1*(b[3] - b[2])
-        return [b[0] - x, b[1] + x, b[2] - y, b[3] + y]
-    def picture(self, box, w:int, h:int)->dict: # {"url", "box"}
-        "What is in the box, as a picture."
-        import cv2
-        f = self.raster.frame(box, w, h)
-        if self.chosen is not None:
-            top = self.chosen.frame(box, w, h)
-            f[..., 3] = f[..., 3]//5
-            f = np.where(top[..., 3:] > 0, top, f)
-        return dict(
-            url=data_url(
-                cv2.imencode(
-                    ".png", cv2.cvtColor(f, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 1]
-                )[1].tobytes()
-            ),
-            box=list(box),
+
+# %% ../../nbs/932_apps.panes.ipynb #0696d5f7
+@patch
+def make(self:LargeMap, tell:Callable):
+    "Fit and place all rows; `tell` is called when there is something to draw."
+    def some(share, xy):
+        if self.raster is None and share < 1:
+            self.share = share
+            self.colour(xy)
+            tell()
+    if self.method == "pca":
+        self.xy, self.map, self.sample = map_large(
+            self.view, self.modality, by=self.by, tell=some, name=self.view.names[-1]
         )
-    @property
-    def note(self)->str:
-        if not self.share and self.method != "pca":
-            return (
-                f"{self.method} of a sample of {min(self.most, len(self.view)):,} is being made in the background; it "
-                "takes half a minute and more"
-            )
+    else:
+        self.xy, self.map, self.sample = self.learn(some)
+    self.share = 1.
+    self.colour(self.xy)
+
+# %% ../../nbs/932_apps.panes.ipynb #7ecf76b1
+@patch
+def learn(self:LargeMap, tell:Callable)->tuple: # (xy, map, sample), as `map_large`
+    "UMAP and t-SNE: a sample's map is made in the worker's process, and the other rows go beside their neighbours in it."
+    v, m, name = self.view, self.modality, self.view.names[-1]
+    s = sample_rows(len(v), self.most, v.columns.get(self.by), self.by)
+    x = v.take(name, m, s.rows)
+    real = np.isfinite(x[:, 0])
+    xy = np.full((len(v), 2), np.nan, np.float32)
+    made = self.worker.submit(x[real], self.method).wait()
+    xy[s.rows[real]] = made.xy
+    tell(len(s.rows)/len(v), xy)
+    for i, b in v.batches(name, m, 8192):
+        ok = np.isfinite(b[:, 0])
+        xy[i:i+len(b)][ok] = made.apply(b[ok])
+        tell((i + len(b))/len(v), xy)
+    xy[s.rows[real]] = made.xy
+    return xy, made, s
+
+# %% ../../nbs/932_apps.panes.ipynb #f8ba7b9b
+@patch
+def colour(self:LargeMap, xy=None, by:str="modality"):
+    "Colour by a column."
+    xy = self.xy if xy is None else xy
+    names, group = classes(self.view, by, [self.modality])
+    self.raster = Raster(xy, group, [colour_map(names)[k] for k in names])
+
+@patch
+def raster_groups(self:LargeMap, rows):
+    g = np.zeros(len(self.xy), np.uint8)
+    g[self.raster.rows] = self.raster.group
+    return g[rows]
+
+@patch(as_prop=True)
+def home(self:LargeMap)->list:
+    "x0, x1, y0, y1 around all points, with room for the words above and below."
+    b = self.raster.box
+    x, y = .04*(b[1] - b[0]), .1*(b[3] - b[2])
+    return [b[0] - x, b[1] + x, b[2] - y, b[3] + y]
+
+# %% ../../nbs/932_apps.panes.ipynb #0291a22a
+@patch
+def picture(self:LargeMap, box, w:int, h:int)->dict: # {"url", "box"}
+    "What is in the box, as a picture."
+    import cv2
+    f = self.raster.frame(box, w, h)
+    if self.chosen is not None:
+        top = self.chosen.frame(box, w, h)
+        f[..., 3] = f[..., 3]//5
+        f = np.where(top[..., 3:] > 0, top, f)
+    return dict(
+        url=data_url(
+            cv2.imencode(
+                ".png", cv2.cvtColor(f, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 1]
+            )[1].tobytes()
+        ),
+        box=list(box),
+    )
+
+@patch(as_prop=True)
+def note(self:LargeMap)->str:
+    if not self.share and self.method != "pca":
         return (
-            f"{self.share:.0%} of {len(self.view):,} points placed"
-            if self.share < 1
-            else (
-                f"all {len(self.view):,} points, counted into pixels; the map was fitted on "
-                f"{self.sample.note or 'all of them'}"
-            )
+            f"{self.method} of a sample of {min(self.most, len(self.view)):,} is being made in the background; it "
+            "takes half a minute and more"
         )
+    return (
+        f"{self.share:.0%} of {len(self.view):,} points placed"
+        if self.share < 1
+        else (
+            f"all {len(self.view):,} points, counted into pixels; the map was fitted on "
+            f"{self.sample.note or 'all of them'}"
+        )
+    )

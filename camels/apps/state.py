@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlencode
 
 import numpy as np
 import param
+from fastcore.basics import patch
 from jaxtyping import Float
 
 from ..express.perform import Performance, animate_text
@@ -67,49 +68,60 @@ class ExplorerState(param.Parameterized):
         self.param.update(left_run=names[0], right_run=names[0])
         self.reset()
         self.take(kw)
-    def view(self, side:str="left")->View:
-        "The view in a pane."
-        name = getattr(self, f"{side}_run")
-        if name not in self._views:
-            self._views[name] = open_view(self.paths[name])
-        return self._views[name]
-    def reset(self):
-        "Choices as this run has them."
-        v = self.view()
-        stages = [c.name for c in v.checkpoints if c.epoch < 0] or v.names
-        cols = class_columns(v)
-        self.param.modality.objects = ["all", *v.modalities]
-        self.param.colour_by.objects = ["modality", *cols]
-        self.param.facet_by.objects = ["none", "modality", *cols]
-        for s, name in (("left", stages[0]), ("right", stages[-1])):
-            self.fit(s, name)
-        self.param.update(
-            modality="all",
-            colour_by="modality",
-            facet_by="none",
-            selection=[],
-            current=-1,
-            axis_a=[],
-            axis_b=[],
-            query="",
-        )
-    def fit(self, side:str, name:str=""): # name: of the checkpoint wanted
-        "A pane's checkpoints are its run's."
-        names = self.view(side).names
-        want = next((n for n in (name, getattr(self, side)) if n in names), names[-1])
-        self.param[side].objects = names
-        setattr(self, side, want)
-    def take(self, values:dict):
-        "Set several at once; runs first, since they decide what the others can be."
-        runs = {k: values[k] for k in ("left_run", "right_run") if k in values}
-        for name in set(runs.values()) & set(self.paths):
-            # a run that cannot be opened changes nothing
-            self._views[name] = self._views.get(name) or open_view(self.paths[name])
-        with param.parameterized.batch_call_watchers(self):
-            for k, name in runs.items():
-                setattr(self, k, name)
-                self.reset() if k == "left_run" else self.fit("right")
-            self.param.update(**{k: v for k, v in values.items() if k not in runs})
+
+# %% ../../nbs/922_apps.state.ipynb #09705a6f
+@patch
+def view(self:ExplorerState, side:str="left")->View:
+    "The view in a pane."
+    name = getattr(self, f"{side}_run")
+    if name not in self._views:
+        self._views[name] = open_view(self.paths[name])
+    return self._views[name]
+
+# %% ../../nbs/922_apps.state.ipynb #40123021
+@patch
+def reset(self:ExplorerState):
+    "Choices as this run has them."
+    v = self.view()
+    stages = [c.name for c in v.checkpoints if c.epoch < 0] or v.names
+    cols = class_columns(v)
+    self.param.modality.objects = ["all", *v.modalities]
+    self.param.colour_by.objects = ["modality", *cols]
+    self.param.facet_by.objects = ["none", "modality", *cols]
+    for s, name in (("left", stages[0]), ("right", stages[-1])):
+        self.fit(s, name)
+    self.param.update(
+        modality="all",
+        colour_by="modality",
+        facet_by="none",
+        selection=[],
+        current=-1,
+        axis_a=[],
+        axis_b=[],
+        query="",
+    )
+
+# %% ../../nbs/922_apps.state.ipynb #5b0b5c3c
+@patch
+def fit(self:ExplorerState, side:str, name:str=""): # name: of the checkpoint wanted
+    "A pane's checkpoints are its run's."
+    names = self.view(side).names
+    want = next((n for n in (name, getattr(self, side)) if n in names), names[-1])
+    self.param[side].objects = names
+    setattr(self, side, want)
+
+@patch
+def take(self:ExplorerState, values:dict):
+    "Set several at once; runs first, since they decide what the others can be."
+    runs = {k: values[k] for k in ("left_run", "right_run") if k in values}
+    for name in set(runs.values()) & set(self.paths):
+        # a run that cannot be opened changes nothing
+        self._views[name] = self._views.get(name) or open_view(self.paths[name])
+    with param.parameterized.batch_call_watchers(self):
+        for k, name in runs.items():
+            setattr(self, k, name)
+            self.reset() if k == "left_run" else self.fit("right")
+        self.param.update(**{k: v for k, v in values.items() if k not in runs})
 
 # %% ../../nbs/922_apps.state.ipynb #965ed325
 def run_paths(run, others=())->dict: # {name: path}, the run itself first
@@ -121,6 +133,7 @@ def run_paths(run, others=())->dict: # {name: path}, the run itself first
             out[q.name if q.name not in out else f"{q.parent.name}/{q.name}"] = q
     return out
 
+# %% ../../nbs/922_apps.state.ipynb #ef4d3e55
 def class_columns(view:View, most:int=60)->list[str]:
     "Columns that can colour points: 2 to `most` different values, and not one a row."
     out = []
@@ -175,6 +188,7 @@ def to_query(
             out[k] = v
     return urlencode(out, doseq=True)
 
+# %% ../../nbs/922_apps.state.ipynb #d69b2f81
 def from_query(
     state:ExplorerState, # is set
     query:str,           # of `to_query`, or typed by somebody
@@ -228,21 +242,27 @@ class ExpressionState(param.Parameterized):
     @param.depends("valence", "arousal", "dominance", "part", "archetype", watch=True)
     def _changed(self):
         self.changed += 1
-    def move(self, *vad):
-        "Put the first axes given at a place; numbers beyond the ends are cut there."
-        self.param.update(**{k: round(min(1., max(-1., float(x))), 4) for k, x in zip(AXES, vad)})
-    @property
-    def vad(self)->tuple:
-        "Valence, arousal, dominance."
-        return tuple(getattr(self, k) for k in AXES)
-    @property
-    def cond(self)->Float[np.ndarray, " c"]:
-        "The 19 numbers that the compiler reads."
-        return condition(self.emotion, self.vad)
-    @property
-    def on_line(self)->bool:
-        "Is the place where the intensity puts it?"
-        return bool(np.abs(vad_at(self.emotion, self.intensity) - self.vad).max() < 1e-4)
+
+# %% ../../nbs/922_apps.state.ipynb #f462243c
+@patch
+def move(self:ExpressionState, *vad):
+    "Put the first axes given at a place; numbers beyond the ends are cut there."
+    self.param.update(**{k: round(min(1., max(-1., float(x))), 4) for k, x in zip(AXES, vad)})
+
+@patch(as_prop=True)
+def vad(self:ExpressionState)->tuple:
+    "Valence, arousal, dominance."
+    return tuple(getattr(self, k) for k in AXES)
+
+@patch(as_prop=True)
+def cond(self:ExpressionState)->Float[np.ndarray, " c"]:
+    "The 19 numbers that the compiler reads."
+    return condition(self.emotion, self.vad)
+
+@patch(as_prop=True)
+def on_line(self:ExpressionState)->bool:
+    "Is the place where the intensity puts it?"
+    return bool(np.abs(vad_at(self.emotion, self.intensity) - self.vad).max() < 1e-4)
 
 # %% ../../nbs/922_apps.state.ipynb #67860196
 def face_layers(state:ExpressionState)->dict: # {part: float32 [52] in [0, 1]}, in the order of PARTS
@@ -274,6 +294,7 @@ def expression_json(
         return ",\n".join(f"{pad}{json.dumps(k)}: {json.dumps(v)}" for k, v in d.items())
     return "{\n" + lines(head, "  ") + ',\n  "weights": {\n' + lines(weights, "    ") + "\n  }\n}"
 
+# %% ../../nbs/922_apps.state.ipynb #2aa31d9b
 def expression_python(state:ExpressionState)->str:
     "Python whose last line is the face."
     vad = "({:g}, {:g}, {:g})".format(*state.vad)
@@ -291,6 +312,7 @@ def expression_python(state:ExpressionState)->str:
 SIDEWAYS = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
 _PARTNER = {s["name"]: s["pair"] for s in TABLE["shapes"] if s["pair"]}
 
+# %% ../../nbs/922_apps.state.ipynb #0766faca
 class PresetState(param.Parameterized):
     "A preset under the knife: what was loaded, what it is now, and where it lies among the 47."
     preset = param.Selector(
@@ -318,24 +340,29 @@ class PresetState(param.Parameterized):
         w = self.weights.copy()
         w[[index(n) for n in {name, _PARTNER.get(name, name) if self.symmetric else name}]] = weight
         self.param.update(weights=check_preset(w), channel=name)
-    def open(self, path):
-        "Add a file's faces to what can be loaded and load its first; an error leaves all as it was."
-        faces = {f"{Path(path).name}: {k}": v for k, v in read_presets(path).items()}
-        self.files |= faces
-        self.param.preset.objects = [*anchors().ids, *self.files]
-        first = next(iter(faces))
-        if self.preset == first:
-            self.reset()
-        self.preset = first
-    def tell(self, done:str, f, *args):
-        "Call `f(*args)`; `done` or its error becomes the status."
-        try:
-            f(*args)
-            self.param.update(status=done, failed=False)
-        except CamelsError as e:
-            self.param.update(status=str(e), failed=True)
-        except OSError as e:
-            self.param.update(status=str(CamelsError(e.strerror or "cannot be used", e.filename)), failed=True)
+
+# %% ../../nbs/922_apps.state.ipynb #fdf799e6
+@patch
+def open(self:PresetState, path):
+    "Add a file's faces to what can be loaded and load its first; an error leaves all as it was."
+    faces = {f"{Path(path).name}: {k}": v for k, v in read_presets(path).items()}
+    self.files |= faces
+    self.param.preset.objects = [*anchors().ids, *self.files]
+    first = next(iter(faces))
+    if self.preset == first:
+        self.reset()
+    self.preset = first
+
+@patch
+def tell(self:PresetState, done:str, f, *args):
+    "Call `f(*args)`; `done` or its error becomes the status."
+    try:
+        f(*args)
+        self.param.update(status=done, failed=False)
+    except CamelsError as e:
+        self.param.update(status=str(e), failed=True)
+    except OSError as e:
+        self.param.update(status=str(CamelsError(e.strerror or "cannot be used", e.filename)), failed=True)
 
 # %% ../../nbs/922_apps.state.ipynb #80d51f90
 WIDTH = .25 # of the kernel between shapes, in L2 over 52 weights: about half the distance between neighbouring presets
@@ -349,12 +376,14 @@ def estimated_vad(
     k = np.exp(-(d - d.min())/(2*WIDTH**2))
     return k @ a.vad/k.sum()
 
+# %% ../../nbs/922_apps.state.ipynb #ebea6880
 def preset_place(state:PresetState)->tuple: # (valence, arousal, dominance), are they the preset's own?
     "An anchor has its place, whatever its face; any other face has an estimate."
     name = state.preset.rpartition(": ")[2]
     own = name in anchors().ids
     return anchors()[name][0] if own else estimated_vad(state.weights), own
 
+# %% ../../nbs/922_apps.state.ipynb #32de35b7
 def preset_neighbours(
     state:PresetState,
     space:str="shape", # or "vad"
@@ -379,6 +408,7 @@ def locked(path):
         fcntl.flock(f, fcntl.LOCK_EX)
         yield
 
+# %% ../../nbs/922_apps.state.ipynb #b62f8ccc
 def alone(change):
     "Decorator: `change(who, path, …)` runs while nobody else changes the file at `path`."
     @functools.wraps(change)
@@ -413,6 +443,7 @@ TEXT = (
 )
 MOST_WORDS = 400  # of a text in the app: a film of three minutes; `camels animate` takes any length
 
+# %% ../../nbs/922_apps.state.ipynb #abc8ebab
 class CrossfadeState(param.Parameterized):
     "A tagged text and how it is performed."
     text = param.String(TEXT, doc="tagged text")
@@ -458,6 +489,7 @@ SAMPLE = (
 
 MOST_LETTERS = 20_000  # of a text in the app: ten pages, judged in a second or two
 
+# %% ../../nbs/922_apps.state.ipynb #47e1c839
 class EmotionState(param.Parameterized):
     "A text and what its sentences feel like."
     text = param.String(SAMPLE, doc="any text")

@@ -34,6 +34,7 @@ RUN_COLOURS = (ACCENT, "#56B4E9", "#CC79A7", "#44AA99", "#999999", "#8C6BB1")
 DASHES = ("solid", "dashed", "dotted", "dotdash", "solid", "dashed")
 SHOWS = {"losses": "Losses", "retrieval": "Retrieval", "speed": "Speed and memory"}
 
+# %% ../../nbs/940_apps.training.ipynb #8fe12ce8
 class TrainingState(param.Parameterized):
     "Runs that are known, watched and spoken to."
     features = param.String("", doc="feature table, .npz or .parquet")
@@ -57,35 +58,49 @@ class TrainingState(param.Parameterized):
             self.param.update(ticked=self.runs[:1], chosen=self.runs[0])
         if not self.out:
             self.out = str(self.fresh())
-    def add(self, *paths, front:bool=True):
-        "List runs; those added by hand are watched at once."
-        new = [str(p) for p in paths if str(p) not in self.views]
-        for p in new:
-            self.views[p], self.films[p] = RunView(p).refresh(), LatentFilm(Path(p).expanduser())
-        self.runs = [*self.runs, *new]
-        if front and paths:
-            self.param.update(
-                ticked=[*self.ticked, *(str(p) for p in paths if str(p) not in self.ticked)], chosen=str(paths[-1])
-            )
-    def scan(self):
-        "List the runs beside those that are known."
-        here = {v.path.resolve() for v in self.views.values()}
-        self.add(*(p for p in find_runs(self.home) if p.resolve() not in here), front=False)
-    def fresh(self)->Path:
-        "A folder that is not there yet."
-        return next(p for i in range(1, 10**6) if not (p := self.home/f"run-{i}").exists())
-    def colour(self, path:str)->str:
-        return RUN_COLOURS[self.runs.index(path) % len(RUN_COLOURS)]
-    def dash(self, path:str)->str:
-        return DASHES[self.runs.index(path) % len(DASHES)]
-    @property
-    def view(self)->RunView|None:
-        "The run that is spoken to."
-        return self.views.get(self.chosen)
-    @property
-    def shown(self)->list:
-        "Views of the runs that are drawn."
-        return [self.views[p] for p in self.runs if p in self.ticked]
+
+# %% ../../nbs/940_apps.training.ipynb #efcee2d0
+@patch
+def add(self:TrainingState, *paths, front:bool=True):
+    "List runs; those added by hand are watched at once."
+    new = [str(p) for p in paths if str(p) not in self.views]
+    for p in new:
+        self.views[p], self.films[p] = RunView(p).refresh(), LatentFilm(Path(p).expanduser())
+    self.runs = [*self.runs, *new]
+    if front and paths:
+        self.param.update(
+            ticked=[*self.ticked, *(str(p) for p in paths if str(p) not in self.ticked)], chosen=str(paths[-1])
+        )
+
+@patch
+def scan(self:TrainingState):
+    "List the runs beside those that are known."
+    here = {v.path.resolve() for v in self.views.values()}
+    self.add(*(p for p in find_runs(self.home) if p.resolve() not in here), front=False)
+
+# %% ../../nbs/940_apps.training.ipynb #4110ee77
+@patch
+def fresh(self:TrainingState)->Path:
+    "A folder that is not there yet."
+    return next(p for i in range(1, 10**6) if not (p := self.home/f"run-{i}").exists())
+
+@patch
+def colour(self:TrainingState, path:str)->str:
+    return RUN_COLOURS[self.runs.index(path) % len(RUN_COLOURS)]
+
+@patch
+def dash(self:TrainingState, path:str)->str:
+    return DASHES[self.runs.index(path) % len(DASHES)]
+
+@patch(as_prop=True)
+def view(self:TrainingState)->RunView|None:
+    "The run that is spoken to."
+    return self.views.get(self.chosen)
+
+@patch(as_prop=True)
+def shown(self:TrainingState)->list:
+    "Views of the runs that are drawn."
+    return [self.views[p] for p in self.runs if p in self.ticked]
 
 # %% ../../nbs/940_apps.training.ipynb #0d372429
 @patch
@@ -112,6 +127,7 @@ def start(self:TrainingState):
         self.views[out].refresh()
         self.out = str(self.fresh())
 
+# %% ../../nbs/940_apps.training.ipynb #934aa25e
 @patch
 def do(self:TrainingState, what:str): # pause, go, stop or resume
     "Ask the chosen run for something."
@@ -135,6 +151,7 @@ def do(self:TrainingState, what:str): # pause, go, stop or resume
     ):
         self.asked[self.chosen] = (what, time.time(), v.state)
 
+# %% ../../nbs/940_apps.training.ipynb #957ea589
 @patch
 def waits(self:TrainingState, path:str)->str:
     "What was asked of a run and is not answered yet, in words."
@@ -215,6 +232,7 @@ def left(v:RunView)->str:
         else "–"
     )
 
+# %% ../../nbs/940_apps.training.ipynb #2b577724
 COLUMNS = ("run", "at", "total loss", "R@1", "gradient norm", "learning rate", "rows/s", "memory MB", "stage ends in")
 
 def summary(s:TrainingState)->str: # HTML
@@ -252,6 +270,7 @@ def summary(s:TrainingState)->str: # HTML
         + "</table>"
     )
 
+# %% ../../nbs/940_apps.training.ipynb #ffe1905f
 def empty_words(s:TrainingState)->str:
     "Why there is nothing to draw, or what cannot be read."
     said = []
@@ -272,6 +291,7 @@ def thinned(x, y, most:int=500)->tuple:
     i = np.unique(np.r_[np.linspace(0, len(x) - 1, most).astype(int), len(x) - 1])
     return x[i], y[i]
 
+# %% ../../nbs/940_apps.training.ipynb #dc5adc30
 def chart_columns(s:TrainingState, key:str)->tuple: # columns of lines, columns of points
     "A chart's lines, one a run, and its points, of which the last is drawn."
     lines, points = dict(xs=[], ys=[], colour=[], dash=[]), dict(x=[], y=[], name=[], colour=[], alpha=[])
@@ -292,6 +312,7 @@ def chart_columns(s:TrainingState, key:str)->tuple: # columns of lines, columns 
         }
     return lines, points
 
+# %% ../../nbs/940_apps.training.ipynb #53dcea23
 class Chart:
     "A small chart of one column."
     def __init__(self, width:int=176, height:int=118):
@@ -336,17 +357,20 @@ class Chart:
         )
         self.pane = pn.pane.Bokeh(f, width=width, height=height, margin=0)
         self.box = pn.Row(self.pane, margin=(0, 6, 2, 0), visible=False)
-    def show(self, s:TrainingState, key:str, title:str, label:str):
-        "Draw a column."
-        if self.figure.title.text != title:
-            self.figure.title.text = title
-            self.figure.yaxis.axis_label = label or None
-        self.lines.data, self.points.data = chart_columns(s, key)
-        v = s.view if s.chosen in s.ticked else None
-        self.marks.data = dict(
-            x=[x for x in list(stage_starts(v.rows).values())[1:]] if v and v.rows and "step" in v.rows[0] else []
-        )
-        self.changed.data = dict(x=[c["step"] for c in v.info.get("changes", []) if "set" in c] if v else [])
+
+# %% ../../nbs/940_apps.training.ipynb #c31a8c4a
+@patch
+def show(self:Chart, s:TrainingState, key:str, title:str, label:str):
+    "Draw a column."
+    if self.figure.title.text != title:
+        self.figure.title.text = title
+        self.figure.yaxis.axis_label = label or None
+    self.lines.data, self.points.data = chart_columns(s, key)
+    v = s.view if s.chosen in s.ticked else None
+    self.marks.data = dict(
+        x=[x for x in list(stage_starts(v.rows).values())[1:]] if v and v.rows and "step" in v.rows[0] else []
+    )
+    self.changed.data = dict(x=[c["step"] for c in v.info.get("changes", []) if "set" in c] if v else [])
 
 # %% ../../nbs/940_apps.training.ipynb #ead326b0
 class Charts(pn.viewable.Viewer):
@@ -397,6 +421,7 @@ def map_columns(frame:dict|None, words:list=())->dict: # {column: list}, one ent
         out["text"] += [f"{m}\n{words[i]}" if i < len(words) else m for i in np.flatnonzero(real)]
     return out
 
+# %% ../../nbs/940_apps.training.ipynb #20ed0b62
 def moment_words(folder:Path)->list[str]:
     "What each point of a run's snapshots is."
     try:
@@ -408,6 +433,7 @@ def moment_words(folder:Path)->list[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
+# %% ../../nbs/940_apps.training.ipynb #1dbf2c11
 class Map:
     "A run's latent at a moment of its training."
     def __init__(self):
@@ -442,25 +468,28 @@ class Map:
         )
         self.pane = pn.pane.Bokeh(f, width=340, height=360, margin=0)
         self.box = pn.Row(self.pane, margin=0, visible=False)
-    def show(self, path:str, name:str, colour:str, frame:dict|None, words:list, size:int):
-        "Draw a snapshot; the map's reach only grows, so that the points move and not the axes."
-        if self.figure.width != size:
-            self.figure.update(width=size, height=size + 20)
-            self.pane.param.update(width=size, height=size + 20)
-        c = self.source.data = map_columns(frame, words)
-        far = float(np.max(np.abs([*c["x"], *c["y"]], dtype=float), initial=1e-3))*1.08
-        r = self.reach[path] = max(self.reach.get(path, 0.), far)
-        self.x.update(start=-r, end=r)
-        self.y.update(start=-r, end=r)
-        self.figure.title.update(
-            text=f"{name} · stage {frame['stage']}, epoch {int(frame['epoch']) + 1}"
-            if frame and frame["epoch"]
-            else name
-            if frame
-            else f"{name}: no snapshot yet",
-            text_color=colour,
-        )
-        self.box.visible = True
+
+# %% ../../nbs/940_apps.training.ipynb #6e6bfa32
+@patch
+def show(self:Map, path:str, name:str, colour:str, frame:dict|None, words:list, size:int):  # noqa: F811
+    "Draw a snapshot; the map's reach only grows, so that the points move and not the axes."
+    if self.figure.width != size:
+        self.figure.update(width=size, height=size + 20)
+        self.pane.param.update(width=size, height=size + 20)
+    c = self.source.data = map_columns(frame, words)
+    far = float(np.max(np.abs([*c["x"], *c["y"]], dtype=float), initial=1e-3))*1.08
+    r = self.reach[path] = max(self.reach.get(path, 0.), far)
+    self.x.update(start=-r, end=r)
+    self.y.update(start=-r, end=r)
+    self.figure.title.update(
+        text=f"{name} · stage {frame['stage']}, epoch {int(frame['epoch']) + 1}"
+        if frame and frame["epoch"]
+        else name
+        if frame
+        else f"{name}: no snapshot yet",
+        text_color=colour,
+    )
+    self.box.visible = True
 
 # %% ../../nbs/940_apps.training.ipynb #6566eee3
 class Reel(JSComponent):
@@ -484,6 +513,7 @@ export function render({model}) {
     _stylesheets = [f""".reel {{display: flex; align-items: center; gap: 8px; font: 12px/1.3 system-ui, sans-serif}} input {{flex: 1; min-width: 60px; accent-color: {ACCENT}}} output {{color: {SOFT}; white-space: nowrap}}
 button {{all: unset; cursor: pointer; padding: 3px 9px; border-radius: 6px; border: 1px solid {ACCENT}; color: {ACCENT}}} button[aria-pressed=true] {{background: {ACCENT}; color: white}} button:focus-visible, input:focus-visible {{outline: 2px solid {ACCENT}; outline-offset: 1px}} button:disabled {{opacity: .4; cursor: default}}"""]
 
+# %% ../../nbs/940_apps.training.ipynb #7d4cade9
 class Maps(pn.viewable.Viewer):
     "The latents of the runs that are drawn, moved by one reel."
     def __init__(self, s:TrainingState, **kw):
@@ -589,23 +619,6 @@ class Desk(pn.viewable.Viewer):
         s.param.watch(lambda *_: self.say(), ["status", "failed"])
         s.param.watch(lambda *_: self.fill(), "chosen")
         self.show()
-    def followed(self, e):
-        if path := e.new.strip():
-            self.state.add(path)
-            v = self.state.views[path]
-            self.state.param.update(status=f"{v.name}: {v.words}", failed=v.failed)
-            self.follow.value = ""
-    def fill(self, *_):
-        "Put the weight that holds now beside its name."
-        if (v := self.state.view) is not None:
-            self.value.value = float(weights_now(v).get(f"w_{self.term.value}", 0.))
-    def say(self):
-        s = self.state
-        self.line.html = (
-            '<div role="status" '
-            'style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:'
-            f'{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
-        )
     def show(self):
         "Bring list, buttons and weights up to the state."
         s, v = self.state, self.state.view
@@ -654,6 +667,30 @@ class Desk(pn.viewable.Viewer):
             margin=(0, 18, 0, 0),
         )
 
+# %% ../../nbs/940_apps.training.ipynb #4dec8704
+@patch
+def followed(self:Desk, e):
+    if path := e.new.strip():
+        self.state.add(path)
+        v = self.state.views[path]
+        self.state.param.update(status=f"{v.name}: {v.words}", failed=v.failed)
+        self.follow.value = ""
+
+@patch
+def fill(self:Desk, *_):
+    "Put the weight that holds now beside its name."
+    if (v := self.state.view) is not None:
+        self.value.value = float(weights_now(v).get(f"w_{self.term.value}", 0.))
+
+@patch
+def say(self:Desk):
+    s = self.state
+    self.line.html = (
+        '<div role="status" '
+        'style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;max-height:76px;overflow:auto;color:'
+        f'{BAD if s.failed else SOFT}">{escaped(s.status)}</div>'
+    )
+
 # %% ../../nbs/940_apps.training.ipynb #1583199a
 class TrainingApp(pn.viewable.Viewer):
     "Start, pause, stop, resume and watch trainings."
@@ -687,63 +724,6 @@ class TrainingApp(pn.viewable.Viewer):
         self.show.link(s, value="show")
         s.param.watch(lambda *_: self.soon(), ["ticked", "chosen", "show", "runs", "frame"])
         self.draw()
-    def soon(self):
-        "Draw; in a served page a moment later, when the page may be changed."
-        doc = pn.state.curdoc
-        if doc is not None and doc.session_context:
-            pn.state.execute(self.draw, schedule=True)
-        else:
-            self.draw()
-    def tick(self):
-        "Look once; draw where something is new."
-        s = self.state
-        try:
-            s.scan()
-            for v in s.views.values():
-                v.refresh()
-            self.draw(time.monotonic() < self.free_at)
-        except Exception as e:  # noqa: BLE001  the page must go on
-            s.param.update(
-                status=f"this look failed ({type(e).__name__}: {e}); the next comes in {self.period_s:g} s", failed=True
-            )
-    def draw(self, short:bool=False): # short: words and buttons alone
-        "Bring all views up to the state; charts and maps only where they would look different."
-        s = self.state
-        began = time.monotonic()
-        self.panel.show()
-        self.numbers.html = summary(s)
-        who = (tuple(s.runs), tuple(s.ticked), s.chosen)
-        charts = (
-            who,
-            s.show,
-            [
-                (
-                    v.trouble,
-                    v.metrics.version,
-                    v.health.version if s.show == "speed" else 0,
-                    len(v.info.get("changes", [])),
-                )
-                for v in s.shown
-            ],
-        )
-        maps = (who, s.frame, [(n := s.films[p].names())[-1:] + [len(n)] for p in s.runs if p in s.ticked])
-        for view, key, now in ((lambda: self.charts.show(s), "charts", charts), (self.maps.show, "maps", maps)):
-            if self.seen.get(key) != now and not short:
-                view()
-                self.seen[key] = now
-                # a slow machine is left time for other things
-                self.free_at = time.monotonic() + min(1., self.period_s)*min(8., max(2., 10*(time.monotonic() - began)))
-    def live(self):
-        "Look again and again, for as long as the page is there."
-        doc = pn.state.curdoc
-        # a served page is made in a thread without a loop, and looks all the same
-        if doc is None or doc.session_context is None:
-            try:
-                asyncio.get_running_loop()
-            except RuntimeError:
-                return
-        if doc not in self.beats:
-            self.beats[doc] = pn.state.add_periodic_callback(self.tick, period=round(self.period_s*1e3))
     def __panel__(self):
         self.live()
         right = pn.Column(
@@ -763,3 +743,71 @@ class TrainingApp(pn.viewable.Viewer):
             max_width=1700,
             margin=(8, 20),
         )
+
+# %% ../../nbs/940_apps.training.ipynb #67ec4c25
+@patch
+def soon(self:TrainingApp):
+    "Draw; in a served page a moment later, when the page may be changed."
+    doc = pn.state.curdoc
+    if doc is not None and doc.session_context:
+        pn.state.execute(self.draw, schedule=True)
+    else:
+        self.draw()
+
+@patch
+def tick(self:TrainingApp):
+    "Look once; draw where something is new."
+    s = self.state
+    try:
+        s.scan()
+        for v in s.views.values():
+            v.refresh()
+        self.draw(time.monotonic() < self.free_at)
+    except Exception as e:  # noqa: BLE001  the page must go on
+        s.param.update(
+            status=f"this look failed ({type(e).__name__}: {e}); the next comes in {self.period_s:g} s", failed=True
+        )
+
+# %% ../../nbs/940_apps.training.ipynb #792201cd
+@patch
+def draw(self:TrainingApp, short:bool=False): # short: words and buttons alone
+    "Bring all views up to the state; charts and maps only where they would look different."
+    s = self.state
+    began = time.monotonic()
+    self.panel.show()
+    self.numbers.html = summary(s)
+    who = (tuple(s.runs), tuple(s.ticked), s.chosen)
+    charts = (
+        who,
+        s.show,
+        [
+            (
+                v.trouble,
+                v.metrics.version,
+                v.health.version if s.show == "speed" else 0,
+                len(v.info.get("changes", [])),
+            )
+            for v in s.shown
+        ],
+    )
+    maps = (who, s.frame, [(n := s.films[p].names())[-1:] + [len(n)] for p in s.runs if p in s.ticked])
+    for view, key, now in ((lambda: self.charts.show(s), "charts", charts), (self.maps.show, "maps", maps)):
+        if self.seen.get(key) != now and not short:
+            view()
+            self.seen[key] = now
+            # a slow machine is left time for other things
+            self.free_at = time.monotonic() + min(1., self.period_s)*min(8., max(2., 10*(time.monotonic() - began)))
+
+# %% ../../nbs/940_apps.training.ipynb #e13190b8
+@patch
+def live(self:TrainingApp):
+    "Look again and again, for as long as the page is there."
+    doc = pn.state.curdoc
+    # a served page is made in a thread without a loop, and looks all the same
+    if doc is None or doc.session_context is None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+    if doc not in self.beats:
+        self.beats[doc] = pn.state.add_periodic_callback(self.tick, period=round(self.period_s*1e3))

@@ -15,6 +15,7 @@ import panel as pn
 import param
 from bokeh.events import Pan, Tap
 from bokeh.models import ColumnDataSource, Label, Range1d, Span
+from fastcore.basics import patch
 from panel.custom import Children, JSComponent
 
 from ..express.perform import Performance, hear, perform, quiet_around, speak_segments
@@ -50,6 +51,7 @@ def tagged(text:str)->str:
     "The text with tags; one without any is tagged by MicroALBERT."
     return text if "[" in text or not text.strip() else _tagger().tagged(text)
 
+# %% ../../nbs/954_apps.v3.ipynb #986c19f5
 def recorded(
     data:bytes, # of a file with sound
     name:str,   # of the file, for its ending and for messages
@@ -73,6 +75,7 @@ def recorded(
         raise CamelsError("less than a tenth of a second of sound", name)
     return hear((x, 16000))
 
+# %% ../../nbs/954_apps.v3.ipynb #8f727571
 def three_ways(
     speech,     # with phones
     segments,   # timed
@@ -113,39 +116,48 @@ class V3State(param.Parameterized):
     def place(self):
         "Valence, arousal and dominance of the emotion."
         self.param.update(**{k: round(float(v), 2) for k, v in zip(AXES, vad_at(self.emotion))})
-    @property
-    def duration_s(self)->float:
-        "Seconds of the performances."
-        return max((p.duration_s for p in self.performances.values()), default=0.)
-    def make(self)->tuple: # ({way: Performance}, {way: why there is none}, what was done)
-        "Perform; changes nothing, so it may run in a thread."
-        if self.source == "recording":
-            speech = recorded(self.recording, self.file)
-            timed = [Segment(self.emotion, tuple(getattr(self, k) for k in AXES), "", 0., speech.duration_s)]
-            said = self.file
-        else:
-            if (n := len(self.text.split())) > MOST_WORDS:
-                raise CamelsError(f"{n} words", "text", f"at most {MOST_WORDS} here; camels animate takes any length")
-            text = tagged(self.text)
-            segments = parse_tags(text)
-            speech = quiet_around(speak_segments(segments, variant=self.voice))
-            timed = time_segments(segments, speech)
-            said = f"{len(speech.words)} words" if text == self.text else f"tagged by MicroALBERT: {text}"
-        done, absent = three_ways(speech, timed, self.model)
-        if not done:
-            raise CamelsError(next(iter(absent.values())), "perform")
-        missing = f" · no {', '.join(WAYS[w][0] for w in absent)}: {next(iter(absent.values()))}" if absent else ""
-        return done, absent, f"{speech.duration_s:.1f} s · {said}{missing}"
-    def take(self, made): # what `make` gave, or the error in its place
-        "Show performances from their start; an error becomes the status and changes nothing else."
-        if isinstance(made, CamelsError):
-            self.param.update(status=str(made), failed=True)
-        else:
-            self.param.update(performances=made[0], absent=made[1], time_s=0., failed=False, status=made[2])
+
+# %% ../../nbs/954_apps.v3.ipynb #db809569
+@patch(as_prop=True)
+def duration_s(self:V3State)->float:
+    "Seconds of the performances."
+    return max((p.duration_s for p in self.performances.values()), default=0.)
+
+# %% ../../nbs/954_apps.v3.ipynb #5b5fec30
+@patch
+def make(self:V3State)->tuple: # ({way: Performance}, {way: why there is none}, what was done)
+    "Perform; changes nothing, so it may run in a thread."
+    if self.source == "recording":
+        speech = recorded(self.recording, self.file)
+        timed = [Segment(self.emotion, tuple(getattr(self, k) for k in AXES), "", 0., speech.duration_s)]
+        said = self.file
+    else:
+        if (n := len(self.text.split())) > MOST_WORDS:
+            raise CamelsError(f"{n} words", "text", f"at most {MOST_WORDS} here; camels animate takes any length")
+        text = tagged(self.text)
+        segments = parse_tags(text)
+        speech = quiet_around(speak_segments(segments, variant=self.voice))
+        timed = time_segments(segments, speech)
+        said = f"{len(speech.words)} words" if text == self.text else f"tagged by MicroALBERT: {text}"
+    done, absent = three_ways(speech, timed, self.model)
+    if not done:
+        raise CamelsError(next(iter(absent.values())), "perform")
+    missing = f" · no {', '.join(WAYS[w][0] for w in absent)}: {next(iter(absent.values()))}" if absent else ""
+    return done, absent, f"{speech.duration_s:.1f} s · {said}{missing}"
+
+# %% ../../nbs/954_apps.v3.ipynb #d46f7c92
+@patch
+def take(self:V3State, made): # what `make` gave, or the error in its place
+    "Show performances from their start; an error becomes the status and changes nothing else."
+    if isinstance(made, CamelsError):
+        self.param.update(status=str(made), failed=True)
+    else:
+        self.param.update(performances=made[0], absent=made[1], time_s=0., failed=False, status=made[2])
 
 # %% ../../nbs/954_apps.v3.ipynb #0262b574
 MOST_MB = 64.  # of an uploaded file; a minute of studio sound has 35
 
+# %% ../../nbs/954_apps.v3.ipynb #884a6078
 class SoundFile(JSComponent):
     "A button that takes a file with sound, and says so where it is too large."
     file = param.String("", doc="its name")
@@ -249,6 +261,7 @@ def strip_columns(performances:dict)->dict: # {"jaw" | "gap" | "words": columns}
         ),
     )
 
+# %% ../../nbs/954_apps.v3.ipynb #45ef081d
 class Strips(pn.viewable.Viewer):
     "Jaw and lips of the three over time, with a playhead."
     def __init__(self, performances:dict, go, height:int=128, **kw): # go(seconds): called where a hand asks for a time
@@ -303,12 +316,15 @@ class Strips(pn.viewable.Viewer):
         end = max((p.duration_s for p in performances.values()), default=1.)
         self.x.update(start=0, end=end, bounds=(0, end))
         self.move(0.)
-    def move(self, t_s:float):
-        "Put the playhead."
-        for h in self.heads:
-            h.location = t_s
     def __panel__(self):
         return pn.Column(*self.panes, sizing_mode="stretch_width", margin=0)
+
+# %% ../../nbs/954_apps.v3.ipynb #5f9f481b
+@patch
+def move(self:Strips, t_s:float):
+    "Put the playhead."
+    for h in self.heads:
+        h.location = t_s
 
 # %% ../../nbs/954_apps.v3.ipynb #baa4507a
 def status_html(text:str, failed:bool)->str:
@@ -328,6 +344,7 @@ def made_by(state:V3State): # what `make` gives, or the error in its place
     except Exception as e:  # noqa: BLE001  the page must come back, whatever went wrong
         return CamelsError(f"{type(e).__name__}: {e}", "perform")
 
+# %% ../../nbs/954_apps.v3.ipynb #b09a71c0
 def wav_of(p:Performance)->bytes:
     "The sound of a performance as a wav file."
     with tempfile.TemporaryDirectory() as d:
@@ -395,8 +412,6 @@ class V3App(pn.viewable.Viewer):
         self.stage.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s")
         s.param.watch(self.moved, "time_s")
         self.done(made_by(s))
-    def labels(self):
-        return [[title, text, _COLOURS[w], self.state.absent.get(w, "")] for w, (title, text) in WAYS.items()]
     async def perform(self, *_):
         "Perform what is asked for."
         self.button.disabled = True
@@ -408,29 +423,6 @@ class V3App(pn.viewable.Viewer):
             doc.add_next_tick_callback(lambda: self.done(made))  # under the page's lock
         else:
             self.done(made)
-    def done(self, made):
-        "Show what was made; on the page's own thread."
-        s = self.state
-        self.button.disabled = False
-        self.button.name = "Perform"
-        self.stage.busy = False
-        s.take(made)
-        if s.failed:
-            return
-        for w, a in self.avatars.items():
-            pose(a, s.performances.get(w))
-        self.stage.param.update(labels=self.labels(), sound=wav_of(next(iter(s.performances.values()))))
-        self.strips.show(s.performances)
-        self.moved()
-    def go(self, t_s:float):
-        "Jump to a time."
-        self.count += 1
-        t = float(np.clip(t_s, 0, max(0, self.state.duration_s - 1e-3)))
-        self.state.time_s = t
-        self.stage.seek = [t, self.count]
-    def moved(self, *_):
-        self.strips.move(self.state.time_s)
-        pn.io.push_notebook(*self.strips.panes)
     def __panel__(self):
         s = self.state
         text = pn.Column(self.area, self.voice, visible=s.param.source.rx() == "text", margin=0)
@@ -456,3 +448,38 @@ class V3App(pn.viewable.Viewer):
             max_width=1500,
             margin=(8, 20),
         )
+
+# %% ../../nbs/954_apps.v3.ipynb #7a6131b5
+@patch
+def labels(self:V3App):
+    return [[title, text, _COLOURS[w], self.state.absent.get(w, "")] for w, (title, text) in WAYS.items()]
+
+@patch
+def done(self:V3App, made):
+    "Show what was made; on the page's own thread."
+    s = self.state
+    self.button.disabled = False
+    self.button.name = "Perform"
+    self.stage.busy = False
+    s.take(made)
+    if s.failed:
+        return
+    for w, a in self.avatars.items():
+        pose(a, s.performances.get(w))
+    self.stage.param.update(labels=self.labels(), sound=wav_of(next(iter(s.performances.values()))))
+    self.strips.show(s.performances)
+    self.moved()
+
+# %% ../../nbs/954_apps.v3.ipynb #287849c8
+@patch
+def go(self:V3App, t_s:float):
+    "Jump to a time."
+    self.count += 1
+    t = float(np.clip(t_s, 0, max(0, self.state.duration_s - 1e-3)))
+    self.state.time_s = t
+    self.stage.seek = [t, self.count]
+
+@patch
+def moved(self:V3App, *_):
+    self.strips.move(self.state.time_s)
+    pn.io.push_notebook(*self.strips.panes)

@@ -43,6 +43,7 @@ class Row:
         "Ours over the peer's."
         return self.ours/self.peer if self.peer else float("nan")
 
+# %% ../../nbs/880_bench.core.ipynb #881a99fe
 def in_turns(
     ours:Callable,   # runs once; the seconds it returns count, where it returns a number
     peer:Callable,   # likewise
@@ -76,6 +77,7 @@ def _camels(args, kill_after=None)->bool: # was it killed?
         raise CamelsError(f"exit code {p.returncode}", "camels " + " ".join(map(str, args)))
     return False
 
+# %% ../../nbs/880_bench.core.ipynb #ef76fc9e
 def survive(
     job:Callable,      # (folder) -> (arguments of the first call, arguments of the later calls)
     result:Callable,   # (folder) -> anything that can be compared
@@ -114,6 +116,7 @@ def table_digest(path)->str: # hexadecimal
     bufs = [v for c in rows.columns for ch in c.chunks for v in [str(ch.to_pylist())]]
     return fingerprint(bufs)
 
+# %% ../../nbs/880_bench.core.ipynb #b69f00b0
 def bench_kill(moments:int=10, seed:int=0)->list[Row]:
     "Encode and train, killed at random moments."
     from camels.core import fingerprint

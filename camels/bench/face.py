@@ -50,6 +50,7 @@ def plain(c:Compiler)->Compiler:
     c._plain = c.slope.tolist(), c.bias[:, 0].tolist(), c.matrix.tolist()
     return c
 
+# %% ../../nbs/886_bench.face.ipynb #f341b74b
 def copy_rate(
     size:int=2**26, # bytes
 )->float: # bytes a second, read and written together
@@ -73,6 +74,7 @@ def talk(seconds:float, every_s:float=2.)->list:
         for i, r in enumerate(rows)
     ]
 
+# %% ../../nbs/886_bench.face.ipynb #c7fd3a07
 def plain_timeline(segments:list, n:int, fps:float=30., fade_s:float=.8)->np.ndarray: # [n 19]
     "The same crossfade, a frame and a boundary at a time."
     conds, out = [condition(s.emotion, s.vad) for s in segments], []
@@ -95,6 +97,7 @@ def rate(f:Callable, n:int, seconds:float=.6)->float: # items a second
         best = min(best, time.perf_counter() - t)
     return n/best
 
+# %% ../../nbs/886_bench.face.ipynb #de9125e5
 def bench_compile(n:int=200_000)->list[Row]:
     "Frames a second of the compiler and the timeline, on one core."
     seg = talk(n/30)
@@ -226,6 +229,7 @@ def template(identity:Identity, size:int=384, turn=(0., 0., 0.))->Float[np.ndarr
     faces = frozen_compiler()(np.stack([condition(e) for e in EMOTIONS]))
     return rest.features(seen(r, faces, np.tile(turn, (16, 1))))[0]
 
+# %% ../../nbs/886_bench.face.ipynb #260454fd
 def bench_distinct(people=(None, 3, 5, 8, 11))->list[Row]:
     "How many of the 16 are named rightly from the picture."
     known = template(Identity())
@@ -322,6 +326,7 @@ def spoken(sentences=SENTENCES, fps:float=30.)->list: # (phones, weights of the 
         out.append((s.phones, create_lipsync().track(s.phones, n, fps, loudness_track(s.audio, s.sr, n, fps))))
     return out
 
+# %% ../../nbs/886_bench.face.ipynb #21e8d0a4
 def frames_of(phones, labels, n:int, fps:float=30.)->list: # of arrays of frame numbers
     "The frames of every such phone; the nearest one where none lies in it."
     def near(p):

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import numpy as np
+from fastcore.basics import patch
 
 from .core import Row, table_digest
 from ..core import CamelsError, Registry, fingerprint, n_cores, read_jsonl
@@ -53,6 +54,7 @@ MOST_MB = 3000    # memory that a call and its workers may take, in MB
 REFUSED = 2       # exit code of a refusal in one line
 OURS = "a fault of this program" # how the command line speaks of an exception that nobody foresaw
 
+# %% ../../nbs/894_bench.faults.ipynb #bbc91280
 @dataclass
 class Ended:
     "How a call ended."
@@ -110,6 +112,7 @@ def _in_child(
         sys.stderr.flush()
     os._exit(code & 255)
 
+# %% ../../nbs/894_bench.faults.ipynb #50281757
 def _memory_mb(group:int)->float:
     "Memory of a process group that nobody else has, in MB."
     total = 0
@@ -228,10 +231,12 @@ class Caller:
             shutil.rmtree(folder, ignore_errors=True)
         return Ended(**json.loads(answer))
 
-    def close(self):
-        self.p.stdin.close()
-        self.p.wait()
-        self.log.close()
+# %% ../../nbs/894_bench.faults.ipynb #6a927d07
+@patch
+def close(self:Caller):
+    self.p.stdin.close()
+    self.p.wait()
+    self.log.close()
 
 @contextlib.contextmanager
 def callers(
@@ -359,6 +364,7 @@ def write_form(
             c.mux(p)
     return Path(path)
 
+# %% ../../nbs/894_bench.faults.ipynb #72515ffe
 def _sound_packets(stream, sound, rate:int, shift_s:float)->Iterator:
     "Encoded sound of a stream."
     import av
@@ -391,6 +397,8 @@ def flip_head(b, rng):
     return _flipped(b, rng, 0, min(512, len(b)), rng.randint(1, 8))
 def flip_body(b, rng):
     return _flipped(b, rng, 0, len(b), rng.randint(1, 40))
+
+# %% ../../nbs/894_bench.faults.ipynb #770e9710
 def flip_end(b, rng):
     return _flipped(b, rng, max(0, len(b) - 2000), len(b), rng.randint(1, 8))
 def no_bytes(b, rng):
@@ -402,6 +410,7 @@ def noise(b, rng):
 def noise_after_head(b, rng):
     return b[:200] + rng.randbytes(max(0, len(b) - 200))
 
+# %% ../../nbs/894_bench.faults.ipynb #71ddb17f
 def _flipped(b, rng, low:int, high:int, n:int)->bytes:
     "`n` bits between two places turned over."
     x = bytearray(b)
@@ -414,6 +423,7 @@ def zeroed(b, rng):
     at, n = rng.randrange(len(b)), rng.choice((16, 512, 4096))
     return b[:at] + bytes(len(b[at:at+n])) + b[at+n:]
 
+# %% ../../nbs/894_bench.faults.ipynb #3689f67b
 def swapped_blocks(b, rng):
     "Two blocks of equal size, exchanged."
     n = len(b)//8
@@ -422,6 +432,7 @@ def swapped_blocks(b, rng):
     parts[i], parts[j] = parts[j], parts[i]
     return b"".join(parts)
 
+# %% ../../nbs/894_bench.faults.ipynb #d1543a24
 def inserted(b, rng):
     "Bytes that do not belong there."
     at = rng.randrange(len(b))
@@ -463,6 +474,7 @@ def wav_head(rate:int, channels:int, bits:int, n_bytes:int, fmt:int=1)->bytes:
         + struct.pack("<I", n_bytes & 0xffffffff)
     )
 
+# %% ../../nbs/894_bench.faults.ipynb #67780d0d
 def write_strange(
     folder:Path, # where to
     base:dict,   # {form: bytes of a good file}
@@ -556,6 +568,7 @@ def _write_specials(folder:Path)->list:
     names = ["s200_fifo", "s201_folder", *links]
     return [(folder/f"{n}.wav", "no plain file", "any") for n in names]
 
+# %% ../../nbs/894_bench.faults.ipynb #dac9a3d5
 def write_odd_times(
     folder:Path,          # where to
     frames, sound,        # pictures and sound of a good recording
@@ -585,6 +598,7 @@ def write_odd_times(
         out.append((path, "a picture in many hours", "either"))
     return out + [(write_gap(folder/"t980_gap.mkv", sound), "a gap of hours", "either")]
 
+# %% ../../nbs/894_bench.faults.ipynb #67b30e4e
 def write_gap(path, sound)->Path:
     "Two stretches of sound, 20,000 s apart."
     import av
@@ -618,6 +632,7 @@ def do_encode_files(
     sys.argv = ["camels", "encode", *files, "--out", out, "--jobs", str(jobs), "--video", video, "--json"]
     programs["main"]()
 
+# %% ../../nbs/894_bench.faults.ipynb #20cf4781
 def do_read_table(out:str)->list: # [(source, windows, windows with sound, windows with phones, windows with a face)]
     "What is in a table, a row a recording."
     from camels.data.table import FeatureTable
@@ -629,6 +644,7 @@ def do_read_table(out:str)->list: # [(source, windows, windows with sound, windo
             n[i] += bool(v)
     return [(k, *v) for k, v in rows.items()]
 
+# %% ../../nbs/894_bench.faults.ipynb #3ece3317
 # stages of lines about files that are taken all the same, or are no recordings
 NOTE = ("warning", "warnings", "note", "notice", "passed over", "skipped")
 
@@ -642,6 +658,7 @@ def lines_of(
             rows.setdefault(token(r.get("input", "")), []).append(r)
     return rows
 
+# %% ../../nbs/894_bench.faults.ipynb #da722c96
 def said_of(
     e:Ended,     # a call of `camels encode … --json`
     lines:dict,  # of `lines_of`
@@ -759,6 +776,7 @@ def encode_batch(
     judge(tally, done, inside, lines, good)
     return inside
 
+# %% ../../nbs/894_bench.faults.ipynb #1eba5bbc
 def _table(call, out)->dict:
     "Windows of each recording in a table; nothing where there is none."
     if not Path(out).exists():
@@ -766,6 +784,7 @@ def _table(call, out)->dict:
     e = call("do_read_table", str(out), limit_s=20)
     return {token(source): n for source, *n in e.value or []}
 
+# %% ../../nbs/894_bench.faults.ipynb #14dc2fd7
 def media_campaign(
     folder:Path,     # to work in
     team:list,       # callers
@@ -791,6 +810,7 @@ def media_campaign(
     together(team, work)
     return tally
 
+# %% ../../nbs/894_bench.faults.ipynb #a45beb67
 def together(team:list, work:Callable)->None:
     "Let every caller work at the same time."
     with ThreadPoolExecutor(len(team)) as pool:
@@ -815,6 +835,7 @@ def do_features(path:str, n:int=160):
         **{m: x for m, x in fs.x.items()},
     )
 
+# %% ../../nbs/894_bench.faults.ipynb #7b267a48
 def do_table_result(out:str)->str:
     "What an encoding left, as one number: rows, and error lines without what differs by folder."
     lines = sorted(
@@ -840,6 +861,7 @@ def do_run_result(out:str)->str:
     latents = {str(f.relative_to(run)): load_file(f) for f in sorted(run.glob("latents/*.safetensors"))}
     return fingerprint(run/"model.safetensors", [(r.get("step"), r.get("stage"), r["loss"]) for r in losses], latents)
 
+# %% ../../nbs/894_bench.faults.ipynb #025477c3
 TRAINING = [
     "epochs_a=2", "epochs_b=2", "epochs_c=2", "d_latent=24", "hidden_video=24", "hidden_prosody=16", "batch=32",
     "threads=1", "checkpoint_s=0",
@@ -855,6 +877,7 @@ class Job:
     left:str          # file or folder that it reads, within the job's folder
     code:int=0        # exit code of an undisturbed call
 
+# %% ../../nbs/894_bench.faults.ipynb #7b9761f4
 def jobs_to_kill(
     home:Path,   # to put the recordings and features in
     call:Caller,
@@ -914,6 +937,7 @@ def kill_once(
         return True, f"resumed with exit code {e.code}: {e.sign if e.is_crash else e.err.strip()[-200:]}"
     return True, call(job.result, str(home/job.left)).value
 
+# %% ../../nbs/894_bench.faults.ipynb #ef8bf798
 def kill_campaign(
     folder:Path,
     team:list,
@@ -965,6 +989,7 @@ def small_disk(
     finally:
         subprocess.run(["umount", "-l", str(path)], capture_output=True)
 
+# %% ../../nbs/894_bench.faults.ipynb #832d286c
 def disk_jobs(home:Path, call:Caller)->list[Job]:
     "Jobs that write: encoding, training, a performance."
     def animate(f):
@@ -975,6 +1000,7 @@ def disk_jobs(home:Path, call:Caller)->list[Job]:
 def do_file_result(path:str)->str:
     return fingerprint(Path(path))
 
+# %% ../../nbs/894_bench.faults.ipynb #3aaf20bb
 def disk_campaign(
     folder:Path,
     team:list,
@@ -1006,6 +1032,7 @@ def disk_campaign(
                 return Tally(skipped=f"{e.what}: {e.hint}")
     return tally
 
+# %% ../../nbs/894_bench.faults.ipynb #345fe437
 def disk_once(call:Caller, job:Job, home:Path, size:int, want)->str: # why it failed, nothing where it did not
     "A job on a small disk, and again with space."
     with small_disk(home, size) as resize:
@@ -1061,6 +1088,7 @@ def read_a_run(path):
     find_runs(Path(path).parent)
     return read_report(path)
 
+# %% ../../nbs/894_bench.faults.ipynb #a92778e6
 def resume_a_run(path):
     "Training that goes on."
     from camels.latent.curriculum import train
@@ -1116,6 +1144,7 @@ def do_samples(folder:str, wavs:str, kinds:list):
     if "targets" in kinds:
         write_targets(scenario_turns(2), d/"targets", voices=1, jobs=1, lipsync="contact")
 
+# %% ../../nbs/894_bench.faults.ipynb #13eba9bb
 def _trained_samples(d:Path, wavs:str):
     "Run folders and feature tables."
     from camels.latent.curriculum import train
@@ -1130,6 +1159,7 @@ def _trained_samples(d:Path, wavs:str):
     shutil.copytree(d/"run/checkpoints", d/"checkpoint")
     shutil.copy(d/"run/model.safetensors", d/"weights.safetensors")
 
+# %% ../../nbs/894_bench.faults.ipynb #01fcb4a4
 def type_of(text:str):
     return int(text) if text.isdigit() else float(text)
 
@@ -1170,6 +1200,7 @@ def places_in(o, at=())->list: # paths of keys and indices
     inner = o.items() if isinstance(o, dict) else enumerate(o) if isinstance(o, list) else ()
     return [at] + [p for k, v in inner for p in places_in(v, (*at, k))]
 
+# %% ../../nbs/894_bench.faults.ipynb #d0ee9437
 def put_at(o, at:tuple, value):
     "A copy of `o` with another value in one place; no value removes it."
     if not at:
@@ -1181,6 +1212,7 @@ def put_at(o, at:tuple, value):
         o[at[0]] = put_at(o[at[0]], at[1:], value)
     return o
 
+# %% ../../nbs/894_bench.faults.ipynb #baf334c2
 def odd_json(text:str, rng)->str:
     "JSON, or lines of it, with one value made odd."
     lines = [text]
@@ -1202,6 +1234,7 @@ def odd_json(text:str, rng)->str:
         lines[i] = rng.choice(("", "{", DEEP, "null"))
     return "\n".join(lines) + "\n"
 
+# %% ../../nbs/894_bench.faults.ipynb #c1c566e4
 def odd_csv(text:str, rng)->str:
     "A csv file with a column, a row or a cell made odd."
     rows = [l.split(",") for l in text.splitlines()]
@@ -1278,6 +1311,7 @@ def odd_arrays(arrays:dict, rng)->dict:
         out = {k: v[:1] for k, v in arrays.items()}
     return out
 
+# %% ../../nbs/894_bench.faults.ipynb #58777888
 def odd_file(kind:str, path:Path, rng)->None:
     "Change a file in its structure, where it is of a kind that has one; in its bytes else."
     data = path.read_bytes()
@@ -1300,6 +1334,7 @@ def odd_file(kind:str, path:Path, rng)->None:
         # some structures cannot be written at all
         path.write_bytes(damaged(data, rng.randrange(10**6))[1])
 
+# %% ../../nbs/894_bench.faults.ipynb #c9f4466e
 def _odd_parquet(path:Path, rng)->None:
     import pyarrow as pa, pyarrow.parquet as pq   # noqa: E401
     t = pq.read_table(path).to_pydict()
@@ -1353,6 +1388,7 @@ def spoil(
         os.mkfifo(target)
     return what
 
+# %% ../../nbs/894_bench.faults.ipynb #22a11f9b
 def do_read(
     kind:str,    # of READERS
     sample:str,  # a good file or folder
@@ -1470,6 +1506,7 @@ def good_calls(home:str)->dict:
         "train-v3": ["--targets", f"{home}/targets", "nope=1"],
     }
 
+# %% ../../nbs/894_bench.faults.ipynb #9bcac86e
 def odd_call(
     seed:int,
     home:str,    # folder of the samples
@@ -1506,6 +1543,7 @@ def odd_call(
     ))
     return [*name.split(), *args], stdin
 
+# %% ../../nbs/894_bench.faults.ipynb #bee5e6b3
 def _odd_setting(rng, name:str)->str:
     "key=value with an odd value; none that would only take long."
     from dataclasses import fields
@@ -1532,6 +1570,7 @@ def do_odd_call(
         Path(name).write_bytes(data[:len(data)//3])
     do_camels(args)
 
+# %% ../../nbs/894_bench.faults.ipynb #8dd90d58
 def fuzz_campaign(
     folder:Path,
     team:list,
@@ -1585,6 +1624,7 @@ def do_servers()->list: # [how many were tried, [what was open]]
     server.stop()
     return [tried, [" ".join(map(str, f)) for f in found]]
 
+# %% ../../nbs/894_bench.faults.ipynb #540d86ba
 def server_campaign(call:Caller)->Tally:
     "Every route, in every wrong way."
     import importlib.util
@@ -1610,6 +1650,7 @@ class FaultRow(Row):
     null_name:str=""
     met:bool|None=None # is the goal met?
 
+# %% ../../nbs/894_bench.faults.ipynb #8f185314
 # least tries
 WANTED = {"faults.media": 300, "faults.kill": 40, "faults.disk": 9, "faults.fuzz": 1000, "faults.server": 1}
 

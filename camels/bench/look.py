@@ -69,6 +69,7 @@ def pan_boxes(box, n:int=60)->list: # of (x0, x1, y0, y1)
         out.append((cx - z*w/2, cx + z*w/2, cy - z*h/2, cy + z*h/2))
     return out
 
+# %% ../../nbs/890_bench.look.ipynb #0c75dfcf
 def timed(f:Callable, todo)->tuple: # (wall seconds of each, processor seconds of each)
     "Time a function over some arguments; processor time is what a busy machine does not stretch."
     wall, cpu = [], []
@@ -84,6 +85,7 @@ def frame_seconds(r:Raster, boxes, w=800, h=500)->tuple:
     import cv2
     return timed(lambda b: cv2.imencode(".png", r.frame(b, w, h), [cv2.IMWRITE_PNG_COMPRESSION, 1]), boxes)
 
+# %% ../../nbs/890_bench.look.ipynb #a9a97c78
 def datashader_seconds(xy, group, colours, boxes, w=800, h=500)->tuple: # empty where datashader is not installed
     "The peer's, up to the picture."
     try:
@@ -211,6 +213,7 @@ def bench_neighbours(path, queries:int=20, k:int=10, peer:bool=True, partitions:
         Row("making the index", build, float("nan"), "s", "", ""),
     ]
 
+# %% ../../nbs/890_bench.look.ipynb #cdd387a4
 def sklearn_neighbours(v, q, k)->tuple: # (seconds a query, int rows [q k])
     "Brute force on unit vectors, where Euclid's order is the cosine's."
     from sklearn.neighbors import NearestNeighbors

@@ -42,6 +42,7 @@ def reference_sized()->Callable: # audio [n] at 16 kHz → logits
         return net(torch.from_numpy(x)[None]).logits
     return run
 
+# %% ../../nbs/888_bench.models.ipynb #f6dc511e
 def _seconds(f:Callable)->float:
     began = time.perf_counter()
     f()
@@ -96,6 +97,7 @@ def _speed_rows(texts, peer, name:str)->list[Row]:
     return [Row("one sentence, one core", 10*one, 10*peer_one, "ms", name, "at most 5"),
             Row("in a batch, two cores", 2000/many, 2000/peer_many, "sentences/s", name, "at least 1,500")]
 
+# %% ../../nbs/888_bench.models.ipynb #d66a93f4
 def bench_text(
     data=None, # folder of the development data
 )->list[Row]:
@@ -136,6 +138,7 @@ def first_frame_s(
             break
     return time.perf_counter() - start
 
+# %% ../../nbs/888_bench.models.ipynb #f35db17e
 def cpu_s(f:Callable)->float:
     "Seconds of processor time."
     t = time.process_time()

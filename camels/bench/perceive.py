@@ -35,6 +35,7 @@ def _mesh_only(paths):
             n += len(frames)
     return total, n
 
+# %% ../../nbs/882_bench.perceive.ipynb #6fbf8335
 def facemesh_alone(
     paths:list, # video files
     jobs:int,   # processes
@@ -62,6 +63,7 @@ def encode_seconds(clips:list, jobs:int, names:dict=None)->float: # seconds
     lead = min(2*jobs, len(marks)-2)   # results come in order: the first few carry the start of the workers
     return (marks[-1][0] - marks[lead][0])*len(clips)/(marks[-1][1] - marks[lead][1])
 
+# %% ../../nbs/882_bench.perceive.ipynb #e6c40cec
 def bench_encode(
     inputs=None,       # media; the GRID clips of the development data where None
     most:int=60,       # clips, at most
@@ -104,6 +106,7 @@ def bench_encode(
         Row("memory of encoding", peak_rss_mb(), float("nan"), "MB, largest process", "", ""),
     ]
 
+# %% ../../nbs/882_bench.perceive.ipynb #c0822a84
 def grid_clips():
     "The development data's GRID clips."
     from camels.data.clips import clips_from, shared_data

@@ -31,6 +31,7 @@ def split_of(
 def _hashed(group)->float: # in [0, 1)
     return int.from_bytes(hashlib.sha256(as_text(group).encode()).digest()[:8], "big")/2**64
 
+# %% ../../nbs/300_data.clips.ipynb #ec81feb3
 def assign_splits(
     clips:list[Clip], # clips; those that have a split keep it
     **kw,             # `valid` and `test` shares
@@ -101,6 +102,7 @@ def _is_utf8(head:bytes)->bool:
         return False
     return True
 
+# %% ../../nbs/300_data.clips.ipynb #3ab9da11
 def _decodes(path)->bool:
     "Does one of its first packets hold a frame?"
     with open_media(path) as c:
@@ -182,6 +184,7 @@ class Corpus:
     def clips(self, root:Path)->list[Clip]:
         raise NotImplementedError
 
+# %% ../../nbs/300_data.clips.ipynb #9e8dcbae
 corpora = Registry("corpus", {
     "grid": "camels.data.corpora.grid:Grid",
     "mead": "camels.data.corpora.mead:Mead",
@@ -251,6 +254,7 @@ def own_id(
     place = as_text(source_key(clip.path, clip.start_s, clip.end_s))
     return f"{clip.id}~{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
+# %% ../../nbs/300_data.clips.ipynb #7b8cde58
 def _once(clips:list)->list:
     "The same stretch of the same file once; of two files with one id, the second gets its own."
     ids, places, out = set(), set(), []
@@ -281,6 +285,7 @@ def find_clips(
             passed.error(i, CamelsError(f"cannot be read: {why}", i, "check the path"))
     return _once(out), passed
 
+# %% ../../nbs/300_data.clips.ipynb #a8dce3cc
 def _clips_in(path:Path, corpus:str, passed:Passed)->list:
     if not path.exists():
         raise CamelsError("no such file or folder", path, "check the path")
@@ -294,6 +299,7 @@ def _clips_in(path:Path, corpus:str, passed:Passed)->list:
     passed.errors += left.errors
     return clips
 
+# %% ../../nbs/300_data.clips.ipynb #2f36f6ca
 def _named(clips:list, passed:Passed)->list:
     "Clips whose paths can be the name of a file; the others get their line."
     out = []
@@ -308,6 +314,7 @@ def _named(clips:list, passed:Passed)->list:
             passed.error(c.path, CamelsError("no file can have this name", c.path, "mend the path in the manifest"))
     return out
 
+# %% ../../nbs/300_data.clips.ipynb #0c56fede
 def _corpus_for(root:Path, name:str)->Corpus:
     if name:
         return get_corpus(name)
@@ -327,6 +334,7 @@ def clips_from(
         raise CamelsError(passed.errors[0]["error"], passed.errors[0]["input"], passed.errors[0]["hint"])
     return assign_splits(clips) if splits else clips
 
+# %% ../../nbs/300_data.clips.ipynb #a439e27c
 def check_found(clips:list, passed:Passed, inputs:list)->None:
     "Raise where nothing was found."
     if clips:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Callable, Iterable, Iterator
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, WindowConfig, leftovers, n_cores, one_thread
 from .clips import Passed, assign_splits, check_found, find_clips, group_of, is_plain, own_id, source_key
@@ -68,6 +69,7 @@ def encode_sound(
     end = clip.start_s + b if clip.end_s is None else min(clip.start_s + b, clip.end_s)
     return enc.encode(read(clip.path, w.sr, clip.start_s + a, end), part - a)
 
+# %% ../../nbs/320_data.encode.ipynb #84ef706b
 def absent(enc, n:int):
     "Masked rows for a modality whose stream is not there."
     if enc.modality != "phoneme":
@@ -75,6 +77,7 @@ def absent(enc, n:int):
     none = np.zeros(0, np.float32)
     return PhoneFeatures([Phones(np.zeros((0, enc.d_out), np.float16), [], none, none, none)]*n, np.zeros(n, bool))
 
+# %% ../../nbs/320_data.encode.ipynb #6f0fe159
 def _one_read(duration_s):
     "Reads sound; a short clip's is decoded once and handed to every encoder."
     if duration_s > STRETCH_S:
@@ -112,6 +115,7 @@ class Progress:
     def note(self, text:str):
         self.notes.append(text)
 
+# %% ../../nbs/320_data.encode.ipynb #f796956a
 class Streams:
     "Which modalities of a clip could be read, and what was wrong with the others."
     def __init__(self, progress:Progress):
@@ -165,6 +169,7 @@ def clip_tables(
         yield clip_rows(clip, part, feats, schema, mark, i)
     streams.finish()
 
+# %% ../../nbs/320_data.encode.ipynb #901a62ef
 def mark_of(path)->tuple: # (bytes, time of the last change in ns)
     "What a file is without a look inside; raises for what is no plain file."
     if os.path.lexists(path) and not is_plain(path) and not os.path.isdir(path):
@@ -181,6 +186,7 @@ def mark_of(path)->tuple: # (bytes, time of the last change in ns)
         raise CamelsError(f"cannot be opened: {why.lower()}", path, "check the path") from None
     return about.st_size, about.st_mtime_ns
 
+# %% ../../nbs/320_data.encode.ipynb #885ac04a
 def _length(clip:Clip, info)->float: # seconds
     "How much of the recording the clip is; raises where there is none, or more than can be."
     end = info.duration_s if clip.end_s is None else min(clip.end_s, info.duration_s)
@@ -195,6 +201,7 @@ def _length(clip:Clip, info)->float: # seconds
         raise CamelsError(f"a clip of {hours:,.0f} hours", clip.path, hint)
     return end - clip.start_s
 
+# %% ../../nbs/320_data.encode.ipynb #d4607187
 def _video(clip, enc, info, n:int, streams:Streams)->Features:
     "The rows of the picture, masked where there is none."
     streams.progress.step("video")
@@ -209,6 +216,7 @@ def _video(clip, enc, info, n:int, streams:Streams)->Features:
     streams.read.add("video")
     return out
 
+# %% ../../nbs/320_data.encode.ipynb #4b2f510e
 def _heard(clip, enc, part, info, streams:Streams, sound):
     "The rows of a stretch of sound, masked where there is none."
     m = enc.modality
@@ -246,6 +254,7 @@ def error_row(
     what = f"{type(e).__name__}: {as_text(str(e).splitlines()[0]) if str(e) else ''}"
     return dict(input=path, stage=stage, error=what, hint="unexpected; please report it with this file")
 
+# %% ../../nbs/320_data.encode.ipynb #40851eea
 def clip_messages(
     clip:Clip, encs:dict, schema,
     tick:Callable=None,  # called at each sign of life with the clip's length in seconds
@@ -284,6 +293,7 @@ def _serve(pipe, names, window, parent):
             for message in clip_messages(clip, encs, schema, tick):
                 pipe.send(message)
 
+# %% ../../nbs/320_data.encode.ipynb #35ceef57
 HOME = "camels.data.encode" # the module in which a new process finds what it is to do
 
 class Worker:
@@ -348,67 +358,87 @@ class Pool:
         self.workers = []
     def held(self)->int: # bytes
         return sum(m[1].nbytes for i, box in self.inbox.items() if i != self.head for m in box if m[0] == "rows")
-    def feed(self)->None:
-        "Give clips to those who wait, not far ahead of the one whose turn it is."
-        while len(self.workers) < min(self.jobs, len(self.clips)):
-            self.workers.append(Worker(*self.args))
-        for w in self.workers:
-            if w.ready and w.clip is None and self.todo and self.todo[0] < self.head + 3*self.jobs:
-                i = self.todo.popleft()
-                w.take(i, self.clips[i])
-    def listen(self)->None:
-        "Take what was sent, and look after those that are silent."
-        full = self.held() > HELD
-        there = [w for w in self.workers if not full or w.clip in (None, self.head)]
-        for w in self.workers:
-            w.heard = w.heard if w in there else time.monotonic()   # not read: not its fault
-        sent = {id(c) for c in connection.wait([w.pipe for w in there], timeout=.5)}
-        for w in there:
-            if id(w.pipe) in sent:
-                self._receive(w)
-            elif w.clip is not None:
-                self._look_after(w)
-    def _look_after(self, w:Worker)->None:
-        "Give up the clip of a worker that was silent for too long."
-        clip = self.clips[w.clip]
-        limit = patience(clip, w.length_s, self.patience_s)
-        if time.monotonic() - w.heard <= limit:
-            return
-        self.inbox[w.clip].append(("error", _given_up(clip, limit)))
-        self._replace(w)
-    def _receive(self, w:Worker)->None:
-        try:
-            kind, what = w.pipe.recv()
-        except (EOFError, OSError):
-            return self._died(w)
-        w.heard = time.monotonic()
-        if kind == "ready":
-            w.ready = self.ever = True
-        elif kind == "alive":
-            w.length_s = what
+
+# %% ../../nbs/320_data.encode.ipynb #c37e592f
+@patch
+def feed(self:Pool)->None:
+    "Give clips to those who wait, not far ahead of the one whose turn it is."
+    while len(self.workers) < min(self.jobs, len(self.clips)):
+        self.workers.append(Worker(*self.args))
+    for w in self.workers:
+        if w.ready and w.clip is None and self.todo and self.todo[0] < self.head + 3*self.jobs:
+            i = self.todo.popleft()
+            w.take(i, self.clips[i])
+
+# %% ../../nbs/320_data.encode.ipynb #441dc407
+@patch
+def listen(self:Pool)->None:
+    "Take what was sent, and look after those that are silent."
+    full = self.held() > HELD
+    there = [w for w in self.workers if not full or w.clip in (None, self.head)]
+    for w in self.workers:
+        w.heard = w.heard if w in there else time.monotonic()   # not read: not its fault
+    sent = {id(c) for c in connection.wait([w.pipe for w in there], timeout=.5)}
+    for w in there:
+        if id(w.pipe) in sent:
+            self._receive(w)
+        elif w.clip is not None:
+            self._look_after(w)
+
+# %% ../../nbs/320_data.encode.ipynb #41ab2e4d
+@patch
+def _look_after(self:Pool, w:Worker)->None:
+    "Give up the clip of a worker that was silent for too long."
+    clip = self.clips[w.clip]
+    limit = patience(clip, w.length_s, self.patience_s)
+    if time.monotonic() - w.heard <= limit:
+        return
+    self.inbox[w.clip].append(("error", _given_up(clip, limit)))
+    self._replace(w)
+
+# %% ../../nbs/320_data.encode.ipynb #68860592
+@patch
+def _receive(self:Pool, w:Worker)->None:
+    try:
+        kind, what = w.pipe.recv()
+    except (EOFError, OSError):
+        return self._died(w)
+    w.heard = time.monotonic()
+    if kind == "ready":
+        w.ready = self.ever = True
+    elif kind == "alive":
+        w.length_s = what
+    else:
+        self.inbox[w.clip].append((kind, what))
+        if kind != "rows":
+            w.clip = None
+
+# %% ../../nbs/320_data.encode.ipynb #48c2bbb0
+@patch
+def _died(self:Pool, w:Worker)->None:
+    "A worker is gone: its clip is tried a second time, or is what it died of."
+    if not w.ready and not self.ever:
+        hint = "what stopped them is printed above; jobs=1 works in this process"
+        raise CamelsError("worker processes cannot start", "encode", hint)
+    if (i := w.clip) is not None:
+        self.crashes[i] += 1
+        if self.crashes[i] > 1:
+            self.inbox[i].append(("error", _crashed(self.clips[i])))
         else:
-            self.inbox[w.clip].append((kind, what))
-            if kind != "rows":
-                w.clip = None
-    def _died(self, w:Worker)->None:
-        "A worker is gone: its clip is tried a second time, or is what it died of."
-        if not w.ready and not self.ever:
-            hint = "what stopped them is printed above; jobs=1 works in this process"
-            raise CamelsError("worker processes cannot start", "encode", hint)
-        if (i := w.clip) is not None:
-            self.crashes[i] += 1
-            if self.crashes[i] > 1:
-                self.inbox[i].append(("error", _crashed(self.clips[i])))
-            else:
-                self.inbox[i].append(("again", None))
-                self.todo.appendleft(i)
-        self._replace(w)
-    def _replace(self, w:Worker)->None:
+            self.inbox[i].append(("again", None))
+            self.todo.appendleft(i)
+    self._replace(w)
+
+# %% ../../nbs/320_data.encode.ipynb #b2acfd58
+@patch
+def _replace(self:Pool, w:Worker)->None:
+    w.end()
+    self.workers[self.workers.index(w)] = Worker(*self.args)
+
+@patch
+def end(self:Pool)->None:
+    for w in self.workers:
         w.end()
-        self.workers[self.workers.index(w)] = Worker(*self.args)
-    def end(self)->None:
-        for w in self.workers:
-            w.end()
 
 # %% ../../nbs/320_data.encode.ipynb #2db93818
 def _by_workers(clips, names, window, jobs, patience_s)->Iterator:
@@ -440,45 +470,56 @@ class Hand:
         self.heard, self.length_s, self.stopped = time.monotonic(), 0., False
         self.thread = threading.Thread(target=self.work, daemon=True)
         self.thread.start()
-    def tick(self, length_s:float)->None:
-        "A sign of life; where nobody waits any more, the end."
-        self.heard, self.length_s = time.monotonic(), length_s
-        if self.stopped:
-            raise _Stopped
-    def work(self)->None:
-        with contextlib.suppress(_Stopped):
-            while (clip := self.todo.get()) is not None:
-                for message in clip_messages(clip, self.encs, self.schema, self.tick):
-                    self.say(message)
-    def say(self, message)->None:
-        while True:
-            try:
-                return self.said.put(message, timeout=.5)
-            except queue.Full:
-                self.tick(self.length_s)
-    def messages(self, clip:Clip, patience_s:float)->Iterator[tuple]:
-        "What `clip_messages` says of a clip; an error where nothing is heard for too long."
-        self.heard, self.length_s, kind = time.monotonic(), 0., ""
-        self.todo.put(clip)
-        while kind not in ("done", "error"):
-            try:
-                kind, what = self.said.get(timeout=.5)
-            except queue.Empty:
-                limit = patience(clip, self.length_s, patience_s)
-                if self.thread.is_alive() and time.monotonic() - self.heard < limit:
-                    continue
-                if not self.said.empty():
-                    continue
-                self.stopped = True
-                kind, what = "error", _given_up(clip, limit)
-            self.heard = time.monotonic()
-            yield kind, what
     def end(self)->None:
         "The thread ends at its next sign of life."
         self.stopped = True
         self.todo.put(None)
         self.thread.join(5)
 
+# %% ../../nbs/320_data.encode.ipynb #ae5c53fe
+@patch
+def tick(self:Hand, length_s:float)->None:
+    "A sign of life; where nobody waits any more, the end."
+    self.heard, self.length_s = time.monotonic(), length_s
+    if self.stopped:
+        raise _Stopped
+
+@patch
+def work(self:Hand)->None:
+    with contextlib.suppress(_Stopped):
+        while (clip := self.todo.get()) is not None:
+            for message in clip_messages(clip, self.encs, self.schema, self.tick):
+                self.say(message)
+
+@patch
+def say(self:Hand, message)->None:
+    while True:
+        try:
+            return self.said.put(message, timeout=.5)
+        except queue.Full:
+            self.tick(self.length_s)
+
+# %% ../../nbs/320_data.encode.ipynb #65b7a885
+@patch
+def messages(self:Hand, clip:Clip, patience_s:float)->Iterator[tuple]:
+    "What `clip_messages` says of a clip; an error where nothing is heard for too long."
+    self.heard, self.length_s, kind = time.monotonic(), 0., ""
+    self.todo.put(clip)
+    while kind not in ("done", "error"):
+        try:
+            kind, what = self.said.get(timeout=.5)
+        except queue.Empty:
+            limit = patience(clip, self.length_s, patience_s)
+            if self.thread.is_alive() and time.monotonic() - self.heard < limit:
+                continue
+            if not self.said.empty():
+                continue
+            self.stopped = True
+            kind, what = "error", _given_up(clip, limit)
+        self.heard = time.monotonic()
+        yield kind, what
+
+# %% ../../nbs/320_data.encode.ipynb #d24d3e6d
 def _here(clips, names, window, patience_s)->Iterator:
     "The same in this process, one clip after the other; a thread that hangs is left behind."
     hand = None
@@ -517,6 +558,7 @@ def held_file(
     with f:
         yield f
 
+# %% ../../nbs/320_data.encode.ipynb #19a2b67c
 def _table_of(line:bytes)->str:
     try:
         row = json.loads(line)
@@ -528,6 +570,7 @@ def _as_line(out:Path, row:dict)->bytes:
     row = {k: as_text(v) if isinstance(v, str) else v for k, v in {**row, "table": out.name}.items()}
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
+# %% ../../nbs/320_data.encode.ipynb #cb1d5986
 def write_errors(
     out:Path,   # table
     rows:list,  # of errors
@@ -545,6 +588,7 @@ def write_errors(
         tmp.write_bytes(data)
         os.replace(tmp, p)
 
+# %% ../../nbs/320_data.encode.ipynb #78690fa2
 def add_error(
     out:Path,  # table
     row:dict,  # error
@@ -563,6 +607,7 @@ class Plan:
     skipped:int = 0                              # clips that are there already
     errors:list = field(default_factory=list)    # rows of `errors.jsonl`
 
+# %% ../../nbs/320_data.encode.ipynb #c9799eb8
 def _row_of(clip:Clip, have:dict, places:dict):
     "The row of a clip in the table; None where it is not there."
     real, start, end = source_key(clip.path, clip.start_s, clip.end_s)
@@ -579,6 +624,7 @@ def _row_of(clip:Clip, have:dict, places:dict):
             return row
     return None
 
+# %% ../../nbs/320_data.encode.ipynb #83788db5
 def _moved(row:dict, clip:Clip)->bool:
     old = as_path(row["source"])
     return old.name == Path(clip.path).name and not os.path.lexists(old)
@@ -598,6 +644,7 @@ def changed(
         return False
     return now[0] != row["source_bytes"] or content_digest(clip.path) != row["source_digest"]
 
+# %% ../../nbs/320_data.encode.ipynb #658902fb
 def differs(
     clip:Clip,
     row:dict,   # what the table says of it
@@ -617,6 +664,7 @@ def differs(
         return None
     return error_row(clip, "table", CamelsError(what, hint=hint))
 
+# %% ../../nbs/320_data.encode.ipynb #828f53ae
 def with_splits(
     clips:list,       # new ones
     have:dict,        # `FeatureTable.about()`
@@ -631,6 +679,7 @@ def with_splits(
     split = {group_of(c): c.split for c in [*assign_splits(among), *known]}
     return [c if c.split else replace(c, split=split[group_of(c)]) for c in clips]
 
+# %% ../../nbs/320_data.encode.ipynb #957407bd
 def plan(
     clips:list,  # of this call
     have:dict,   # `FeatureTable.about()`
@@ -677,50 +726,61 @@ class EncodeReport:
     notes:list = field(default_factory=list)  # {"input", "note"}: what is masked or odd
     passed:list = field(default_factory=list) # names of files that are no recordings
 
+# %% ../../nbs/320_data.encode.ipynb #84314917
 class Job:
     "One call of `encode`, told of everything that happens."
     def __init__(self, table:FeatureTable, out:Path, report:EncodeReport, on_clip:Callable=None, tell:Callable=None):
         self.writer, self.out, self.report = TableWriter(table), out, report
         self.on_clip, self.tell = on_clip or (lambda *a: None), tell or (lambda line: None)
         self.done, self.rows, self.last = 0, 0, time.perf_counter()
-    def note(self, path, text:str)->None:
-        self.report.notes.append(dict(input=as_text(path), note=as_text(text)))
-        self.tell(f"{as_text(path)}: {text}")
     def error(self, row:dict)->None:
         self.report.errors.append(row)
         add_error(self.out, row)
-    def event(self, clip:Clip, kind:str, what, instead:dict, total:int)->None:
-        "Rows, or the end of a clip."
-        if kind == "rows":
-            self.writer.add(what)
-            self.rows += what.num_rows
-            return
-        if kind == "done":
-            self._whole(clip, what, instead)
-        else:
-            self.writer.drop()
-            if kind == "error":
-                self.error(what)
-        self.rows = 0
-        if kind == "again":
-            return
-        self.done += 1
-        if time.perf_counter() - self.last > 2:
-            self.commit()
-        self.on_clip(self.done, total, self.report.windows, what if kind == "error" else None)
-    def _whole(self, clip:Clip, notes:list, instead:dict)->None:
-        self.writer.finish(instead.get(clip.id))
-        self.report.windows += self.rows
-        for text in notes:
-            self.note(clip.path, text)
-        if clip.id in instead:
-            self.report.replaced += 1
-            self.note(clip.path, "changed since it was encoded: its rows were made anew")
-        else:
-            self.report.clips += 1
-    def commit(self)->FeatureTable:
-        table, self.last = self.writer.commit(), time.perf_counter()
-        return table
+
+@patch
+def note(self:Job, path, text:str)->None:
+    self.report.notes.append(dict(input=as_text(path), note=as_text(text)))
+    self.tell(f"{as_text(path)}: {text}")
+
+# %% ../../nbs/320_data.encode.ipynb #71174634
+@patch
+def event(self:Job, clip:Clip, kind:str, what, instead:dict, total:int)->None:
+    "Rows, or the end of a clip."
+    if kind == "rows":
+        self.writer.add(what)
+        self.rows += what.num_rows
+        return
+    if kind == "done":
+        self._whole(clip, what, instead)
+    else:
+        self.writer.drop()
+        if kind == "error":
+            self.error(what)
+    self.rows = 0
+    if kind == "again":
+        return
+    self.done += 1
+    if time.perf_counter() - self.last > 2:
+        self.commit()
+    self.on_clip(self.done, total, self.report.windows, what if kind == "error" else None)
+
+# %% ../../nbs/320_data.encode.ipynb #c86aba47
+@patch
+def _whole(self:Job, clip:Clip, notes:list, instead:dict)->None:
+    self.writer.finish(instead.get(clip.id))
+    self.report.windows += self.rows
+    for text in notes:
+        self.note(clip.path, text)
+    if clip.id in instead:
+        self.report.replaced += 1
+        self.note(clip.path, "changed since it was encoded: its rows were made anew")
+    else:
+        self.report.clips += 1
+
+@patch
+def commit(self:Job)->FeatureTable:
+    table, self.last = self.writer.commit(), time.perf_counter()
+    return table
 
 # %% ../../nbs/320_data.encode.ipynb #952b0ea0
 @contextlib.contextmanager
@@ -738,6 +798,7 @@ def only_writer(path):
     finally:
         os.close(fd)
 
+# %% ../../nbs/320_data.encode.ipynb #9431cb58
 @contextlib.contextmanager
 def held_table(
     out:Path, # folder of the table; made where there is none

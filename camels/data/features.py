@@ -10,6 +10,7 @@ __all__ = ['RESERVED', 'FeatureSet', 'load_features', 'subset', 'batch', 'as_fea
 from dataclasses import dataclass, field
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, MODALITIES, SPLITS, WindowConfig, fingerprint, nearest
 from .table import BROKEN, FeatureTable, TEXT_COLUMNS
@@ -33,18 +34,6 @@ class FeatureSet:
     def __len__(self):
         return len(next(iter(self.mask.values())))
     @property
-    def modalities(self)->list[str]:
-        return list(self.mask)
-    @property
-    def widths(self)->dict:
-        "{modality: feature width}"
-        return {
-            m: self.phone_x.shape[1] if self.has_phones and m == "phoneme" else self.x[m].shape[1] for m in self.mask
-        }
-    @property
-    def has_phones(self)->bool:
-        return self.phone_x is not None
-    @property
     def fingerprint(self)->str:
         return fingerprint(
             self.encoders,
@@ -53,9 +42,27 @@ class FeatureSet:
             *(self.x[m] for m in sorted(self.x)),
             *([self.phone_x, self.phone_offset] if self.has_phones else []),
         )
-    def where(self, split:str)->np.ndarray:
-        "Row numbers of a split."
-        return np.flatnonzero(self.ids["split"] == split)
+
+# %% ../../nbs/312_data.features.ipynb #4190582b
+@patch(as_prop=True)
+def modalities(self:FeatureSet)->list[str]:
+    return list(self.mask)
+
+@patch(as_prop=True)
+def widths(self:FeatureSet)->dict:
+    "{modality: feature width}"
+    return {
+        m: self.phone_x.shape[1] if self.has_phones and m == "phoneme" else self.x[m].shape[1] for m in self.mask
+    }
+
+@patch(as_prop=True)
+def has_phones(self:FeatureSet)->bool:
+    return self.phone_x is not None
+
+@patch
+def where(self:FeatureSet, split:str)->np.ndarray:
+    "Row numbers of a split."
+    return np.flatnonzero(self.ids["split"] == split)
 
 # %% ../../nbs/312_data.features.ipynb #1c05c531
 def load_features(
@@ -70,6 +77,7 @@ def load_features(
     with reading(path, "a readable feature table", BROKEN):
         return _in_memory(t, tab)
 
+# %% ../../nbs/312_data.features.ipynb #be991224
 def _in_memory(t:FeatureTable, tab)->FeatureSet:
     def col(k):
         return tab[k].chunk(0) if tab[k].num_chunks else tab[k]
@@ -82,6 +90,7 @@ def _in_memory(t:FeatureTable, tab)->FeatureSet:
     fs = FeatureSet(ids, x, masks, encoders=t.cards, window=t.window)
     return _load_phones(fs, col) if "phoneme" in t.cards else fs
 
+# %% ../../nbs/312_data.features.ipynb #13e4e990
 def _load_phones(fs, col):
     c = col("phones")
     off = c.offsets.to_numpy().astype(np.int64)
@@ -178,6 +187,7 @@ def as_features(
         )
     return _check_splits(load_features(path), as_text(path))
 
+# %% ../../nbs/312_data.features.ipynb #184ebe42
 def _check_splits(fs:FeatureSet, where="features")->FeatureSet:
     have = set(map(str, fs.ids["split"]))
     if bad := sorted(have - set(SPLITS)):
@@ -220,6 +230,7 @@ def _is_list(kind)->bool:
     import pyarrow as pa
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
+# %% ../../nbs/312_data.features.ipynb #c20bb36e
 def _vectors(
     column,    # a `pyarrow` column of lists
     where:str, # file and column, for messages
@@ -253,6 +264,7 @@ def _vectors(
     out[~missing] = rows
     return out, missing
 
+# %% ../../nbs/312_data.features.ipynb #3964f0df
 def _lengths(column):
     import pyarrow as pa, pyarrow.compute as pc
     return (
@@ -286,6 +298,7 @@ def _flat(column, where:str)->np.ndarray: # [n], numbers, bools or text
 # names that a batch or a file uses for other things
 RESERVED = ("group", "phones", "phone_mask", "phone_place", "phone_label", "__metadata__")
 
+# %% ../../nbs/312_data.features.ipynb #e68ea999
 def from_arrays(
     d:dict,             # {name: array [n], or [n d] for a modality}
     where="features",   # file, for messages
@@ -321,6 +334,7 @@ def from_arrays(
     cards = {m: dict(name="brought", version="0", modality=m, d_out=x[m].shape[1], fingerprint="") for m in mask}
     return FeatureSet(_columns(d, masks, where), x, mask, encoders=cards)
 
+# %% ../../nbs/312_data.features.ipynb #59a4e056
 def _array(v, name, where)->np.ndarray:
     "An array of numbers or text."
     try:
@@ -337,6 +351,7 @@ def _array(v, name, where)->np.ndarray:
         return np.array(["" if o is None else as_text(o) for o in a], object)
     return a
 
+# %% ../../nbs/312_data.features.ipynb #d9d0deb3
 def _mask(v, name, where)->np.ndarray: # bool [n]
     if v.dtype.kind not in "biuf" or not np.isin(v, (0, 1)).all():
         raise CamelsError(f"{name!r} holds more than True and False", where, "True where a row is real")
@@ -355,6 +370,7 @@ def _real_rows(x, mask, m, ids, where)->np.ndarray: # float32 [n d]
         )
     return np.where(mask[:, None], x, 0).astype(np.float32)
 
+# %% ../../nbs/312_data.features.ipynb #3d16a433
 def _columns(d:dict, masks:dict, where)->dict: # {column: array [n]}
     "What is known of the rows beside their features."
     n, texts = len(d["ids"]), {"speaker", "emotion", "transcript", "source", "split", "ids"}

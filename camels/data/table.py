@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, MODALITIES, WindowConfig, cache_dir, configure, fingerprint, write_json
 from ..encoders.core import Phones
@@ -84,6 +85,7 @@ def clip_rows(
         [c if isinstance(c := cols[f.name], pa.Array) else pa.array(c, f.type) for f in schema], schema=schema
     )
 
+# %% ../../nbs/310_data.table.ipynb #f53f458c
 def _texts(clip:Clip)->dict:
     "What is known of a clip, by column."
     same = ("speaker", "dialogue", "split", "transcript", "emotion")
@@ -99,6 +101,7 @@ def _matrix(x, typ):
         type=typ,
     )
 
+# %% ../../nbs/310_data.table.ipynb #f2da959d
 def _phone_columns(rows:Sequence[Phones], typ):
     import pyarrow as pa
     off = pa.array(np.r_[0, np.cumsum([len(r) for r in rows])].astype(np.int32))
@@ -133,6 +136,7 @@ def content_digest(
 def _what(f)->tuple: # size in bytes, digest
     return os.path.getsize(f), content_digest(f)
 
+# %% ../../nbs/310_data.table.ipynb #82321e09
 def _seal(text:str)->str:
     return f"{zlib.crc32(text.encode()):08x}"
 
@@ -166,6 +170,7 @@ def _now(f)->list:
     about = os.stat(f)
     return [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, about.st_dev]
 
+# %% ../../nbs/310_data.table.ipynb #8a506059
 def _remember(table, names:list)->None:
     "These files of a table are sound as they are now."
     root = os.path.realpath(table)
@@ -181,6 +186,7 @@ def _still(f, then)->bool:
     "Was this file found sound of late, and not touched since?"
     return bool(then) and then[:5] == _now(f) and then[5] > time.time() - CHECKED_S
 
+# %% ../../nbs/310_data.table.ipynb #f2786621
 def _recall(table)->dict:
     try:
         found = read_json(_memory(table))
@@ -188,6 +194,7 @@ def _recall(table)->dict:
         return {}
     return found if isinstance(found, dict) else {}
 
+# %% ../../nbs/310_data.table.ipynb #e9937d97
 def note_digests(
     table, # folder of a table that this process holds
 )->None:
@@ -238,6 +245,7 @@ def lance_path(
         raise CamelsError("a table cannot have this name", printable(path), hint)
     return whole
 
+# %% ../../nbs/310_data.table.ipynb #ecb94bff
 def not_a_file(path)->None:
     "Raise where a table is to be made in place of a file."
     if Path(path).exists() and not Path(path).is_dir():
@@ -294,6 +302,7 @@ def _versions(table)->list[tuple]: # (version, name of its manifest), the newest
         out.append((version, f"_versions/{f}"))
     return sorted(out, reverse=True)
 
+# %% ../../nbs/310_data.table.ipynb #5127157b
 def _open_version(table, version:int, manifest:str): # a Lance dataset
     "One version of a table, all of whose parts are there as they were written."
     import lance
@@ -352,6 +361,7 @@ def never_made(
     had = _versions(path) or any(n.startswith(("_versions/", "data/")) for n in named)
     return not had and {f.name for f in path.iterdir()} <= LANCE_OWN
 
+# %% ../../nbs/310_data.table.ipynb #6a5b0fab
 def _made(path:Path, schema)->OpenTable:
     "An empty table; what an earlier try left is cleared first."
     import lance
@@ -397,24 +407,31 @@ class FeatureTable:
         _set_aside(t)
         return _with_columns(t, schema)
     @property
-    def meta(self)->dict:
-        with reading(self.path, "a readable table", BROKEN):
-            return json.loads(self.ds.schema.metadata[b"camels"])
-    @property
     def cards(self)->dict:
         return self.meta["encoders"]
-    @property
-    def window(self)->WindowConfig:
-        return configure(WindowConfig(), self.meta["window"])
     def __len__(self):
         return self.ds.count_rows()
-    def clips(self)->set:
-        "Ids of the clips that are in."
-        return set(self.ds.to_table(columns=["clip"])["clip"].to_pylist())
-    def about(self)->dict:
-        "What is written of each clip that is in, by its id."
-        names = [c for c in ("clip", "start_s", *TEXT_COLUMNS, *MARK_COLUMNS) if c in self.ds.schema.names]
-        return {r["clip"]: r for r in self.ds.to_table(columns=names, filter="`window` = 0").to_pylist()}
+
+# %% ../../nbs/310_data.table.ipynb #074b22a6
+@patch(as_prop=True)
+def meta(self:FeatureTable)->dict:
+    with reading(self.path, "a readable table", BROKEN):
+        return json.loads(self.ds.schema.metadata[b"camels"])
+
+@patch(as_prop=True)
+def window(self:FeatureTable)->WindowConfig:
+    return configure(WindowConfig(), self.meta["window"])
+
+@patch
+def clips(self:FeatureTable)->set:
+    "Ids of the clips that are in."
+    return set(self.ds.to_table(columns=["clip"])["clip"].to_pylist())
+
+@patch
+def about(self:FeatureTable)->dict:
+    "What is written of each clip that is in, by its id."
+    names = [c for c in ("clip", "start_s", *TEXT_COLUMNS, *MARK_COLUMNS) if c in self.ds.schema.names]
+    return {r["clip"]: r for r in self.ds.to_table(columns=names, filter="`window` = 0").to_pylist()}
 
 # %% ../../nbs/310_data.table.ipynb #272bdc2f
 def check_same(
@@ -438,6 +455,7 @@ def check_same(
 def _who(card):
     return f"{card['name']} {card['version']} ({card['fingerprint']})" if card else "no encoder"
 
+# %% ../../nbs/310_data.table.ipynb #2073cba3
 def _set_aside(table:FeatureTable)->None:
     "Versions newer than the sound one go to a folder of their own, so that writing goes on from the sound one."
     for version, manifest in _versions(table.path):
@@ -447,6 +465,7 @@ def _set_aside(table:FeatureTable)->None:
         (table.path/manifest).replace(table.path/DAMAGED/Path(manifest).name)
         (table.path/"_versions"/"latest_version_hint.json").unlink(missing_ok=True)
 
+# %% ../../nbs/310_data.table.ipynb #1ebb7088
 def _with_columns(table:FeatureTable, schema)->FeatureTable:
     "The table with the columns of today; one made before they were has nothing in them."
     import pyarrow as pa
@@ -479,12 +498,14 @@ def _on_disk(
             out.append(p)
     return out
 
+# %% ../../nbs/310_data.table.ipynb #e310362d
 def _erase(table:FeatureTable, parts:list)->None:
     "Remove fragments that no version knows."
     files = [f.path for p in parts for f in getattr(p, "files", ())]
     for f in files:
         (table.path/"data"/f).unlink(missing_ok=True)
 
+# %% ../../nbs/310_data.table.ipynb #a9bc82e4
 def _in_place_of(
     ds,         # Lance dataset
     ids:list,   # of clips whose rows go
@@ -514,41 +535,52 @@ class TableWriter:
         self.whole, self.clip = [], []    # of finished clips, and of the one in hand: rows, or fragments on the disk
         self.gone = []                    # ids whose old rows go
         self.size = 0                     # bytes of rows in memory
-    def add(self, rows)->None:
-        "Rows of the clip in hand, after those that came before."
-        self.clip.append(rows.select(self.table.ds.schema.names))
-        self.size += rows.nbytes
-        if self.size <= SPILL:
-            return
-        self.whole, self.clip, self.size = _on_disk(self.table, self.whole), _on_disk(self.table, self.clip), 0
-    def finish(self, instead_of:str=None)->None:
-        "The clip in hand is whole; the rows of clip `instead_of` go when it comes."
-        self.whole += self.clip
-        self.clip = []
-        if instead_of is not None:
-            self.gone.append(instead_of)
-    def drop(self)->None:
-        "Forget the clip in hand."
-        _erase(self.table, self.clip)
-        self.clip = []
-    def commit(self)->FeatureTable:
-        "All whole clips become part of the table, in one step."
-        import lance
-        if not (self.whole or self.gone):
-            return self.table
-        ds, new = self.table.ds._dataset, _on_disk(self.table, self.whole)
-        step = _in_place_of(ds, self.gone, new) if self.gone else lance.LanceOperation.Append(new)
-        try:
-            with writing(self.table.path):
-                ds = lance.LanceDataset.commit(ds, step, read_version=ds.version)
-        except BaseException:
-            _erase(self.table, new)
-            raise
-        self.whole, self.gone, self.size = [], [], sum(p.nbytes for p in self.clip if hasattr(p, "nbytes"))
-        note_digests(self.table.path)
-        self.table = FeatureTable(self.table.path, OpenTable(self.table.path, ds))
-        return self.table
 
+# %% ../../nbs/310_data.table.ipynb #70a0e88c
+@patch
+def add(self:TableWriter, rows)->None:
+    "Rows of the clip in hand, after those that came before."
+    self.clip.append(rows.select(self.table.ds.schema.names))
+    self.size += rows.nbytes
+    if self.size <= SPILL:
+        return
+    self.whole, self.clip, self.size = _on_disk(self.table, self.whole), _on_disk(self.table, self.clip), 0
+
+@patch
+def finish(self:TableWriter, instead_of:str=None)->None:
+    "The clip in hand is whole; the rows of clip `instead_of` go when it comes."
+    self.whole += self.clip
+    self.clip = []
+    if instead_of is not None:
+        self.gone.append(instead_of)
+
+@patch
+def drop(self:TableWriter)->None:
+    "Forget the clip in hand."
+    _erase(self.table, self.clip)
+    self.clip = []
+
+# %% ../../nbs/310_data.table.ipynb #b6d1da35
+@patch
+def commit(self:TableWriter)->FeatureTable:
+    "All whole clips become part of the table, in one step."
+    import lance
+    if not (self.whole or self.gone):
+        return self.table
+    ds, new = self.table.ds._dataset, _on_disk(self.table, self.whole)
+    step = _in_place_of(ds, self.gone, new) if self.gone else lance.LanceOperation.Append(new)
+    try:
+        with writing(self.table.path):
+            ds = lance.LanceDataset.commit(ds, step, read_version=ds.version)
+    except BaseException:
+        _erase(self.table, new)
+        raise
+    self.whole, self.gone, self.size = [], [], sum(p.nbytes for p in self.clip if hasattr(p, "nbytes"))
+    note_digests(self.table.path)
+    self.table = FeatureTable(self.table.path, OpenTable(self.table.path, ds))
+    return self.table
+
+# %% ../../nbs/310_data.table.ipynb #0996033a
 def add_rows(
     table:FeatureTable, # an open table
     tables:list,        # from `clip_rows`; whole clips
@@ -567,6 +599,7 @@ KEEP_TIMES = 3  # at most so many times the size of the newest version on the di
 def _size(table)->int:
     return sum(os.path.getsize(Path(table)/n) for n in _parts(table) if n.startswith("data/"))
 
+# %% ../../nbs/310_data.table.ipynb #ed89ab29
 def tidy(
     table:FeatureTable, # held by this process
 )->FeatureTable: # the same
@@ -586,6 +619,7 @@ def tidy(
             left = left[max(1, len(left)//2):]
     return table
 
+# %% ../../nbs/310_data.table.ipynb #1ca2f4c3
 def compact(
     table:FeatureTable, # held by this process
 )->FeatureTable:

@@ -23,6 +23,7 @@ class Features:
     def __len__(self):
         return len(self.x)
 
+# %% ../../nbs/200_encoders.core.ipynb #ab91ec7d
 @dataclass
 class Phones:
     "The phones of one window, in order of time."
@@ -34,6 +35,7 @@ class Phones:
     def __len__(self):
         return len(self.labels)
 
+# %% ../../nbs/200_encoders.core.ipynb #20258c6d
 @dataclass
 class PhoneFeatures:
     "One `Phones` per window; the mask is `True` where a window holds at least one phone."
@@ -82,6 +84,7 @@ class Encoder:
             name=self.name, version=self.version, modality=self.modality, d_out=self.d_out, fingerprint=self.fingerprint
         )
 
+# %% ../../nbs/200_encoders.core.ipynb #8ae74845
 class AudioEncoder(Encoder):
     "Takes mono audio at `window.sr` and the window starts."
     def encode(

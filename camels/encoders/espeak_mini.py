@@ -44,22 +44,27 @@ class MiniConfig:
     kernel: int = 7           # 40 ms frames that each of them sees
     ahead: int = 4            # how many of them, from the first on, see one 40 ms frame of the future
     expand: int = 3           # width of a block's hidden layer over its width
-    @property
-    def frame(self)->int: # samples a frame
-        return 2*self.hop
-    @property
-    def grid(self)->int: # samples of a deep frame: pieces of a recording begin on this grid
-        return 2*self.frame
-    @property
-    def ahead_s(
-        self,
-    )->float: # what a frame's start waits for: the two edge blocks, the deep pair, the stem, half an analysis window
-        frames = self.edge_ahead + 1 + 2*self.ahead + self.edge_ahead
-        return (frames*self.frame + 2*self.hop + (self.hop + self.win + 1)//2)/self.sr
-    @property
-    def behind_s(self)->float:
-        frames = 2*(self.edge_kernel-1-self.edge_ahead) + 1 + 2*(self.layers*(self.kernel-1) - self.ahead)
-        return (frames*self.frame + (self.level_past+2)*self.hop + self.win//2)/self.sr
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #637f3e77
+@patch(as_prop=True)
+def frame(self:MiniConfig)->int: # samples a frame
+    return 2*self.hop
+
+@patch(as_prop=True)
+def grid(self:MiniConfig)->int: # samples of a deep frame: pieces of a recording begin on this grid
+    return 2*self.frame
+
+@patch(as_prop=True)
+def ahead_s(
+    self:MiniConfig,
+)->float: # what a frame's start waits for: the two edge blocks, the deep pair, the stem, half an analysis window
+    frames = self.edge_ahead + 1 + 2*self.ahead + self.edge_ahead
+    return (frames*self.frame + 2*self.hop + (self.hop + self.win + 1)//2)/self.sr
+
+@patch(as_prop=True)
+def behind_s(self:MiniConfig)->float:
+    frames = 2*(self.edge_kernel-1-self.edge_ahead) + 1 + 2*(self.layers*(self.kernel-1) - self.ahead)
+    return (frames*self.frame + (self.level_past+2)*self.hop + self.win//2)/self.sr
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #74beccfa
 class LogMel(nn.Module):
@@ -71,30 +76,37 @@ class LogMel(nn.Module):
         self.register_buffer(
             "mel", torch.from_numpy(mel_filters(c.n_mels, self.n_fft, c.sr, c.f_min, c.f_max)), persistent=False
         )
-    def bands(
-        self,
-        x:Float[Tensor, "b n"],
-    )->Float[Tensor, "b t m"]: # mean power in each band of every whole analysis window
-        c = self.c
-        p = torch.fft.rfft(x.unfold(1, c.win, c.hop)*self.window, self.n_fft)
-        return (p.real.square() + p.imag.square())@self.mel/self.window.square().sum()
-    def power(self, x:Float[Tensor, "b n"])->Float[Tensor, "b t m"]: # of the recording, an even number of frames
-        c = self.c
-        n = 2*-(-x.shape[1]//c.frame)
-        side = (c.win-c.hop)//2
-        return self.bands(F.pad(x, (side, n*c.hop - x.shape[1] + side)))
-    def scale(
-        self,
-        power:Float[Tensor, "b t m"],
-        past=None,
-    )->Float[Tensor, "b t m1"]: # what the network sees; `past` [b level_past], levels before
-        n = self.c.level_past
-        level = power.mean(2)
-        level = F.pad(level, (n, 0)) if past is None else torch.cat([past, level], 1)
-        level = level.unfold(1, n+1, 1).mean(2) + self.c.floor
-        return torch.cat([(power/level[..., None] + 1e-5).log()/3 + 1.5, level.log()[..., None]/4 + 2], 2)
     def forward(self, x:Float[Tensor, "b n"])->Float[Tensor, "b t m1"]:
         return self.scale(self.power(x))
+
+@patch
+def bands(
+    self:LogMel,
+    x:Float[Tensor, "b n"],
+)->Float[Tensor, "b t m"]: # mean power in each band of every whole analysis window
+    c = self.c
+    p = torch.fft.rfft(x.unfold(1, c.win, c.hop)*self.window, self.n_fft)
+    return (p.real.square() + p.imag.square())@self.mel/self.window.square().sum()
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #ca85b9fc
+@patch
+def power(self:LogMel, x:Float[Tensor, "b n"])->Float[Tensor, "b t m"]: # of the recording, an even number of frames
+    c = self.c
+    n = 2*-(-x.shape[1]//c.frame)
+    side = (c.win-c.hop)//2
+    return self.bands(F.pad(x, (side, n*c.hop - x.shape[1] + side)))
+
+@patch
+def scale(
+    self:LogMel,
+    power:Float[Tensor, "b t m"],
+    past=None,
+)->Float[Tensor, "b t m1"]: # what the network sees; `past` [b level_past], levels before
+    n = self.c.level_past
+    level = power.mean(2)
+    level = F.pad(level, (n, 0)) if past is None else torch.cat([past, level], 1)
+    level = level.unfold(1, n+1, 1).mean(2) + self.c.floor
+    return torch.cat([(power/level[..., None] + 1e-5).log()/3 + 1.5, level.log()[..., None]/4 + 2], 2)
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #31b6a459
 class Block(nn.Module):
@@ -129,19 +141,22 @@ class MiniNet(nn.Module):
         self.norm, self.head = nn.LayerNorm(c.d), nn.Linear(c.d, n_labels)
         # log P(phone | the two before); for `beam`
         self.register_buffer("trigram", torch.zeros(n_labels, n_labels, n_labels))
-    def embed(self, mel:Float[Tensor, "b t m"])->Float[Tensor, "b t2 d"]:
-        n = -(-mel.shape[1]//2)
-        mel = F.pad(mel, (0, 0, 0, -mel.shape[1] % 4))
-        h = self.first(self.stem_norm(self.stem(mel.transpose(1, 2)).transpose(1, 2)))
-        b, t, d = h.shape
-        g = self.pair_norm(self.pair(h.reshape(b, t//2, 2*d)))
-        for block in self.blocks:
-            g = block(g)
-        return self.norm(self.last(h + self.split(g).reshape(b, t, d)))[:, :n]
     def forward(self, audio:Float[Tensor, "b n"]):
         "Embeddings [b t d] and logits [b t v], one frame every 20 ms; frame i covers 20 i to 20 i + 20 ms."
         h = self.embed(self.front(audio))
         return h, self.head(h)
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #7513f983
+@patch
+def embed(self:MiniNet, mel:Float[Tensor, "b t m"])->Float[Tensor, "b t2 d"]:
+    n = -(-mel.shape[1]//2)
+    mel = F.pad(mel, (0, 0, 0, -mel.shape[1] % 4))
+    h = self.first(self.stem_norm(self.stem(mel.transpose(1, 2)).transpose(1, 2)))
+    b, t, d = h.shape
+    g = self.pair_norm(self.pair(h.reshape(b, t//2, 2*d)))
+    for block in self.blocks:
+        g = block(g)
+    return self.norm(self.last(h + self.split(g).reshape(b, t, d)))[:, :n]
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #6da38ac3
 def save_mini(
@@ -156,6 +171,7 @@ def save_mini(
         save_file({k: v.half().contiguous() for k, v in weights.items()}, p)
     write_json(Path(folder)/"config.json", dict(name="espeak_mini", labels=list(labels), network=asdict(c), **card))
 
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #00ff785b
 def load_mini(
     folder, # folder with `model.safetensors` and `config.json`
 ): # (MiniNet in evaluation mode, config dict)
@@ -196,24 +212,29 @@ class Decoder:
         self.age = np.zeros((self.v, self.v), np.int64)    # frames since a pair began
         self.back = np.zeros((0, self.v, self.v), np.int8) # of open frames: what was before a pair that began there
         self.best = np.zeros(0, np.int64)                  # of the same frames: the best pair, as one number
-    def emissions(self, p)->tuple: # scores of labels [t v], log probabilities of their classes [t v]
-        "Labels of a class stand together, and share what they have by `share`."
-        whole = np.log(p@self.together + 1e-8)
-        score = whole + self.share*(np.log(p + 1e-8) - whole)
-        score[:, :1] -= self.silence
-        return score, whole
-    def push(self,
-        p:Float[np.ndarray, "t v"], # posteriors of the next frames
-        last:bool=False,            # nothing follows
-    )->Int[np.ndarray, " n"]: # labels of the frames that are settled by now and were not before
-        score, whole = self.emissions(p)
-        if self.greedy:
-            return score.argmax(1)
-        back, best = np.full((len(p), self.v, self.v), -1, np.int8), np.zeros(len(p), np.int64)
-        for t, row in enumerate(score):
-            best[t] = self._advance(row, np.flatnonzero(whole[t] > self.least), back[t])
-        self.back, self.best = np.concatenate([self.back, back]), np.concatenate([self.best, best])
-        return self._settle(len(self.best) if last else max(0, len(self.best) - self.lag))
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #fb5319ac
+@patch
+def emissions(self:Decoder, p)->tuple: # scores of labels [t v], log probabilities of their classes [t v]
+    "Labels of a class stand together, and share what they have by `share`."
+    whole = np.log(p@self.together + 1e-8)
+    score = whole + self.share*(np.log(p + 1e-8) - whole)
+    score[:, :1] -= self.silence
+    return score, whole
+
+@patch
+def push(self:Decoder,
+    p:Float[np.ndarray, "t v"], # posteriors of the next frames
+    last:bool=False,            # nothing follows
+)->Int[np.ndarray, " n"]: # labels of the frames that are settled by now and were not before
+    score, whole = self.emissions(p)
+    if self.greedy:
+        return score.argmax(1)
+    back, best = np.full((len(p), self.v, self.v), -1, np.int8), np.zeros(len(p), np.int64)
+    for t, row in enumerate(score):
+        best[t] = self._advance(row, np.flatnonzero(whole[t] > self.least), back[t])
+    self.back, self.best = np.concatenate([self.back, back]), np.concatenate([self.best, best])
+    return self._settle(len(self.best) if last else max(0, len(self.best) - self.lag))
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #f030cc4b
 @patch
@@ -246,6 +267,7 @@ def _advance(self:Decoder,
     score -= score.flat[best]
     return best
 
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #a9171011
 @patch
 def _settle(self:Decoder,
     n:int, # frames
@@ -305,8 +327,6 @@ class EspeakMini(PhoneEncoder):
             self.decode,
             self.net.state_dict(),
         ]
-    def decoder(self):
-        return Decoder(self.net.trigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
     def frames(self, audio):
         with torch.inference_mode():
             h, logits = self.net(torch.from_numpy(np.ascontiguousarray(audio))[None])
@@ -322,6 +342,11 @@ class EspeakMini(PhoneEncoder):
             else (np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32))
         )
         return spans(p, self.decoder().push(p, last=True), self.frame_s), p, h, a/sr
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #be0afb3d
+@patch
+def decoder(self:EspeakMini):
+    return Decoder(self.net.trigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #54a6ddf5
 class MiniStream:
@@ -340,55 +365,64 @@ class MiniStream:
         self.mels, self.edge, self.skip = 0, z(0, c.d), z(0, c.d)
         self.layers = [net.first, *net.blocks, net.last]
         self.kept = [z(b.pad[0], b.conv.weight.shape[0]) for b in self.layers]
-    def layer(self, i:int, x:Float[Tensor, "1 t d"], last:bool)->Float[Tensor, "1 n d"]:
-        b = self.layers[i]
-        x = torch.cat([self.kept[i], x] + [x.new_zeros(1, b.pad[1], x.shape[2])]*last, 1)
-        n = x.shape[1] - sum(b.pad)
-        self.kept[i] = x[:, max(0, n):]
-        return b.inside(x) if n > 0 else x[:, :0]
-    def features(self, x:Float[Tensor, "1 n"], last:bool)->Float[Tensor, "1 t m"]:
-        c, side = self.net.c, (self.net.c.win-self.net.c.hop)//2
-        self.heard += x.shape[1]
-        x = torch.from_numpy(self.steady(x[0].numpy()))[None]
-        x = torch.cat([self.audio, x], 1)
-        x = F.pad(x, (0, -self.heard % c.frame + side)) if last else x
-        n = max(0, (x.shape[1]-c.win)//c.hop + 1)
-        self.audio, self.mels = x[:, n*c.hop:], self.mels + n
-        if not n:
-            return torch.zeros(1, 0, c.n_mels+1)
-        power = self.net.front.bands(x)
-        mel = self.net.front.scale(power, self.past)
-        self.past = torch.cat([self.past, power.mean(2)], 1)[:, -c.level_past:]
-        return mel
-    @torch.inference_mode()
-    def push(self,
-        x:Float[Tensor, "1 n"], # the next samples
-        last:bool=False,        # nothing follows
-    ): # embeddings [1 t d] and logits [1 t v] of the frames that are final by now and were not before
-        net, mel = self.net, self.features(x, last)
-        mel = torch.cat([self.mel, mel] + [torch.zeros(1, -self.mels % 4 + 1, self.mel.shape[2])]*last, 1)
-        n = max(0, (mel.shape[1]-4)//2 + 1)
-        self.mel = mel[:, 2*n:]
-        h = (
-            net.stem_norm(F.conv1d(mel.transpose(1, 2), net.stem.weight, net.stem.bias, 2).transpose(1, 2))
-            if n
-            else self.edge[:, :0]
-        )
-        h = torch.cat([self.edge, self.layer(0, h, last)], 1)
-        pairs = h.shape[1]//2
-        self.edge = h[:, 2*pairs:]
-        h = h[:, :2*pairs]
-        g = net.pair_norm(net.pair(h.reshape(1, pairs, 2*h.shape[2])))
-        self.skip = torch.cat([self.skip, h], 1)
-        for i in range(1, len(self.layers)-1):
-            g = self.layer(i, g, last)
-        k = 2*g.shape[1]
-        h, self.skip = self.skip[:, :k] + net.split(g).reshape(1, k, h.shape[2]), self.skip[:, k:]
-        h = net.norm(self.layer(len(self.layers)-1, h, last))
-        if last:
-            h = h[:, :max(0, -(-self.mels//2) - self.given)]
-        self.given += h.shape[1]
-        return h, net.head(h)
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #47afb152
+@patch
+def layer(self:MiniStream, i:int, x:Float[Tensor, "1 t d"], last:bool)->Float[Tensor, "1 n d"]:
+    b = self.layers[i]
+    x = torch.cat([self.kept[i], x] + [x.new_zeros(1, b.pad[1], x.shape[2])]*last, 1)
+    n = x.shape[1] - sum(b.pad)
+    self.kept[i] = x[:, max(0, n):]
+    return b.inside(x) if n > 0 else x[:, :0]
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #b314c5c1
+@patch
+def features(self:MiniStream, x:Float[Tensor, "1 n"], last:bool)->Float[Tensor, "1 t m"]:
+    c, side = self.net.c, (self.net.c.win-self.net.c.hop)//2
+    self.heard += x.shape[1]
+    x = torch.from_numpy(self.steady(x[0].numpy()))[None]
+    x = torch.cat([self.audio, x], 1)
+    x = F.pad(x, (0, -self.heard % c.frame + side)) if last else x
+    n = max(0, (x.shape[1]-c.win)//c.hop + 1)
+    self.audio, self.mels = x[:, n*c.hop:], self.mels + n
+    if not n:
+        return torch.zeros(1, 0, c.n_mels+1)
+    power = self.net.front.bands(x)
+    mel = self.net.front.scale(power, self.past)
+    self.past = torch.cat([self.past, power.mean(2)], 1)[:, -c.level_past:]
+    return mel
+
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #8e02ea88
+@patch
+@torch.inference_mode()
+def push(self:MiniStream,  # noqa: F811
+    x:Float[Tensor, "1 n"], # the next samples
+    last:bool=False,        # nothing follows
+): # embeddings [1 t d] and logits [1 t v] of the frames that are final by now and were not before
+    net, mel = self.net, self.features(x, last)
+    mel = torch.cat([self.mel, mel] + [torch.zeros(1, -self.mels % 4 + 1, self.mel.shape[2])]*last, 1)
+    n = max(0, (mel.shape[1]-4)//2 + 1)
+    self.mel = mel[:, 2*n:]
+    h = (
+        net.stem_norm(F.conv1d(mel.transpose(1, 2), net.stem.weight, net.stem.bias, 2).transpose(1, 2))
+        if n
+        else self.edge[:, :0]
+    )
+    h = torch.cat([self.edge, self.layer(0, h, last)], 1)
+    pairs = h.shape[1]//2
+    self.edge = h[:, 2*pairs:]
+    h = h[:, :2*pairs]
+    g = net.pair_norm(net.pair(h.reshape(1, pairs, 2*h.shape[2])))
+    self.skip = torch.cat([self.skip, h], 1)
+    for i in range(1, len(self.layers)-1):
+        g = self.layer(i, g, last)
+    k = 2*g.shape[1]
+    h, self.skip = self.skip[:, :k] + net.split(g).reshape(1, k, h.shape[2]), self.skip[:, k:]
+    h = net.norm(self.layer(len(self.layers)-1, h, last))
+    if last:
+        h = h[:, :max(0, -(-self.mels//2) - self.given)]
+    self.given += h.shape[1]
+    return h, net.head(h)
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #a620c563
 class PhoneStream:

@@ -33,6 +33,7 @@ class Channel:
     terms: tuple = () # ((point, axis, weight), …) in the canonical frame
     speed: bool = False # its speed is a feature too
 
+# %% ../../nbs/222_encoders.face.ipynb #e67bd621
 def _mean(axis, *points):
     return tuple((p, axis, 100/len(points)) for p in points)
 def _minus(a, b):
@@ -167,6 +168,7 @@ def window_features(
     speed = np.sqrt(((f[:, _SPEED]*np.pi*np.arange(K_MAX)/window_s)**2).sum(-1))
     return np.concatenate([f[:, _KEPT], speed], 1).astype(np.float32)
 
+# %% ../../nbs/222_encoders.face.ipynb #3e93d00c
 def decode_video(
     x:Float[np.ndarray, "n d"], # rows of `facemesh_landmarks`
     frames:int=60,              # frames of a window
@@ -207,6 +209,7 @@ def windows_of(
 # float [s], bool [s], float32 [r c]: `channels` has a row for each `True` of `seen`
 Track = namedtuple("Track", "t_s seen channels")
 
+# %% ../../nbs/222_encoders.face.ipynb #030aed3c
 @register_encoder("facemesh_landmarks")
 class FaceMeshEncoder(VideoEncoder):
     "MediaPipe FaceMesh of one person → pose-normalised, neutral-free movement of lips, jaw, eyes, brows, cheeks and head."

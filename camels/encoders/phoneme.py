@@ -44,6 +44,7 @@ class Segments:
     def __getitem__(self, i):
         return Segments(self.ids[i], self.lo[i], self.hi[i], self.start_s[i], self.end_s[i])
 
+# %% ../../nbs/230_encoders.phoneme.ipynb #a7caf6ae
 def crossings(
     p:Float[np.ndarray, "t v"],   # posteriors
     ids:Int[np.ndarray, " t"],    # likeliest label of each frame
@@ -176,6 +177,7 @@ def encode(self:PhoneEncoder, audio, starts_s)->PhoneFeatures:
             rows[i] = window_phones(seg, p, h, self.labels, s, s + w.window_s, w.max_phones, self.frame_s)
     return PhoneFeatures(rows, np.array([len(r) > 0 for r in rows], bool))
 
+# %% ../../nbs/230_encoders.phoneme.ipynb #6fb18163
 @patch
 def phones(self:PhoneEncoder,
     audio:Float[np.ndarray, " n"], # samples in [-1, 1] at `window.sr`, of any length
@@ -223,6 +225,7 @@ def find_wav2vec2(
         raise CamelsError(f"{', '.join(missing)} missing", source, get)
     return folder
 
+# %% ../../nbs/230_encoders.phoneme.ipynb #6a37f93e
 def convert_line(folder)->str:
     "The one line that makes safetensors of a pickle, for whoever trusts where it came from."
     load = (
@@ -241,6 +244,7 @@ def _fetch(name:str, revision:str, get:str)->Path:
     except Exception as e:
         raise CamelsError(f"could not be fetched ({type(e).__name__})", name, get) from None
 
+# %% ../../nbs/230_encoders.phoneme.ipynb #3444a5a6
 def _cached(name:str, revision:str, get:str)->Path:
     "The model's folder in the cache: of the revision where that is there, else of the last one fetched by hand."
     from huggingface_hub import try_to_load_from_cache

@@ -78,6 +78,7 @@ def parabola(a, b, c):
     off = np.where(bend < 0, .5*(a-c)/np.where(bend < 0, bend, 1), 0).clip(-1, 1)
     return off, b - .25*(a-c)*off
 
+# %% ../../nbs/210_encoders.pitch.ipynb #c706427b
 @shaped
 def pitch_candidates(
     acf:Float[np.ndarray, "f l"], # normalised autocorrelation, 1 at lag 0
@@ -188,6 +189,7 @@ def pulse_level(x, at, width, offset):
     w = np.where(np.abs(u) < 1, .5 + .5*np.cos(np.pi*u), 0)
     return np.sqrt(((x[base] - offset[:, None])**2*w).sum(1)/w.sum(1))
 
+# %% ../../nbs/210_encoders.pitch.ipynb #695f792c
 @shaped
 def cycles(
     x:Float[np.ndarray, " s"],       # samples

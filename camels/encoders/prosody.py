@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 import numpy as np
+from fastcore.basics import patch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
@@ -163,6 +164,7 @@ def jitter_shimmer(w:Tracks)->tuple[np.ndarray, np.ndarray]: # fractions, [n] ea
     step = sum((np.abs(a-b)*m).sum(1) for a, b, m in pairs)/np.maximum(sum(m.sum(1) for *_, m in pairs), 1)
     return jitter, step/np.maximum(masked_mean(sum(level)/3, w.steady), 1e-9)
 
+# %% ../../nbs/212_encoders.prosody.ipynb #7fdc3269
 @shaped
 def prosody_values(w:Tracks)->Float[np.ndarray, "n 22"]:
     "The 22 values of each window, in the order of `PROSODY_NAMES`."
@@ -188,8 +190,6 @@ class Prosody22(AudioEncoder):
             )
     def state(self):
         return [self.config]
-    def values(self, w:Tracks):
-        return prosody_values(w)
     def encode(self,
         audio:Float[np.ndarray, " n"], # samples in [-1, 1] at `window.sr`
         starts_s:Sequence[float],      # start of each window in seconds; padded with silence past the end
@@ -212,6 +212,11 @@ class Prosody22(AudioEncoder):
             out.mask[rows] = w.sound.sum(1)*self.config.step_s >= self.config.min_sound_s
             out.x[rows] = np.where(out.mask[rows, None], self.values(w), 0)
         return out
+
+# %% ../../nbs/212_encoders.prosody.ipynb #cc4d556c
+@patch
+def values(self:Prosody22, w:Tracks):
+    return prosody_values(w)
 
 # %% ../../nbs/212_encoders.prosody.ipynb #744d0ef5
 def bridge(f0_hz):

@@ -11,6 +11,7 @@ import contextlib, functools, importlib.metadata, importlib.util, math, os, sys
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, Float, UInt8
 from ..face.pose import N_POINTS
@@ -52,6 +53,7 @@ def mediapipe_folder()->Path:
         )
     return Path(spec.origin).parent.parent
 
+# %% ../../nbs/220_encoders.tracker.ipynb #b694c96f
 @functools.cache
 def _graph_config():
     "FaceMesh's own graph, its landmark network on one thread."
@@ -110,12 +112,14 @@ class FaceGraph:
         self.seen = self.seen or bool(faces)
         return faces, found
 
-    def forget(self):
-        "Lose the tracked face. A black image does it in 2 ms; starting the graph again would take 16."
-        for _ in range(5):
-            if not self(np.zeros((64, 64, 3), np.uint8))[0]:
-                return
-        raise CamelsError("a face in a black image", "FaceMesh", "check the installation: camels doctor")
+# %% ../../nbs/220_encoders.tracker.ipynb #1a494e8e
+@patch
+def forget(self:FaceGraph):
+    "Lose the tracked face. A black image does it in 2 ms; starting the graph again would take 16."
+    for _ in range(5):
+        if not self(np.zeros((64, 64, 3), np.uint8))[0]:
+            return
+    raise CamelsError("a face in a black image", "FaceMesh", "check the installation: camels doctor")
 
 # %% ../../nbs/220_encoders.tracker.ipynb #39440c34
 _POINT = np.dtype([("head", "V3"), ("x", "<f4"), ("head_y", "V1"), ("y", "<f4"), ("head_z", "V1"), ("z", "<f4")])
@@ -164,6 +168,7 @@ def half_turn(
     "The image turned by 180 degrees."
     return np.ascontiguousarray(image[::-1, ::-1])
 
+# %% ../../nbs/220_encoders.tracker.ipynb #90280ad8
 def is_upside_down(
     image:UInt8[np.ndarray, "h w 3"], # RGB
     score:float=None,                 # the detector's score for the image as it is, where it is known
@@ -237,13 +242,6 @@ class FaceTracker:
         # `turned`: faces are those of the picture turned by half a turn
         self.turned, self.tried_s, self.small = False, -math.inf, None
 
-    def forget(self):
-        "Start afresh: nothing seen before changes what comes."
-        if self.last:
-            self.graph.forget()
-        self.last = None
-        self.turned, self.tried_s, self.small = False, -math.inf, None
-
     def __call__(self,
         t_s:float,                        # time of the frame in seconds
         image:UInt8[np.ndarray, "h w 3"], # RGB
@@ -268,40 +266,54 @@ class FaceTracker:
         self.last = t_s, (faces[0], w, h)
         return faces[0]
 
-    def _sudden(self, image)->bool:
-        "Is this another picture than the one before? A coarse grid of pixels tells."
-        h, w = image.shape[:2]
-        before, self.small = self.small, image[::max(1, h//12), ::max(1, w//12), 1].astype(np.int16)
-        if before is None or before.shape != self.small.shape:
-            return False
-        return np.abs(self.small - before).sum() > SUDDEN*before.size
+# %% ../../nbs/220_encoders.tracker.ipynb #03cff5ab
+@patch
+def forget(self:FaceTracker):  # noqa: F811
+    "Start afresh: nothing seen before changes what comes."
+    if self.last:
+        self.graph.forget()
+    self.last = None
+    self.turned, self.tried_s, self.small = False, -math.inf, None
 
-    def _wrong_way(self, t_s, image, faces, found, sudden)->bool:
-        "Should the picture be turned? Asked where the detector looked and was in doubt, saw nothing, or the picture changed."
-        if found:
-            return is_upside_down(image, _score(found))
-        if faces:
-            return sudden and is_upside_down(image)
-        if t_s < self.tried_s + AGAIN_S:
-            return False
-        self.tried_s = t_s
-        return is_upside_down(image, 0.)
+@patch
+def _sudden(self:FaceTracker, image)->bool:
+    "Is this another picture than the one before? A coarse grid of pixels tells."
+    h, w = image.shape[:2]
+    before, self.small = self.small, image[::max(1, h//12), ::max(1, w//12), 1].astype(np.int16)
+    if before is None or before.shape != self.small.shape:
+        return False
+    return np.abs(self.small - before).sum() > SUDDEN*before.size
 
-    def _acquire(self, t_s, image, faces, boxes):
-        "Of several faces keep the right one, of one face see that it is the right one."
-        h, w = image.shape[:2]
-        want = _choose(boxes, self.last if self.last and t_s - self.last[0] <= self.patience_s else None)
-        if want is not None and faces and _near(_box_of(faces[0], w, h), want):
-            return faces
-        if faces:
-            self.graph.forget()
-        if want is None or len(boxes) < 2:
-            return []
-        (x0, y0), (x1, y1) = np.clip(want[:2] - want[2], 0, None).astype(int), (want[:2] + want[2]).astype(int)
-        alone = np.zeros_like(image)
-        alone[y0:y1, x0:x1] = image[y0:y1, x0:x1]
-        faces = self.graph(alone)[0]
-        if faces and not _near(_box_of(faces[0], w, h), want):
-            self.graph.forget()
-            faces = []
+# %% ../../nbs/220_encoders.tracker.ipynb #4e4e31df
+@patch
+def _wrong_way(self:FaceTracker, t_s, image, faces, found, sudden)->bool:
+    "Should the picture be turned? Asked where the detector looked and was in doubt, saw nothing, or the picture changed."
+    if found:
+        return is_upside_down(image, _score(found))
+    if faces:
+        return sudden and is_upside_down(image)
+    if t_s < self.tried_s + AGAIN_S:
+        return False
+    self.tried_s = t_s
+    return is_upside_down(image, 0.)
+
+# %% ../../nbs/220_encoders.tracker.ipynb #19e14351
+@patch
+def _acquire(self:FaceTracker, t_s, image, faces, boxes):
+    "Of several faces keep the right one, of one face see that it is the right one."
+    h, w = image.shape[:2]
+    want = _choose(boxes, self.last if self.last and t_s - self.last[0] <= self.patience_s else None)
+    if want is not None and faces and _near(_box_of(faces[0], w, h), want):
         return faces
+    if faces:
+        self.graph.forget()
+    if want is None or len(boxes) < 2:
+        return []
+    (x0, y0), (x1, y1) = np.clip(want[:2] - want[2], 0, None).astype(int), (want[:2] + want[2]).astype(int)
+    alone = np.zeros_like(image)
+    alone[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+    faces = self.graph(alone)[0]
+    if faces and not _near(_box_of(faces[0], w, h), want):
+        self.graph.forget()
+        faces = []
+    return faces

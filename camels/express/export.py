@@ -53,6 +53,7 @@ def save_mp4(
                 on_frame(i, len(p.weights))
     write_video(path, frames(), p.fps, p.audio, p.sr, preset="veryfast")
 
+# %% ../../nbs/655_express.export.ipynb #57177acc
 FORMATS = {".mp4": save_mp4, ".glb": save_glb, ".csv": save_csv, ".json": save_json}
 
 def check_target(path, size:int=512)->Path:
@@ -73,6 +74,7 @@ def check_target(path, size:int=512)->Path:
         raise CamelsError(f"{size} pixels", path, "a size from 32 to 2048")
     return path
 
+# %% ../../nbs/655_express.export.ipynb #6623c713
 def save_animation(
     path,                   # .mp4, .glb, .csv or .json
     p:Performance,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Iterable
 
 import numpy as np
+from fastcore.basics import patch
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.numpy import save_file
 from scipy import fft
@@ -197,47 +198,60 @@ class FeatureStream:
             raise CamelsError(f"{fps} frames a second", "audio features", "a rate from 1 to 200")
         self.fps, self.config, self.half = float(fps), config, config.n_fft//2
         self._begin()
-    def _begin(self):
-        "`n` samples taken, `frame` comes next; `held` is the sound from sample `at` on, `rows` the last two analysed."
-        self.n, self.frame, self.at = 0, 0, -self.half
-        self.steady = OffsetFilter(self.config.sr, self.config.offset_hz)
-        self.held, self.rows = np.zeros(self.half, np.float32), analyse(np.zeros((0, self.config.n_fft)), self.config)
     @property
     def lookahead_ms(self)->float:
         "How long after its moment a row is known, at most."
         return 1000*(self.half + math.ceil(self.config.sr/self.fps))/self.config.sr
-    def push(self,
-        chunk:Float[np.ndarray, " n"], # samples in [-1, 1], any number of them
-    )->Float[np.ndarray, "k d"]: # float32 [k 141]; the rows that became known
-        "Take the next samples."
-        x = checked_sound(chunk)
-        return np.concatenate([self._take(x[a:a+self.block]) for a in range(0, len(x) or 1, self.block)])
-    def flush(self)->Float[np.ndarray, "k d"]: # float32 [k 141]; the rows still waiting
-        "The sound is over. The next `push` begins another recording."
-        self.held = np.pad(self.held, (0, self.config.n_fft))
-        rows = self._analysed(math.inf)
-        self._begin()
-        return movement(np.concatenate([rows, rows[-1:]]), self.config)
-    def _take(self, x):
-        self.held = np.concatenate([self.held, self.steady(x)], dtype=np.float32, casting="same_kind")
-        self.n += len(x)
-        rows = self._analysed(self.n)
-        self.rows = rows[-2:].copy()
-        drop = min(int(self._start(self.frame)) - self.at, len(self.held))
-        self.held, self.at = self.held[drop:].copy(), self.at + drop
-        return movement(rows, self.config)
     def _start(self, i):
         return centres(i, self.fps, self.config.sr) - self.half
-    def _analysed(self, end):
-        "The two rows held and those of further frames whose windows close by sample `end`; the first frame twice."
-        i = np.arange(self.frame, n_frames(self.n, self.fps, self.config.sr))
-        start = self._start(i)
-        start = start[start + 2*self.half <= end]
-        self.frame += len(start)
-        if not len(start):
-            return self.rows
-        new = analyse(sliding_window_view(self.held, 2*self.half)[start - self.at], self.config)
-        return np.concatenate([self.rows if len(self.rows) else new[:1], new])
+
+# %% ../../nbs/620_express.features.ipynb #8f08d784
+@patch
+def _begin(self:FeatureStream):
+    "`n` samples taken, `frame` comes next; `held` is the sound from sample `at` on, `rows` the last two analysed."
+    self.n, self.frame, self.at = 0, 0, -self.half
+    self.steady = OffsetFilter(self.config.sr, self.config.offset_hz)
+    self.held, self.rows = np.zeros(self.half, np.float32), analyse(np.zeros((0, self.config.n_fft)), self.config)
+
+@patch
+def push(self:FeatureStream,
+    chunk:Float[np.ndarray, " n"], # samples in [-1, 1], any number of them
+)->Float[np.ndarray, "k d"]: # float32 [k 141]; the rows that became known
+    "Take the next samples."
+    x = checked_sound(chunk)
+    return np.concatenate([self._take(x[a:a+self.block]) for a in range(0, len(x) or 1, self.block)])
+
+@patch
+def flush(self:FeatureStream)->Float[np.ndarray, "k d"]: # float32 [k 141]; the rows still waiting
+    "The sound is over. The next `push` begins another recording."
+    self.held = np.pad(self.held, (0, self.config.n_fft))
+    rows = self._analysed(math.inf)
+    self._begin()
+    return movement(np.concatenate([rows, rows[-1:]]), self.config)
+
+# %% ../../nbs/620_express.features.ipynb #c0d2f544
+@patch
+def _take(self:FeatureStream, x):
+    self.held = np.concatenate([self.held, self.steady(x)], dtype=np.float32, casting="same_kind")
+    self.n += len(x)
+    rows = self._analysed(self.n)
+    self.rows = rows[-2:].copy()
+    drop = min(int(self._start(self.frame)) - self.at, len(self.held))
+    self.held, self.at = self.held[drop:].copy(), self.at + drop
+    return movement(rows, self.config)
+
+# %% ../../nbs/620_express.features.ipynb #21dd3374
+@patch
+def _analysed(self:FeatureStream, end):
+    "The two rows held and those of further frames whose windows close by sample `end`; the first frame twice."
+    i = np.arange(self.frame, n_frames(self.n, self.fps, self.config.sr))
+    start = self._start(i)
+    start = start[start + 2*self.half <= end]
+    self.frame += len(start)
+    if not len(start):
+        return self.rows
+    new = analyse(sliding_window_view(self.held, 2*self.half)[start - self.at], self.config)
+    return np.concatenate([self.rows if len(self.rows) else new[:1], new])
 
 # %% ../../nbs/620_express.features.ipynb #ecf48ff8
 def audio_features(
@@ -275,6 +289,7 @@ def _rows_of(x, width=len(FEATURE_NAMES))->np.ndarray:
         raise CamelsError(f"shape {x.shape}, not [… {width}]", "audio features", "as audio_features gives them")
     return x
 
+# %% ../../nbs/620_express.features.ipynb #9dd4b543
 def fit_stats(
     arrays:Iterable,                 # of [t 141], any lengths; read once, one at a time
     version:str=feature_version(),   # of these features
@@ -313,6 +328,7 @@ def save_stats(
     with atomic_path(path) as p:
         save_file(dict(mean=stats.mean, std=stats.std), p, metadata=dict(version=stats.version, n=str(stats.n)))
 
+# %% ../../nbs/620_express.features.ipynb #797f9528
 def load_stats(
     path,                          # file that `save_stats` wrote
     version:str=feature_version(), # of the features they shall serve

@@ -9,6 +9,7 @@ __all__ = ['CausalConv', 'Block', 'V3Size', 'V3Head', 'HeadStream', 'from_v2', '
 from dataclasses import asdict, dataclass
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..face.arkit import GROUPS, index
@@ -67,6 +68,7 @@ _MOOD = [index(n) for g in ("EXPRESSION", "SHARED") for n in GROUPS[g]]
 _BACK = torch.tensor(_LIPS + _MOOD).argsort()
 _N = len(GROUPS["EXPRESSION"]) # first of _MOOD
 
+# %% ../../nbs/625_express.head.ipynb #a55eee2e
 class V3Head(nn.Module):
     "Audio features and condition to 52 weights."
     def __init__(self, size:V3Size=V3Size()):
@@ -83,24 +85,6 @@ class V3Head(nn.Module):
         self.own = (
             nn.Sequential(nn.Linear(size.cond, size.own), nn.SiLU(), nn.Linear(size.own, _N)) if size.own else None
         )
-    def run(self, x, cond, past=None): # x [b 141 t], cond [b t c] of the frames that come out
-        "Frames and memory; frames come `ahead` later than the features go in."
-        past = past or [None]*(1 + len(self.trunk) + len(self.mood))
-        keep = []
-        x, p = self.hear(x, past[0])
-        keep.append(p)
-        for b, q in zip(self.trunk, past[1:]):
-            x, p = b(x, None, q)
-            keep.append(p)
-        lips = self.lips(x)
-        for b, q in zip(self.mood, past[1 + len(self.trunk):]):
-            x, p = b(x, cond, q)
-            keep.append(p)
-        mood = self.face(x).transpose(1, 2) + self.direct(cond)
-        if self.own is not None:
-            mood = torch.cat([self.own(cond).expand(*mood.shape[:2], -1), mood[..., _N:]], 2)
-        y = torch.cat([lips.transpose(1, 2), mood], 2)
-        return torch.sigmoid(y[..., _BACK.to(y.device)]), keep
     def forward(self,
         features:Float[Tensor, "b t f"], # normalised audio features
         cond:Float[Tensor, "b t c"],     # condition of every frame
@@ -120,6 +104,27 @@ class V3Head(nn.Module):
         x = nn.functional.pad(features.transpose(1, 2), (0, a))
         c = torch.cat([cond[:, :1].expand(-1, a, -1), cond], 1)
         return self.run(x, c)[0][:, a:]
+
+# %% ../../nbs/625_express.head.ipynb #ffc46d7c
+@patch
+def run(self:V3Head, x, cond, past=None): # x [b 141 t], cond [b t c] of the frames that come out
+    "Frames and memory; frames come `ahead` later than the features go in."
+    past = past or [None]*(1 + len(self.trunk) + len(self.mood))
+    keep = []
+    x, p = self.hear(x, past[0])
+    keep.append(p)
+    for b, q in zip(self.trunk, past[1:]):
+        x, p = b(x, None, q)
+        keep.append(p)
+    lips = self.lips(x)
+    for b, q in zip(self.mood, past[1 + len(self.trunk):]):
+        x, p = b(x, cond, q)
+        keep.append(p)
+    mood = self.face(x).transpose(1, 2) + self.direct(cond)
+    if self.own is not None:
+        mood = torch.cat([self.own(cond).expand(*mood.shape[:2], -1), mood[..., _N:]], 2)
+    y = torch.cat([lips.transpose(1, 2), mood], 2)
+    return torch.sigmoid(y[..., _BACK.to(y.device)]), keep
 
 # %% ../../nbs/625_express.head.ipynb #db71f4d5
 class HeadStream:

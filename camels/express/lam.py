@@ -97,6 +97,7 @@ def published(
         maps | {b + ".norm": (h,) for b in blocks}
     )
 
+# %% ../../nbs/630_express.lam.ipynb #4b0d3611
 def plain(
     name:str, # of a tensor, as some file has it
 )->str: # as `published` has it
@@ -122,6 +123,7 @@ class Block(nn.Module):
         y = self.norm(self.conv(x).mT).mT
         return (y + self.residual_layer(x) if self.again else y).relu()
 
+# %% ../../nbs/630_express.lam.ipynb #9516d7d7
 class Identify(nn.Module):
     "Lay a speaking style beside every frame and mix."
     def __init__(self, c:LamConfig):
@@ -145,6 +147,7 @@ def edge(m:int)->int:
     "Sample at which frame `m` begins."
     return m*RATE//FPS
 
+# %% ../../nbs/630_express.lam.ipynb #4a06276f
 class LamNet(nn.Module):
     "Sound and a speaking style to 52 weights a frame, in the checkpoint's order."
     def __init__(self, c:LamConfig=LamConfig()):
@@ -233,6 +236,7 @@ def _contents(f)->dict: # {plain name: (name, shape)}
         raise CamelsError("a tensor twice, with and without its prefix", None, CONVERT)
     return out
 
+# %% ../../nbs/630_express.lam.ipynb #d53f84db
 def _file_config(f, path:Path)->LamConfig:
     "The sizes a file states, or the published ones."
     broken = CamelsError("broken sizes in its metadata", path, "write it again with save_lam")
@@ -272,6 +276,7 @@ def read_lam(
     net.load_state_dict({own[n]: v.float() for n, v in state.items()}, assign=True)
     return net.eval().requires_grad_(False)
 
+# %% ../../nbs/630_express.lam.ipynb #fa46476e
 def save_lam(
     net:LamNet,
     folder, # gets model.safetensors
@@ -357,6 +362,7 @@ def ease(
     w[:n] = w[:n]*a + (0 if last is None else last*(1 - a))
     return w
 
+# %% ../../nbs/630_express.lam.ipynb #33588888
 class LamStream:
     "Frames while the sound comes; the frames do not depend on how it is cut into chunks."
     def __init__(self,
@@ -397,6 +403,7 @@ def finish(self:LamStream)->Float[np.ndarray, "t k"]: # the frames still owed, f
         return np.zeros((0, len(ARKIT)), np.float32)
     return self.push(np.zeros(max(0, end - self.seen), np.float32))[:n]
 
+# %% ../../nbs/630_express.lam.ipynb #dac44bc9
 @patch
 def stream(self:Lam, hop:int=HOP, eased:bool=True)->LamStream:
     "A stream from here on."
@@ -438,6 +445,7 @@ def level(
     a, b = (np.clip(at + s, 0, len(x)) for s in (-half, half))
     return np.sqrt(np.maximum(power[b] - power[a], 0)/(2*half)).astype(np.float32)
 
+# %% ../../nbs/630_express.lam.ipynb #b0fa8846
 def hush(
     w:Float[np.ndarray, "t k"],   # weights in ARKit's order
     loud:Float[np.ndarray, " t"], # as `level` gives it
@@ -465,6 +473,7 @@ def steady(
     n = len(w)
     return sum(c*p[i:i + n] for i, c in enumerate(np.float32([-3, 12, 17, 12, -3])/35)).clip(0, 1)
 
+# %% ../../nbs/630_express.lam.ipynb #a6b18025
 def even(
     w:Float[np.ndarray, "t k"], # weights in ARKit's order
 )->Float[np.ndarray, "t k"]:
@@ -473,6 +482,7 @@ def even(
     w[:, _SIDES] = w[:, _SIDES].mean(1, keepdims=True)
     return w
 
+# %% ../../nbs/630_express.lam.ipynb #03d6f2d6
 def polish(
     w:Float[np.ndarray, "t k"],   # weights in ARKit's order, 30 a second
     loud:Float[np.ndarray, " t"], # as `level` gives it

@@ -83,6 +83,7 @@ def join_speech(
         raise CamelsError("nothing to say", "join_speech")
     return Speech(np.concatenate(audio), sr, phones, words, exact, unsaid)
 
+# %% ../../nbs/650_express.perform.ipynb #c8137342
 def speak_segments(
     segments:Sequence[Segment],  # as `parse_tags` gives them
     voice:str="espeak",          # a name of `list_voices`
@@ -119,6 +120,7 @@ def choose_by(
         raise CamelsError("rules take no network", "by", "by='v3' does")
     return by or ("v3" if model or has_v3() and not own else "rules")
 
+# %% ../../nbs/650_express.perform.ipynb #2cbf4007
 def face_by_rules(
     speech:Speech,
     cond,
@@ -149,6 +151,7 @@ def resampled(
     j = np.minimum(i + 1, len(x) - 1)
     return (x[i] + (t - i)[:, None].astype(np.float32)*(x[j] - x[i])).astype(np.float32)
 
+# %% ../../nbs/650_express.perform.ipynb #85f08e64
 def face_by_v3(
     speech:Speech,
     segments,
@@ -266,6 +269,7 @@ def sound(
         raise CamelsError(f"shape {x.shape}: one channel [n] is needed", "animate", "average the channels of stereo")
     return Speech(x, sr, exact=False)
 
+# %% ../../nbs/650_express.perform.ipynb #4db005fe
 def hear(
     audio,                       # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)
     encoder:str="espeak_mini",   # a phoneme encoder
@@ -279,6 +283,7 @@ def hear(
         s, phones=[Phone(l, float(a), float(b)) for l, a, b in zip(found.labels, found.start_s, found.end_s)]
     )
 
+# %% ../../nbs/650_express.perform.ipynb #785d27e0
 def animate_audio(
     audio,                      # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)
     emotion:str="neutral",      # a name that `emotion_of` knows

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..face.arkit import ARKIT, GROUPS
 from ..core import EMOTIONS, CamelsError, Float, asset, atomic_path, fingerprint, write_json
@@ -79,6 +80,7 @@ def _onnx_block(
         y = g.op("Add", g.op("Mul", y, film[0]), film[1])
     return g.op("Add", x, _dense(g, g.op("Gelu", _dense(g, y, f"{name}.up")), f"{name}.down")), keep
 
+# %% ../../nbs/640_express.v3.ipynb #b1a979e1
 def _onnx_film(g, name:str, width:int): # (scale, shift), [1 width] or [t width]
     def silu(v):
         return g.op("Mul", v, g.op("Sigmoid", v))
@@ -92,6 +94,7 @@ def _onnx_film(g, name:str, width:int): # (scale, shift), [1 width] or [t width]
         return g.op("Slice", e, g.const([a]), g.const([b]), g.const([1]))
     return g.op("Add", cut(0, width), g.const([1], np.float32)), cut(width, 2*width)
 
+# %% ../../nbs/640_express.v3.ipynb #38f5dfea
 def _onnx_head(g, size:dict): # (52 weights before the sigmoid, the pasts of the next call)
     "The network as a graph."
     at, w, keep = np.cumsum([0] + [r*k for r, k in past_rows(size)]).tolist(), size["width"], []
@@ -244,6 +247,7 @@ def read_v3(
     _check_shape(folder/"model.safetensors", s)
     return c
 
+# %% ../../nbs/640_express.v3.ipynb #972d64bb
 def _check_shape(path:Path, s:dict)->None:
     "Raise where the weights are not those of the network that the config describes."
     from safetensors import safe_open
@@ -252,6 +256,7 @@ def _check_shape(path:Path, s:dict)->None:
     if list(shape) != [s["width"], s["features"], 2*s["ahead"] + 1]:
         raise CamelsError("weights of another network", path.parent, _TRAIN)
 
+# %% ../../nbs/640_express.v3.ipynb #a29c01d5
 def load_v3(folder)->tuple: # (V3Head in evaluation mode, FeatureStats, config dict)
     "Read a model back into PyTorch."
     from camels.express.head import V3Head, V3Size
@@ -285,6 +290,7 @@ def _onnx_engine(folder:Path, size:dict, threads:int):
             return s.run(["weights", "next"], {"features": x, "cond": c, "past": zeros if past is None else past})
     return run
 
+# %% ../../nbs/640_express.v3.ipynb #b1ae99ef
 def _torch_engine(folder:Path, size:dict, threads:int):
     "The same on PyTorch, with as many threads as it is set to."
     import torch
@@ -330,6 +336,7 @@ def check_cond(
         raise CamelsError("weights must be ≥ 0 and sum to 1, VAD lie in [-1, 1]", "condition")
     return np.broadcast_to(c, (n, c.shape[-1]))
 
+# %% ../../nbs/640_express.v3.ipynb #e0677998
 def _pieces(x:np.ndarray, sr:int, step:int): # float32 [≤ step] at 16 kHz, one after another
     "Sound in pieces, resampled on the way."
     if sr == SR:
@@ -361,35 +368,42 @@ class V3:
         # once glibc has freed 16 MB it keeps freed blocks of that size instead of fetching new pages for each: the
         # features run twice as fast
         np.empty(1 << 21)
-    @property
-    def lookahead_s(self)->float:
-        "How long after its moment a frame is final, at most, in seconds."
-        return FeatureStream(FPS).lookahead_ms/1000 + self.size["ahead"]/FPS
     @staticmethod
     def frames(n:int, sr:int=SR)->int:
         "How many frames `n` samples give."
         return n_frames(n if sr == SR else math.floor(n*SR/sr + .5), FPS, SR)
-    def stream(self, cond=None)->"V3Stream":
-        "A stream that begins with a condition [19]; neutral where none is given."
-        return V3Stream(self, cond)
-    def track(self,
-        audio:Float[np.ndarray, " n"], # samples in [-1, 1], one channel, any length
-        cond,                          # [19], or [t 19] with t = `frames(n, sr)`
-        sr:int=SR,                     # sample rate in Hz, from 1,000 to 400,000
-    )->Float[np.ndarray, "t 52"]: # float32 in [0, 1], in the order of ARKIT
-        "The face of a recording."
-        x = checked_sound(audio)
-        if not (1000 <= sr <= 400_000):
-            raise CamelsError(f"{sr} samples a second", "V3", "a rate from 1,000 to 400,000")
-        n = self.frames(len(x), sr)
-        c, s = check_cond(cond, n), self.stream()
-        out, k = np.empty((n, len(ARKIT)), np.float32), 0
-        for piece in _pieces(x, sr, BLOCK):
-            y = s.push(piece, c[s.begun:s.begun + s.begins(len(piece))])
-            out[k:k + len(y)] = y
-            k += len(y)
-        out[k:] = s.flush()
-        return out
+
+# %% ../../nbs/640_express.v3.ipynb #01d48fe0
+@patch(as_prop=True)
+def lookahead_s(self:V3)->float:
+    "How long after its moment a frame is final, at most, in seconds."
+    return FeatureStream(FPS).lookahead_ms/1000 + self.size["ahead"]/FPS
+
+@patch
+def stream(self:V3, cond=None)->"V3Stream":
+    "A stream that begins with a condition [19]; neutral where none is given."
+    return V3Stream(self, cond)
+
+# %% ../../nbs/640_express.v3.ipynb #5df6ab7b
+@patch
+def track(self:V3,
+    audio:Float[np.ndarray, " n"], # samples in [-1, 1], one channel, any length
+    cond,                          # [19], or [t 19] with t = `frames(n, sr)`
+    sr:int=SR,                     # sample rate in Hz, from 1,000 to 400,000
+)->Float[np.ndarray, "t 52"]: # float32 in [0, 1], in the order of ARKIT
+    "The face of a recording."
+    x = checked_sound(audio)
+    if not (1000 <= sr <= 400_000):
+        raise CamelsError(f"{sr} samples a second", "V3", "a rate from 1,000 to 400,000")
+    n = self.frames(len(x), sr)
+    c, s = check_cond(cond, n), self.stream()
+    out, k = np.empty((n, len(ARKIT)), np.float32), 0
+    for piece in _pieces(x, sr, BLOCK):
+        y = s.push(piece, c[s.begun:s.begun + s.begins(len(piece))])
+        out[k:k + len(y)] = y
+        k += len(y)
+    out[k:] = s.flush()
+    return out
 
 # %% ../../nbs/640_express.v3.ipynb #9d07528f
 def has_v3()->bool:
@@ -419,42 +433,50 @@ class V3Stream:
     def begins(self, n:int)->int:
         "How many frames begin in the next `n` samples."
         return n_frames(self.hear.n + n, FPS, SR) - self.begun
-    def push(
-        self,
-        chunk:Float[np.ndarray, " n"], # the next samples, in [-1, 1]; none are fine
-        cond=None,                     # [19] from here on, or [k 19] for the k = `begins(n)` frames that begin here; as before where None
-    )->Float[np.ndarray, "k 52"]: # float32; the frames that became final
-        "Take sound, and a condition."
-        x = checked_sound(chunk)
-        k = self.begins(len(x))
-        c = check_cond(self.cond if cond is None else cond, k)
-        if cond is not None and (np.ndim(cond) == 1 or k):
-            self.cond = np.array(cond if np.ndim(cond) == 1 else c[-1], np.float32)
-        out = [np.zeros((0, len(ARKIT)), np.float32)]
-        for a in range(0, len(x), BLOCK):
-            piece = x[a:a + BLOCK]
-            k = self.begins(len(piece))
-            new, c = c[:k], c[k:]
-            if self.conds is None and k:
-                self.conds = np.repeat(new[:1], self.skip, 0)
-            if k:
-                self.conds = np.concatenate([self.conds, new])
-                self.begun += k
-            out.append(self._step(self.hear.push(piece)))
-        return np.concatenate(out)
-    def flush(self)->Float[np.ndarray, "k 52"]: # float32; the frames still waiting
-        "The sound is over. The next `push` begins another recording."
-        out = [self._step(self.hear.flush())]
-        if self.past is not None:
-            out.append(self._step(None, len(self.conds)))
-        self._begin()
-        return np.concatenate(out)
-    def _step(self, rows, silent:int=0):
-        "Features of some frames, or that many frames of nothing after the end, through the engine."
-        x = np.zeros((silent, self.v3.size["features"]), np.float32) if rows is None else normalise(rows, self.v3.stats)
-        if not len(x):
-            return np.zeros((0, len(ARKIT)), np.float32)
-        c, self.conds = self.conds[:len(x)], self.conds[len(x):]
-        y, self.past = self.v3.run(x, c[:1] if (c == c[0]).all() else c, self.past)
-        y, self.skip = y[min(self.skip, len(y)):], max(0, self.skip - len(y))
-        return y
+
+# %% ../../nbs/640_express.v3.ipynb #b2c6c2fb
+@patch
+def push(
+    self:V3Stream,
+    chunk:Float[np.ndarray, " n"], # the next samples, in [-1, 1]; none are fine
+    cond=None,                     # [19] from here on, or [k 19] for the k = `begins(n)` frames that begin here; as before where None
+)->Float[np.ndarray, "k 52"]: # float32; the frames that became final
+    "Take sound, and a condition."
+    x = checked_sound(chunk)
+    k = self.begins(len(x))
+    c = check_cond(self.cond if cond is None else cond, k)
+    if cond is not None and (np.ndim(cond) == 1 or k):
+        self.cond = np.array(cond if np.ndim(cond) == 1 else c[-1], np.float32)
+    out = [np.zeros((0, len(ARKIT)), np.float32)]
+    for a in range(0, len(x), BLOCK):
+        piece = x[a:a + BLOCK]
+        k = self.begins(len(piece))
+        new, c = c[:k], c[k:]
+        if self.conds is None and k:
+            self.conds = np.repeat(new[:1], self.skip, 0)
+        if k:
+            self.conds = np.concatenate([self.conds, new])
+            self.begun += k
+        out.append(self._step(self.hear.push(piece)))
+    return np.concatenate(out)
+
+# %% ../../nbs/640_express.v3.ipynb #7cdd3022
+@patch
+def flush(self:V3Stream)->Float[np.ndarray, "k 52"]: # float32; the frames still waiting
+    "The sound is over. The next `push` begins another recording."
+    out = [self._step(self.hear.flush())]
+    if self.past is not None:
+        out.append(self._step(None, len(self.conds)))
+    self._begin()
+    return np.concatenate(out)
+
+@patch
+def _step(self:V3Stream, rows, silent:int=0):
+    "Features of some frames, or that many frames of nothing after the end, through the engine."
+    x = np.zeros((silent, self.v3.size["features"]), np.float32) if rows is None else normalise(rows, self.v3.stats)
+    if not len(x):
+        return np.zeros((0, len(ARKIT)), np.float32)
+    c, self.conds = self.conds[:len(x)], self.conds[len(x):]
+    y, self.past = self.v3.run(x, c[:1] if (c == c[0]).all() else c, self.past)
+    y, self.skip = y[min(self.skip, len(y)):], max(0, self.skip - len(y))
+    return y

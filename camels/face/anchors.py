@@ -76,6 +76,7 @@ class Anchors:
             faces[self.row(name)] = check_preset(x, name)
         return replace(self, presets=faces)
 
+# %% ../../nbs/130_face.anchors.ipynb #9dbf2fb4
 @functools.cache
 def anchors()->Anchors:
     "The anchors of the frozen file; their arrays cannot be written to."
@@ -108,6 +109,7 @@ def _check(x, shape, lo, hi, names, where):
         )
     return x
 
+# %% ../../nbs/130_face.anchors.ipynb #6c0bbfb8
 def check_vad(vad, where="vad")->Float[np.ndarray, " 3"]:
     "Three numbers in [-1, 1] as float32, or one clear error."
     return _check(vad, (3,), -1, 1, ("valence", "arousal", "dominance"), where)
@@ -198,6 +200,7 @@ def _named(pairs, where)->np.ndarray:
         raise CamelsError(f"channels are not in ARKit's order: {names[i]} stands where {ARKIT[i]} belongs", where)
     return check_preset([w for _, w in pairs], where)
 
+# %% ../../nbs/130_face.anchors.ipynb #e360c93f
 def read_presets(
     path, # a file that `save_presets` wrote, or the frozen one
 )->dict: # {id: float32 [52]}

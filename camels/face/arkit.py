@@ -177,6 +177,7 @@ def _key(name:str)->str:
 
 _BY_KEY = {_key(c): c for c in LIVELINK_COLUMNS}
 
+# %% ../../nbs/100_face.arkit.ipynb #63869014
 def _rows(path)->list: # [(line number, cells)], blank lines left out
     "Rows of a csv, whatever its separator."
     whole = read_text(path, most_mb=512)
@@ -225,6 +226,7 @@ def _places(
             )
     return {n: i for i, n in enumerate(names) if n}
 
+# %% ../../nbs/100_face.arkit.ipynb #6c2a3a4b
 def _number(text, name, where)->float:
     "A finite float32 of a cell, with a point or a comma."
     try:
@@ -264,6 +266,7 @@ def read_livelink(
     x[:, [LIVELINK_COLUMNS.index(n) - 2 for n in names]] = values
     return LiveLink(tuple(codes), from_order(x[:, :52], "livelink"), x[:, 52:].copy(), _rows_per_second(codes))
 
+# %% ../../nbs/100_face.arkit.ipynb #7bea92eb
 def _timecode(text:str, where:str)->str:
     "A timecode with a point before its fraction."
     code = text.strip().replace(",", ".")

@@ -89,6 +89,7 @@ def _frames(x, name:str)->Float[np.ndarray, "t k"]:
         raise CamelsError("weights must lie in [0, 1]", name)
     return x.clip(0, 1)
 
+# %% ../../nbs/155_face.channels.ipynb #aed456cc
 def merge(
     lips:Float[np.ndarray, "t k"],    # weights of the lip-sync, in [0, 1]
     emotion:Float[np.ndarray, "t k"], # weights of the emotion, in [0, 1]; its LIPSYNC channels are not used
@@ -123,6 +124,7 @@ def lid(
 GAZE_SD, HEAD_SD = np.radians([2., 1.2]), np.radians([1.2, .8, .5])  # gaze: yaw, pitch; head: yaw, pitch, roll
 DOUBLE, REFLEX = .15, .9  # share of double blinks; share of the head's turn that the eyes take back
 
+# %% ../../nbs/155_face.channels.ipynb #d3c3096c
 class Idle:
     "Blinks, glances and a drifting head, without end."
     def __init__(self,
@@ -166,6 +168,7 @@ def _glances(times, points, t):
     jump = (2.35*np.degrees(np.hypot(*(b - a).T)) + 25)/1000
     return a + smooth((t - times[i])/jump, 0, 1)[:, None]*(b - a)
 
+# %% ../../nbs/155_face.channels.ipynb #cfc22578
 def idle_track(
     idle:Idle,     # whose life
     n:int,         # frames
@@ -216,6 +219,7 @@ def look_weights(
         out[:, index("eyeLook" + name)] = v.clip(0, 1)
     return out
 
+# %% ../../nbs/155_face.channels.ipynb #d2f3ba9d
 def add_idle(
     face:Float[np.ndarray, "t k"], # weights in [0, 1]
     idle:tuple,                    # as `Idle.track` gives it, or only its weights

@@ -67,6 +67,7 @@ def _heights(a, e, target):
         raise CamelsError("two anchors lie at one place", EMOTIONS[e])
     return u, t, np.linalg.solve(phi, target[rows])
 
+# %% ../../nbs/140_face.compiler.ipynb #fa18f852
 def _layout(a, target):
     "Exponents' slopes [3 u+16k], biases [u+16k], heights [16(k+1) 52]: anchor by anchor, each for all emotions."
     table, _ = sensitivities()

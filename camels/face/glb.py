@@ -24,6 +24,7 @@ from .shapes import Identity, PIVOT, gaze_weights, rotation_matrix, weight_vecto
 # %% ../../nbs/178_face.glb.ipynb #7b49a7ef
 UNIT_M = .09 # metres in a unit
 
+# %% ../../nbs/178_face.glb.ipynb #81e6826a
 class Glb:
     "A glTF file in the making."
     def __init__(self):
@@ -131,6 +132,7 @@ def _material(g:Glb, name, part, texture):
         doubleSided=True if name in ("hair", "lash", "mouth") else None,
     )
 
+# %% ../../nbs/178_face.glb.ipynb #64c5c117
 def _primitives(g:Glb, part:Part, texture, morph:bool)->list[dict]:
     "One for each material of a part."
     same, faces = seams(part.points), part.faces
@@ -221,6 +223,7 @@ def _lit(part, points, texture):
     light = .46 + .40*np.clip(n @ np.array([-.42, .52, .74]), 0, 1) + .20*np.clip(n @ np.array([.8, .1, .6]), 0, 1)
     return np.clip(c*light[:, None], 0, 255), (n[:, 2] > 0) & (part.colour.shape[1] == 3)
 
+# %% ../../nbs/178_face.glb.ipynb #f671e042
 def sketch(
     weights=None,           # {name: weight in [0, 1]} or [52]; at rest where none are given
     identity:Identity=None, # who; the mean face where none is given

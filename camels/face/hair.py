@@ -31,6 +31,8 @@ def _fringe(h, volume, inward=.06, dip=0., side=0., tuft=0., burn=.6):
     tip = h.line[[0, -1]]*[.985, 1, 1] - [0, burn*.5, 0]
     arc = h.at(volume + 1.5*wave[:, 0, None], np.abs(np.linspace(-86, 86, 29)), np.sign(np.linspace(1, -1, 29))*90.)
     return np.concatenate([tip[:1], low, tip[1:], arc])
+
+# %% ../../nbs/120_face.hair.ipynb #24b2b524
 def _strands(h, volume, part=(0., .2), n=14, inward=.06):
     "Lines from the parting to the hairline."
     start, out = h.at(volume, part[1]*90, part[0]*90), []
@@ -71,6 +73,8 @@ def _bob(h):
         front=[_fringe(h, 1.14, .06, .04), _lock(h, -1, -1.02, .2, .06), _lock(h, 1, -1.02, .2, .06)],
         strands=_strands(h, 1.12),
     )
+
+# %% ../../nbs/120_face.hair.ipynb #2779bb21
 @hair_styles.register("long")
 def _long(h):
     sides = np.array(

@@ -38,6 +38,7 @@ def _skin_radius(
     w = 1/(1.00002 - np.take_along_axis(near, i, 1))
     return (far[i]*w).sum(1)/w.sum(1)
 
+# %% ../../nbs/172_face.hairdo.ipynb #4ef01d28
 def _flow(d, part, number): # in [-1, 1]
     "Grooves that fan out from the parting."
     part = np.array(part)/np.linalg.norm(part)
@@ -113,6 +114,7 @@ def _curls(d, n=230):
     c = np.stack([np.sqrt(1 - z*z)*np.cos(a), z, np.sqrt(1 - z*z)*np.sin(a)], 1)
     return np.sqrt(np.clip(1 - (np.arccos(np.clip((d @ c.T).max(1), -1, 1))/.155)**2, 0, 1))
 
+# %% ../../nbs/172_face.hairdo.ipynb #de097e87
 def _hair_part(points, triangles, wave, t, who):
     "Hair, darker in its grooves and at its edge."
     base = np.array(who.hair, float)

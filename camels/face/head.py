@@ -116,6 +116,7 @@ def _lip_points()->np.ndarray:
     top, bottom = (np.interp(x, *m.points[r[f"lips_outer_{n}"]][s, :2].T) for n in ("top", "bottom"))
     return np.flatnonzero((np.abs(x) < m.points[291, 0] + 1e-4) & (y <= top + 1e-4) & (y >= bottom - 1e-4))
 
+# %% ../../nbs/174_face.head.ipynb #3a55801b
 def skull(
     ring:Float[np.ndarray, "n 3"], # border of the face
     head:Head,                     # ellipsoid
@@ -141,6 +142,7 @@ PARTED = {
     "mouthUpperUpRight": .12,
 } # how the lips make way for the tongue
 
+# %% ../../nbs/174_face.head.ipynb #860f5d9c
 def skin(
     who:Puppet, # whose
     eyes,       # two of `Eye`
@@ -256,6 +258,7 @@ def _lashes(face, arc, eye, who, rows=4):
     dark = np.array(who.hair)*.35 + [10, 6, 6]
     return Part(**_follow("lash", face, arc, fringe), triangles=t, colour=np.tile(dark, (2*rows*n, 1)), rough=.8)
 
+# %% ../../nbs/174_face.head.ipynb #14b62850
 def _shade(face, arc, eye, inward, rows=5):
     "The upper lid's soft shadow on the ball, fading downward."
     n = len(arc)
@@ -285,6 +288,7 @@ def jaw_moves(
     )
     return {n: d*share for n, d in bone.items()} | dict(tongueOut=PARTED["jawOpen"]*bone["jawOpen"]*share)
 
+# %% ../../nbs/174_face.head.ipynb #ad186909
 def mouth_bag(
     face:Part, # the skin
 )->Part:
@@ -326,6 +330,7 @@ def mouth_bag(
 # widths from the middle outward, units
 TEETH = dict(top=(.088, .070, .078, .072, .070, .09), bottom=(.058, .062, .070, .072, .074, .09))
 
+# %% ../../nbs/174_face.head.ipynb #2824e18a
 def teeth(
     lips:Float[np.ndarray, " 3"], # middle of the inner lips
     jaw:str,                      # "top" or "bottom"
@@ -469,6 +474,7 @@ def _loft(rows, n=96, power=2.): # points [len(rows)*n 3]
         out.append(np.stack([w*x, y + (tilt[0]*z if tilt else 0*z), mid + d*z], 1))
     return np.concatenate(out)
 
+# %% ../../nbs/174_face.head.ipynb #9ff3b0e6
 def neck(who:Identity)->Part:
     "Neck, down into the collar."
     rows = [
@@ -489,6 +495,7 @@ def neck(who:Identity)->Part:
     shadow = 1 - .18*smooth(y, -1.45, -1.0)
     return Part("neck", p, grid(n, 96, True)[:, ::-1], np.array(who.skin)*shadow*[.97, .92, .91], on="body", rough=.58)
 
+# %% ../../nbs/174_face.head.ipynb #d0a737b6
 def shirt(who:Identity)->Part:
     "Collar, shoulders and chest."
     m = spline(len(BUST), per=4) @ np.array(BUST)
@@ -541,6 +548,7 @@ def avatar(
     )
     return tuple(_joined(parts + [neck(me), shirt(me)]))
 
+# %% ../../nbs/174_face.head.ipynb #15e759a4
 def _joined(parts)->list[Part]:
     "Parts of one name made one."
     out = {}

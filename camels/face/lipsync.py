@@ -43,6 +43,7 @@ def _row(symbol:str)->Float[np.ndarray, "3 c"]:
         (c["target"].get(k, 0.), strong.get(k, c["alpha"]), fast if k in strong else c["theta"]) for k in CHANNELS
     ]).T
 
+# %% ../../nbs/150_face.lipsync.ipynb #5485d599
 def segments(
     phones:Sequence[Phone], # in order of time
     duration_s:float,       # length of the recording in seconds
@@ -98,6 +99,7 @@ def create_lipsync(name:str="contact", **kw):
     "A ready lip-sync model by name."
     return lipsyncs[name](**kw)
 
+# %% ../../nbs/150_face.lipsync.ipynb #4e56772a
 _OPENS = [CHANNELS.index(o) for o in ("jawOpen", "mouthUpperUp", "mouthLowerDown")]
 _SIDED = ("mouthStretch", "mouthSmile", "mouthPress", "mouthUpperUp", "mouthLowerDown")
 
@@ -182,6 +184,7 @@ def seal(
     w[:, _CLOSE] += lips*(w[:, _JAW] - w[:, _CLOSE])
     return w
 
+# %% ../../nbs/150_face.lipsync.ipynb #2c5531f3
 # of a pause or a long sound; of the frames worked on at once; of dominance, below 1e-11 there
 EDGE_S, BLOCK_S, REACH_S = .04, 10., 2.
 

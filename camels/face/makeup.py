@@ -19,6 +19,7 @@ from .shapes import Identity, smooth
 # %% ../../nbs/176_face.makeup.ipynb #65adef21
 SIDE = 512 # pixels of the texture, both ways
 
+# %% ../../nbs/176_face.makeup.ipynb #bc0f29d9
 class Canvas:
     "A texture in the face's plane, drawn by distances."
     def __init__(self, side=SIDE):
@@ -73,6 +74,7 @@ def screen(light): # 0 to 255 from [0, 1]
     "The screen colour of an amount of light."
     return 255*np.where(light <= .0031308, 12.92*light, 1.055*np.clip(light, 0, 1)**(1/2.4) - .055)
 
+# %% ../../nbs/176_face.makeup.ipynb #70a1e83e
 def _brow(c, top, bottom, who, rng):
     "One brow: a soft ground and hairs that sweep outward; the arcs run from the temple inward."
     t = np.linspace(0, 1, len(top))[:, None]

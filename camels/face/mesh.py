@@ -144,6 +144,7 @@ def neutral_mean(
         mean = _frame(mean)
     return (mean + mean[mirror]*[-1, 1, 1])/2, mirror, {k: len(v) for k, v in rest.items()}
 
+# %% ../../nbs/105_face.mesh.ipynb #34871aee
 def _frame(x):
     "`x` in our axes: x through the outer eye corners, y from chin to forehead, unit and origin as documented."
     ex = x[263] - x[33]

@@ -105,6 +105,7 @@ def grid(
     a, b, c, d = i[:-1, :-1].ravel(), i[:-1, 1:].ravel(), i[1:, 1:].ravel(), i[1:, :-1].ravel()
     return np.concatenate([np.stack([a, d, c], 1), np.stack([a, c, b], 1)]).astype(np.int32)
 
+# %% ../../nbs/170_face.parts.ipynb #09902fdb
 def normals(
     points:Float[np.ndarray, "v 3"],
     triangles:Int[np.ndarray, "f 3"],

@@ -32,6 +32,7 @@ def canonical()->np.ndarray: # float32 [478 3], read-only
     x.flags.writeable = False
     return x
 
+# %% ../../nbs/110_face.pose.ipynb #72b28203
 def head_pose(
     x:Float[np.ndarray, "t 478 3"],        # points: x right, y up, z toward the viewer, in pixels
     face:Float[np.ndarray, "478 3"]=None,  # canonical face

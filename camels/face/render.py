@@ -58,6 +58,7 @@ class Head:
         t, p = np.radians(theta), np.radians(phi)
         return self.c + self.r*volume*np.stack([np.sin(t)*np.sin(p), np.cos(t) + 0*p, np.sin(t)*np.cos(p)], -1)
 
+# %% ../../nbs/122_face.render.ipynb #34184532
 def around(
     p:Float[np.ndarray, "v 3"], # points on or near the skull, head at rest
     head:Head,                  # the skull
@@ -106,6 +107,7 @@ class Rig:
     def table(self):
         return np.concatenate(self._index), np.concatenate(self._weight)[..., None]
 
+# %% ../../nbs/122_face.render.ipynb #d0c62554
 class Frame:
     "One picture in the making."
     def __init__(self, rig:Rig, img, weights, rotation, translation, gaze):
@@ -144,6 +146,7 @@ def backdrop(
         q.img[:] = np.clip(shirt*1.04, 0, 255)
     return pen.img
 
+# %% ../../nbs/122_face.render.ipynb #33cb13e3
 class Neck:
     "Neck with the chin's shadow, collar of the shirt."
     def __init__(self, rig):
@@ -220,6 +223,7 @@ class Skin:
         with f.pen.inside(cv.convexHull(f.px[self.outline])[:, 0]) as q:
             q.img[:] = whole[q.box]
 
+# %% ../../nbs/122_face.render.ipynb #40cb0a68
 class Ears:
     "Ears, where hair leaves them free."
     def __init__(self, rig):
@@ -266,6 +270,7 @@ class Nose:
             f.pen.line(self.crease, f.unit*.016, f[f"wing_{n}"])
             f.pen.fill(self.hole, f[f"nostril_{n}"])
 
+# %% ../../nbs/122_face.render.ipynb #6d504b3b
 class Brows:
     "Brows in the colour of the hair."
     def __init__(self, rig):

@@ -85,6 +85,7 @@ class Response:
 
 FLOOR = .003 # units; noise of every point and axis that is added, so that no direction counts as free of it
 
+# %% ../../nbs/160_face.retarget.ipynb #e30508e5
 def fit_response(
     people:Iterable, # (weights [n 52], landmarks [n 478 3], landmarks at rest [m 478 3]) of each
 )->Response:
@@ -155,6 +156,7 @@ class Neutral:
         points, turn = upright(x, self.points)
         return (points - self.points).reshape(len(x), -1) @ fields().T, head_angles(turn) - self.angles
 
+# %% ../../nbs/160_face.retarget.ipynb #9d51634a
 def check_landmarks(x, where="landmarks")->np.ndarray: # float64 [t 478 3]
     "Landmarks as an array, or an error that says what they should be."
     x = np.asarray(x, float)
@@ -183,6 +185,7 @@ EXCLUDE = (
     "mouthFunnel mouthPress",
 )
 
+# %% ../../nbs/160_face.retarget.ipynb #46ab1e20
 def natural_faces(
     n:int,      # faces
     seed:int=0, # equal seeds give equal faces
@@ -243,6 +246,7 @@ def bounded(
         side[todo] = np.where((spare[todo] >= 0)[:, None] | (np.arange(to.shape[1]) == last[:, None]), to, s)
     raise CamelsError(f"{len(todo)} rows do not settle", "bounded", "the matrix must be positive definite")
 
+# %% ../../nbs/160_face.retarget.ipynb #7350af09
 def _descend(gram, q, w):
     "Weights after some rounds of coordinate descent, which always falls, and the side each is on."
     w = np.clip(w, 0, 1)
@@ -251,6 +255,7 @@ def _descend(gram, q, w):
             w[:, k] = np.clip(w[:, k] - (w @ gram[:, k] - q[:, k])/gram[k, k], 0, 1)
     return w, (w >= 1).astype(np.int8) - (w <= 0)
 
+# %% ../../nbs/160_face.retarget.ipynb #6776b957
 def _free(gram, q, side):
     "Weights with those on a side at 0 or 1 and the others at their optimum; systems are packed to the largest number of free weights."
     x, free = (side > 0).astype(float), side == 0
@@ -284,6 +289,7 @@ def prior()->np.ndarray: # float64 [52 52], read-only
     p.flags.writeable = False
     return p
 
+# %% ../../nbs/160_face.retarget.ipynb #9495f844
 @dataclass(frozen=True)
 class Solver:
     "What is computed once for a response."
@@ -298,6 +304,7 @@ class Solver:
         q = (feature - angles @ self.turn) @ self.readout - LAMBDA
         return np.concatenate([np.zeros((0, 52)), *(bounded(self.gram, q[i:i+256]) for i in range(0, len(q), 256))])
 
+# %% ../../nbs/160_face.retarget.ipynb #5ae6c64a
 @cache
 def solver(
     name:str="drawn", # see `response`
@@ -386,6 +393,7 @@ class Retargeted:
     mask: np.ndarray    # bool [t], True where a face was seen; elsewhere weights and head are held
     head: np.ndarray    # float32 [t 3], yaw, pitch and roll in radians
 
+# %% ../../nbs/160_face.retarget.ipynb #2f8149de
 class Retarget:
     "From landmarks to weights."
     def __init__(

@@ -68,6 +68,7 @@ def jaw_swing(
     c, s = np.cos(np.radians(JAW_DEG)), np.sin(np.radians(JAW_DEG))
     return (points - HINGE) @ np.array([[0, 0, 0], [0, c - 1, s], [0, -s, c - 1]])
 
+# %% ../../nbs/115_face.shapes.ipynb #5cfe9d28
 class Anatomy:
     "One neutral face, as displacement fields see it."
     def __init__(self, points:Float[np.ndarray, "v 3"]):
@@ -107,6 +108,7 @@ def mirrored(f:Callable)->Callable:
         return x[base_mesh().mirror]*[-1, 1, 1]
     return lambda a: flip(f(Anatomy(flip(a.p))))
 
+# %% ../../nbs/115_face.shapes.ipynb #7f938df0
 def paired(name:str, left:str="Left", right:str="Right"):
     "Decorator: register a field of the left side as `nameLeft`, and its mirror image as `nameRight`."
     def _reg(f):
@@ -157,6 +159,8 @@ def _part(a, up, down, r=.1):
 @shape("mouthFunnel")
 def _mouth_funnel(a):
     return _gather(a, .28, .1) + _part(a, .045, .065)
+
+# %% ../../nbs/115_face.shapes.ipynb #b2a30188
 @shape("mouthPucker")
 def _mouth_pucker(a):
     return _gather(a, .38, .12)
@@ -186,6 +190,8 @@ def _mouth_frown(a):
 @paired("mouthDimple")
 def _mouth_dimple(a):
     return _corner(a, .06, .015, -.07, .12)
+
+# %% ../../nbs/115_face.shapes.ipynb #cacdf236
 @paired("mouthStretch")
 def _mouth_stretch(a):
     return _corner(a, .11, -.045, -.05, .17) + a.near(a.i["jaw"], .1)*a.left*[.01, -.01, 0]
@@ -242,6 +248,7 @@ def _lids(a, down, up):
         out[i[1:-1]] = move[1:-1]
     return out
 
+# %% ../../nbs/115_face.shapes.ipynb #062c57a9
 @paired("eyeBlink")
 def _eye_blink(a):
     return _lids(a, .8, .2)
@@ -262,6 +269,7 @@ def _look(a, x, y, lids=(0, 0)):
     d[a.i["iris_left"]] = np.array([x*np.sin(turn), y*np.sin(turn), np.cos(turn) - 1])*EYEBALL
     return d + _lids(a, *lids)
 
+# %% ../../nbs/115_face.shapes.ipynb #b5fce388
 @paired("eyeLookOut")
 def _eye_look_out(a):
     return _look(a, 1, 0)
@@ -297,6 +305,8 @@ def _face_width(a):
 @traits.register("faceLength")
 def _face_length(a):
     return a.p*[0, .045, 0]
+
+# %% ../../nbs/115_face.shapes.ipynb #bee3930b
 @traits.register("jawWidth")
 def _jaw_width(a):
     return a.p*[.08, 0, 0]*smooth(a.p[:, 1:2], -.35, -1.)
@@ -333,6 +343,7 @@ def _mouth_width(a):
 def _mouth_height(a):
     return a.near(a.i["lips"], .15)*[0, .025, 0]
 
+# %% ../../nbs/115_face.shapes.ipynb #4f22fd9d
 def _both_eyes(a, f):
     return f(1, a.i["eye_left"], a.p[473]) + f(-1, a.i["eye_right"], a.p[468])
 def _around(a, ring, radius):  # irises too
@@ -390,6 +401,7 @@ def _ramp(rng, colours, spread=6.):
     c = np.array(colours[k])*(1 - i + k) + np.array(colours[k+1])*(i - k) + rng.normal(0, spread)
     return tuple(int(v) for v in np.clip(c, 0, 255).round())
 
+# %% ../../nbs/115_face.shapes.ipynb #9b5fabbe
 def _pick(rng, colours):
     return colours[rng.integers(len(colours))]
 
@@ -449,6 +461,7 @@ def weight_vector(
         out[ARKIT.index(n)] = v
     return out
 
+# %% ../../nbs/115_face.shapes.ipynb #5938027c
 def gaze_weights(
     yaw:float,   # radians, positive to the viewer's right
     pitch:float, # radians, positive up
@@ -472,6 +485,7 @@ def rotation_matrix(
     return (np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
             @ np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]))
 
+# %% ../../nbs/115_face.shapes.ipynb #fb30f21d
 class Puppet:
     "One person's neutral face and basis, ready to move."
     def __init__(self, identity:Identity=None):
@@ -506,6 +520,7 @@ class Puppet:
         p[_BOTTOM, 1] -= cross
         return p
 
+# %% ../../nbs/115_face.shapes.ipynb #aebdf485
 @lru_cache(64)
 def puppet(identity:Identity)->Puppet:
     "The puppet of `identity`, made once."

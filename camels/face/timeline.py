@@ -42,6 +42,7 @@ def _number(s:str, what:str, low:float, high:float)->float:
         raise CamelsError(f"{what} {s} is outside [{low:g}, {high:g}]")
     return x
 
+# %% ../../nbs/145_face.timeline.ipynb #e6c9a4bf
 def read_tag(
     body:str, # what stands between the brackets, such as "joy:80"
 )->Segment: # without text and times
@@ -81,6 +82,7 @@ _BRACKET = r"write \[ for a bracket in the text"
 def _place(text:str, at:int)->str:
     return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
 
+# %% ../../nbs/145_face.timeline.ipynb #f24d1356
 def parse_tags(
     text:str, # tagged text, such as "[joy:80] We won! [sadness:40] But Tom is gone."
 )->list[Segment]: # in order; times are NaN
@@ -149,6 +151,7 @@ def _first_words(
                 return _by_letters(written, said)
     return out if k == len(said) else _by_letters(written, said)
 
+# %% ../../nbs/145_face.timeline.ipynb #59004be2
 def _by_letters(written:list, said:list)->list:
     texts = ["".join(map(_letters, o)) for o in written]
     spoken = [_letters(o) for o in said]
@@ -190,6 +193,7 @@ def fade(x):
     u = np.clip((x + 1)/2, 0, 1)
     return u*u*(3 - 2*u)
 
+# %% ../../nbs/145_face.timeline.ipynb #c3694e79
 def crossfade(
     starts_s:Float[np.ndarray, " s"], # when each condition begins, not decreasing; the first holds from ever
     conds:Float[np.ndarray, "s c"],   # conditions
@@ -244,6 +248,7 @@ def _condition(cond)->Float[np.ndarray, " c"]:
         raise CamelsError("weights must be ≥ 0 and sum to 1, VAD lie in [-1, 1]", "condition")
     return c
 
+# %% ../../nbs/145_face.timeline.ipynb #0ac6db69
 class TimelineStream:
     "The timeline of a talk that is still going on."
     def __init__(self,

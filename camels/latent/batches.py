@@ -21,6 +21,7 @@ def neighbourhoods(
     block = (np.asarray(fs.ids["start_s"], float)//block_s).astype(np.int64)
     return np.unique([f"{c}|{b}" for c, b in zip(fs.ids["clip"], block)], return_inverse=True)[1].astype(np.int64)
 
+# %% ../../nbs/510_latent.batches.ipynb #9ec979b2
 def phased(
     fs:FeatureSet,  # features
     rows,           # int [n], rows of a split

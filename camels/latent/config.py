@@ -80,6 +80,7 @@ def checked(cfg:TrainConfig)->TrainConfig:
         )
     return cfg
 
+# %% ../../nbs/508_latent.config.ipynb #6b077e6e
 def check_device(device:str)->str: # the same
     "Raise where torch has no such device here."
     if device in ("auto", "cpu"):

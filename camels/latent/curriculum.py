@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Callable
 
 import torch
+from fastcore.basics import patch
 
 from ..core import CamelsError, SPLITS, configure, set_seed, write_json
 from ..data.features import FeatureSet, as_features, subset
@@ -67,6 +68,7 @@ def check_memory(
         )
     return need
 
+# %% ../../nbs/530_latent.curriculum.ipynb #6212fb41
 def make_latent(
     cfg:TrainConfig, # widths and seed
     fs:FeatureSet,   # features
@@ -166,6 +168,7 @@ def steered(
             cfg = configure(cfg, c["set"])
     return cfg
 
+# %% ../../nbs/530_latent.curriculum.ipynb #83ffd55b
 def steer(cfg:TrainConfig, wish:dict)->TrainConfig:
     "The settings with other loss weights; a wish that cannot be is an error."
     if not isinstance(wish, dict) or not wish or (odd := [k for k in wish if not str(k).startswith("w_")]):
@@ -190,32 +193,38 @@ class SteerCB(ControlCB):
         with contextlib.suppress(CamelsError, OSError):
             self.known = self.run.info.get("changes", [])
         return getattr(self, "known", [])
-    def before_epoch(self, learn):
-        changes = self.changes()
-        if not learn.i:
-            changes = self.take(changes, learn.step)
-        learn.loss_fn.weights = stage_weights(steered(self.cfg, changes, learn.step), self.fixed["stage"])
     def wish(self, changes:list, step:int, new:dict):
         "Raise where a request cannot be."
         steer(steered(self.cfg, changes, step), new)
-    def take(self, changes:list, step:int)->list:
-        "Put new requests into run.json, each with the step it holds from, or with the reason why not."
-        done = {c.get("id") for c in changes}
-        new = {r["id"]: r for r in requests(self.folder)[0] if "set" in r and r["id"] not in done}
-        for r in new.values():
-            try:
-                self.wish(changes, step, r["set"])
-                row = dict(set=r["set"])
-            except CamelsError as e:
-                row = dict(refused=str(e)[:300])
-            changes = [
-                *changes,
-                dict(id=r["id"], step=step, stage=self.fixed["stage"], at=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **row),
-            ]
-        if new:
-            write_json(self.run/"run.json", {**self.run.info, "changes": changes})
-            self.known = changes
-        return changes
+
+# %% ../../nbs/530_latent.curriculum.ipynb #b3c33241
+@patch
+def before_epoch(self:SteerCB, learn):
+    changes = self.changes()
+    if not learn.i:
+        changes = self.take(changes, learn.step)
+    learn.loss_fn.weights = stage_weights(steered(self.cfg, changes, learn.step), self.fixed["stage"])
+
+# %% ../../nbs/530_latent.curriculum.ipynb #e143e20e
+@patch
+def take(self:SteerCB, changes:list, step:int)->list:
+    "Put new requests into run.json, each with the step it holds from, or with the reason why not."
+    done = {c.get("id") for c in changes}
+    new = {r["id"]: r for r in requests(self.folder)[0] if "set" in r and r["id"] not in done}
+    for r in new.values():
+        try:
+            self.wish(changes, step, r["set"])
+            row = dict(set=r["set"])
+        except CamelsError as e:
+            row = dict(refused=str(e)[:300])
+        changes = [
+            *changes,
+            dict(id=r["id"], step=step, stage=self.fixed["stage"], at=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **row),
+        ]
+    if new:
+        write_json(self.run/"run.json", {**self.run.info, "changes": changes})
+        self.known = changes
+    return changes
 
 # %% ../../nbs/530_latent.curriculum.ipynb #3321bc3e
 def open_run(
@@ -264,6 +273,7 @@ def open_run(
         )
     return run, cfg, fs
 
+# %% ../../nbs/530_latent.curriculum.ipynb #1ab296c9
 def began_with(run:RunFolder, old:dict, changes:dict)->TrainConfig:
     "The settings of a run that is taken up; others than those it began with are refused."
     try:
@@ -281,6 +291,7 @@ def began_with(run:RunFolder, old:dict, changes:dict)->TrainConfig:
         )
     return first
 
+# %% ../../nbs/530_latent.curriculum.ipynb #5e32f0c2
 def try_out(cfg:TrainConfig, fs:FeatureSet)->None:
     "Raise where a run of these settings on these features could not begin."
     for s in STAGES:
@@ -340,6 +351,7 @@ def train(
     tell({"event": "done", "run": str(run.path), "seconds": run.info["seconds"]})
     return run
 
+# %% ../../nbs/530_latent.curriculum.ipynb #d34c44b3
 def sweep_temporary(
     path, # run folder that this process holds
 )->None:

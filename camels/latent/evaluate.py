@@ -97,6 +97,7 @@ def centre_phone(fs:FeatureSet)->np.ndarray: # int [n], index of the label; len(
     out[row[hit]] = fs.phone_label[hit]
     return out
 
+# %% ../../nbs/540_latent.evaluate.ipynb #9d127898
 def probes(
     fs:FeatureSet, # features
     train:tuple,   # (rows, z, mask) to fit on
@@ -202,6 +203,7 @@ def phone_grid(
         .reshape(n, q*d)
     )
 
+# %% ../../nbs/540_latent.evaluate.ipynb #2b49b404
 def linear_peer(fs:FeatureSet, split="test", pool=100, seed=0, repeats=20, dims=128)->dict: # {"retrieval": …, "dims"}
     "Retrieval of linear CCA on the same features, in the same pools; its ridge is chosen on clips left out of the train split."
     x = {m: phone_grid(fs) if m == "phoneme" and fs.has_phones else fs.x[m] for m in fs.mask}
@@ -267,6 +269,7 @@ def evaluate(
     latent.train(was)
     return out
 
+# %% ../../nbs/540_latent.evaluate.ipynb #ff8772bd
 def evaluate_run(
     run,               # run folder
     features=None,     # as `train` takes them; None = those the run was trained on, if it knows their path
@@ -367,6 +370,7 @@ def stage_rows(report:dict)->list: # [(label, [text for each stage], null or pee
         ]
     return rows
 
+# %% ../../nbs/540_latent.evaluate.ipynb #441b17b5
 def stage_table(
     report:dict, # from `evaluate_run`
     width:int=0, # columns of the terminal; 0 = as wide as needed

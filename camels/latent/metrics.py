@@ -131,6 +131,7 @@ def uniformity(z)->float:
     d2 = np.clip(2 - 2*(u @ u.T)[i, j], 0, 4)
     return float(np.log(np.exp(-2*d2).mean()))
 
+# %% ../../nbs/500_latent.metrics.ipynb #06268f3a
 def active_dimensions(z, threshold:float=.01)->float:
     "Share of dimensions whose variance is above `threshold` of an evenly used sphere's, in [0, 1]."
     u = unit_rows(z)
@@ -163,6 +164,7 @@ def centred_cosine(
     p[np.linalg.norm(p, axis=1) < 1e-6*np.linalg.norm(pred, axis=1)] = 0
     return cosine(p, target - (target.mean(0) if mean is None else mean))
 
+# %% ../../nbs/500_latent.metrics.ipynb #d40b9547
 def cosine_report(
     pred,             # predictions [n d]
     target,           # targets [n d]
@@ -200,6 +202,7 @@ def _ridge(u, s, onehot, penalties)->np.ndarray: # weights on the singular direc
             best, won = (s/(s**2 + lam))[:, None]*(u.T @ y), score
     return best
 
+# %% ../../nbs/500_latent.metrics.ipynb #56571492
 @shaped
 def ridge_probe(
     x_train:Float[np.ndarray,"n d"],  # latents to learn from
@@ -243,6 +246,7 @@ class CCA:
         "View of the second modality [n k]."
         return (np.asarray(b, np.float64) - self.mean_y)/self.std_y @ self.w_y
 
+# %% ../../nbs/500_latent.metrics.ipynb #73c9122b
 def _views(x, most:int=256)->tuple:
     "Mean, deviation and the first `most` terms of the SVD of standardised features, by way of the smaller Gram matrix."
     x = np.asarray(x, np.float64)
@@ -256,6 +260,7 @@ def _views(x, most:int=256)->tuple:
     s, v = np.sqrt(lam[first]), v[:, first]
     return (mean, std, v, s, (y.T @ v/s).T) if wide else (mean, std, y @ v/s, s, v.T)
 
+# %% ../../nbs/500_latent.metrics.ipynb #d8187194
 def _solve(vx, vy, dims, reg)->CCA:
     "Ridge CCA from the singular vectors of both sides."
     (mx, dx, ux, sx, vtx), (my, dy, uy, sy, vty) = vx, vy

@@ -68,6 +68,7 @@ def save_points(path, fs:FeatureSet, rows)->None:
         },
     )
 
+# %% ../../nbs/520_latent.snapshots.ipynb #9e38a5df
 def save_stage(run:RunFolder, latent:LatentSpace, fs:FeatureSet, stage:str)->Path:
     "Model and held-out latents of a finished stage; the folder appears whole."
     place = run/"checkpoints"/stage
@@ -115,6 +116,7 @@ class Points:
     def __len__(self):
         return len(self.ids["clip"])
 
+# %% ../../nbs/520_latent.snapshots.ipynb #2137fd1b
 STORED_STAGES = ("untrained", "A", "B", "C")
 
 def load_points(run)->Points:
@@ -224,6 +226,7 @@ def read_points(
         raise CamelsError(f"its column {odd[0]!r} is not of numbers", as_text(path), AGAIN)
     return cols
 
+# %% ../../nbs/520_latent.snapshots.ipynb #358b2fe0
 def _points_column(name:str, values:list)->np.ndarray:
     if name == "vad":
         return np.asarray([x if x is not None else [np.nan]*3 for x in values], float)
@@ -231,6 +234,7 @@ def _points_column(name:str, values:list)->np.ndarray:
         return np.asarray([np.nan if x is None else x for x in values])
     return np.asarray(values, dtype=object if values and isinstance(values[0], str) else None)
 
+# %% ../../nbs/520_latent.snapshots.ipynb #af7c17f9
 def run_latents(c:Checkpoint, cols:dict, live:Path)->dict:
     n = len(cols["clip"])
     if not c.path.exists():

@@ -42,6 +42,7 @@ class ModalityConfig:
 # %% ../../nbs/505_latent.space.ipynb #d1742c4a
 MOST_MODALITIES = 64
 
+# %% ../../nbs/505_latent.space.ipynb #6da9d678
 @dataclass(frozen=True)
 class LatentConfig:
     "A latent space, as data."
@@ -103,6 +104,7 @@ class LatentOutput(NamedTuple):
     mask: dict  # `True` where real [b]
     out: dict   # `AVAEOutput` (`z` is a sample where asked) or `PhonemeOutput`; rows that are not real are finite, without meaning
 
+# %% ../../nbs/505_latent.space.ipynb #ef59ca45
 def real_rows(
     batch:dict, # features by modality
     m:str,      # modality
@@ -125,6 +127,7 @@ def read_vector(adapter:AVAEAdapter, batch:dict, m:str, **kw)->tuple[AVAEOutput,
     mask = real_rows(batch, m, x)
     return adapter(torch.where(mask[:, None], x, adapter.stats.mean), mask=mask, **kw), mask
 
+# %% ../../nbs/505_latent.space.ipynb #84cbf0f2
 def read_phones(adapter:PhonemeAdapter, batch:dict, m:str, sample:bool=False, **kw)->tuple[PhonemeOutput, Tensor]:
     "Adapter output and mask of phones; a window without a phone is not real."
     x, d = batch["phones"].float(), len(adapter.stats.mean)
@@ -165,6 +168,7 @@ class LatentSpace(nn.Module):
             raise CamelsError("no known modality", "batch", f"known: {', '.join(self.modalities)}")
         return LatentOutput(z, {m: unit(v) for m, v in z.items()}, mask, out)
 
+# %% ../../nbs/505_latent.space.ipynb #1848edf3
 def _adapter(c:ModalityConfig, d:int)->nn.Module:
     if c.kind == "phones":
         return PhonemeAdapter(c.d_in, d, c.hidden, c.n_labels, c.n_queries, c.dropout, c.noise)

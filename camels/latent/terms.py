@@ -47,6 +47,7 @@ class Step:
     def phones(self):
         return next(((m, o) for m, o in self.out.out.items() if getattr(o, "logits", None) is not None), (None, None))
 
+# %% ../../nbs/515_latent.terms.ipynb #027a1e27
 def mean(xs):
     xs = list(xs)
     return sum(xs)/max(len(xs), 1)
@@ -84,6 +85,8 @@ def variance(s):
 @term("A")
 def covariance(s):
     return mean(vicreg(z, s.out.mask[m]).covariance for m, z in s.out.z.items())
+
+# %% ../../nbs/515_latent.terms.ipynb #de80c968
 @term("A")
 def centre(s):
     return mean(centre_loss(z, s.out.mask[m]) for m, z in s.out.z.items())
@@ -103,6 +106,8 @@ def recon(s):
             ).loss
         )
     return mean(parts)
+
+# %% ../../nbs/515_latent.terms.ipynb #578c6e4d
 @term("B")
 def reencode(s):
     return mean(reencode_loss(o.mu, o.z_re, s.out.mask[m]) for m, o in s.vaes.items())

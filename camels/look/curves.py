@@ -9,6 +9,7 @@ __all__ = ['TERMS', 'SPEED', 'series', 'charts', 'line_of', 'LatentFilm']
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError
 from .viz import loss_terms, pca_2d, procrustes
@@ -50,6 +51,7 @@ def series(rows:list, key:str)->tuple: # steps, values: float [n]
     ]
     return tuple(np.array(at, float).reshape(-1, 2).T)
 
+# %% ../../nbs/555_look.curves.ipynb #380f8f8d
 def charts(views:list)->dict: # {"losses" | "retrieval" | "speed": {column: title}}
     "What the runs' rows can be drawn as."
     rows = [r for v in views for r in v.rows]
@@ -78,29 +80,6 @@ class LatentFilm:
     def names(self)->list[str]:
         "Snapshots, oldest first."
         return sorted(f.stem for f in self.folder.glob("*.safetensors") if not f.name.startswith("."))
-    def load(self, name:str)->tuple: # (flat [m·n d], {modality: n}, mask, {"stage", "epoch", "step"})
-        from safetensors import safe_open
-        if not (self.folder/f"{name}.safetensors").is_file():
-            raise CamelsError("no plain file", name)
-        with safe_open(self.folder/f"{name}.safetensors", "numpy") as f:
-            z = {k: f.get_tensor(k).astype(np.float64) for k in f.keys()}
-            about = f.metadata() or {}
-        ms = [m for m in ("video", "phoneme", "prosody") if m in z] + sorted(
-            k for k in z if not k.endswith("_mask") and k not in ("video", "phoneme", "prosody")
-        )
-        return (
-            np.concatenate([z[m] for m in ms]),
-            {m: len(z[m]) for m in ms},
-            np.concatenate([z.get(f"{m}_mask", np.ones(len(z[m]))) > 0 for m in ms]),
-            about,
-        )
-    def plane(self, name:str)->tuple:
-        flat, sizes, real, about = self.load(name)
-        real &= np.isfinite(flat).all(1)
-        xy = np.full((len(flat), 2), np.nan)
-        if real.sum() > 2:
-            xy[real] = pca_2d(flat[real])[0]
-        return xy, sizes, about
     def __call__(self, name:str)->dict|None: # {"xy": {modality: [n 2], NaN where masked}, "stage", "epoch", "step"}
         "A snapshot, on the axes of the first; None where it cannot be read."
         try:
@@ -120,3 +99,32 @@ class LatentFilm:
             return self.kept[key]
         except Exception:  # noqa: BLE001  it is being written, or gone, or broken: the next look will tell
             return None
+
+# %% ../../nbs/555_look.curves.ipynb #c46c12fb
+@patch
+def load(self:LatentFilm, name:str)->tuple: # (flat [m·n d], {modality: n}, mask, {"stage", "epoch", "step"})
+    from safetensors import safe_open
+    if not (self.folder/f"{name}.safetensors").is_file():
+        raise CamelsError("no plain file", name)
+    with safe_open(self.folder/f"{name}.safetensors", "numpy") as f:
+        z = {k: f.get_tensor(k).astype(np.float64) for k in f.keys()}
+        about = f.metadata() or {}
+    ms = [m for m in ("video", "phoneme", "prosody") if m in z] + sorted(
+        k for k in z if not k.endswith("_mask") and k not in ("video", "phoneme", "prosody")
+    )
+    return (
+        np.concatenate([z[m] for m in ms]),
+        {m: len(z[m]) for m in ms},
+        np.concatenate([z.get(f"{m}_mask", np.ones(len(z[m]))) > 0 for m in ms]),
+        about,
+    )
+
+# %% ../../nbs/555_look.curves.ipynb #23f0260b
+@patch
+def plane(self:LatentFilm, name:str)->tuple:
+    flat, sizes, real, about = self.load(name)
+    real &= np.isfinite(flat).all(1)
+    xy = np.full((len(flat), 2), np.nan)
+    if real.sum() > 2:
+        xy[real] = pca_2d(flat[real])[0]
+    return xy, sizes, about

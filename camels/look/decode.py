@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 
 from ..core import CamelsError, Float
 from ..train.run import read_record
@@ -42,6 +43,7 @@ def channel_effect()->np.ndarray: # float64 [f 33]
         return face_channels(400*x*(1, -1, -1), np.full((len(x), 2), 1000, np.float32))[:, :FACE].astype(float)
     return (see(base + step*way) - see(base - step*way))/(2*step[:, 0])
 
+# %% ../../nbs/580_look.decode.ipynb #bfbdbc41
 @cache
 def channel_solver(
     name:str="drawn", # how the tracker responds: see `response` of face.retarget
@@ -113,46 +115,57 @@ class Decoder:
                 "a face is drawn from facemesh_landmarks only",
             )
         return info
-    @property
-    def sources(self)->list:
-        "Modalities whose latents can be decoded to a face: video, and by flow the others."
-        return ["video"]*("video" in self.latent.modalities) + [
-            m for m in self.latent.modalities if m != "video" and learned(self.info, self.stage, "flow")
-        ]
-    def carry(self, z, source:str, target:str)->torch.Tensor: # unit norm [n d]
-        "Latents of one modality where their partners in another should be."
-        z = torch.as_tensor(np.asarray(z, np.float32))
-        if not z.isfinite().all():
-            raise CamelsError(
-                f"this moment has no {source}", self.run.name, "choose another moment, or another modality to come from"
-            )
-        if source == target:
-            return z
-        if not learned(self.info, self.stage, "flow"):
-            raise CamelsError(
-                f"no way from {source} to {target}: the flow is learned in stage C",
-                f"{self.run.name}, {self.stage}",
-                "choose stage C, or the modality's own decoder",
-            )
-        return self.latent.flow(z, source, target)
-    @torch.inference_mode()
-    def features(self,
-        z:Float[np.ndarray, "n d"], # latents; only their direction counts
-        source:str,                 # their modality
-        target:str,                 # what to decode to
-    )->np.ndarray: # raw features [n d_in]; phoneme: probabilities [n q labels+1], silence last
-        "Latents as the features of a modality."
-        x = self.latent.decode(self.carry(z, source, target), target)
-        return (x.softmax(-1) if self.latent.config.modalities[target].kind == "phones" else x).numpy()
-    def face(self, z, source:str)->np.ndarray: # float32 [n 60 39]
-        "Latents as the movement of a face: `CHANNELS` over the window, relative to the speaker's neutral."
-        self.check(self.run, self.stage)
-        return decode_video(self.features(z, source, "video"))
     def mean(self, m:str)->np.ndarray:
         "Mean of the train split [1 d]: what one would guess who knows nothing of the moment."
         return self.latent.adapters[m].stats.mean[None].numpy()
-    def std(self, m:str)->np.ndarray:
-        return self.latent.adapters[m].stats.std.numpy()
+
+# %% ../../nbs/580_look.decode.ipynb #ee8efe92
+@patch(as_prop=True)
+def sources(self:Decoder)->list:
+    "Modalities whose latents can be decoded to a face: video, and by flow the others."
+    return ["video"]*("video" in self.latent.modalities) + [
+        m for m in self.latent.modalities if m != "video" and learned(self.info, self.stage, "flow")
+    ]
+
+@patch
+def carry(self:Decoder, z, source:str, target:str)->torch.Tensor: # unit norm [n d]
+    "Latents of one modality where their partners in another should be."
+    z = torch.as_tensor(np.asarray(z, np.float32))
+    if not z.isfinite().all():
+        raise CamelsError(
+            f"this moment has no {source}", self.run.name, "choose another moment, or another modality to come from"
+        )
+    if source == target:
+        return z
+    if not learned(self.info, self.stage, "flow"):
+        raise CamelsError(
+            f"no way from {source} to {target}: the flow is learned in stage C",
+            f"{self.run.name}, {self.stage}",
+            "choose stage C, or the modality's own decoder",
+        )
+    return self.latent.flow(z, source, target)
+
+# %% ../../nbs/580_look.decode.ipynb #128eaa9e
+@patch
+@torch.inference_mode()
+def features(self:Decoder,
+    z:Float[np.ndarray, "n d"], # latents; only their direction counts
+    source:str,                 # their modality
+    target:str,                 # what to decode to
+)->np.ndarray: # raw features [n d_in]; phoneme: probabilities [n q labels+1], silence last
+    "Latents as the features of a modality."
+    x = self.latent.decode(self.carry(z, source, target), target)
+    return (x.softmax(-1) if self.latent.config.modalities[target].kind == "phones" else x).numpy()
+
+@patch
+def face(self:Decoder, z, source:str)->np.ndarray: # float32 [n 60 39]
+    "Latents as the movement of a face: `CHANNELS` over the window, relative to the speaker's neutral."
+    self.check(self.run, self.stage)
+    return decode_video(self.features(z, source, "video"))
+
+@patch
+def std(self:Decoder, m:str)->np.ndarray:
+    return self.latent.adapters[m].stats.std.numpy()
 
 # %% ../../nbs/580_look.decode.ipynb #d92615f5
 class Truth:
@@ -203,10 +216,13 @@ class Truth:
             [0]
         )
         return list(zip(r["phone_labels"], r["phone_start_s"], r["phone_end_s"]))
-    def others(self, m:str, not_these=(), k:int=64)->np.ndarray: # int, at most k
-        "Some other moments in which a modality is real, always the same."
-        at = np.setdiff1d(np.flatnonzero(self.mask[m]), not_these)
-        return np.sort(np.random.default_rng(0).permutation(at)[:k])
+
+# %% ../../nbs/580_look.decode.ipynb #cb4be109
+@patch
+def others(self:Truth, m:str, not_these=(), k:int=64)->np.ndarray: # int, at most k
+    "Some other moments in which a modality is real, always the same."
+    at = np.setdiff1d(np.flatnonzero(self.mask[m]), not_these)
+    return np.sort(np.random.default_rng(0).permutation(at)[:k])
 
 # %% ../../nbs/580_look.decode.ipynb #0de38eaa
 PARTS = dict(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError
 from .project import METHODS, Map, align_frames, cached_map, fit_map, fixed_range, flat_points, map_path
@@ -81,68 +82,81 @@ class MapWorker:
     "Makes maps one after the other in a process of its own."
     def __init__(self):
         self._todo, self._process, self._thread, self._now = queue.Queue(), None, None, None
-    def submit(self,
-        x,                   # points [n d]
-        method:str="umap",   # pca, tsne, umap, axis
-        on_done:Callable=None, # told when the job ends
-        **params,            # of the method
-    )->Job:
-        "Ask for a map; a map that is on disk is there at once."
-        j = Job(method, {**METHODS.get(method, ({},))[0], **params}, np.asarray(x, np.float32), on_done)
+
+@patch
+def submit(self:MapWorker,
+    x,                   # points [n d]
+    method:str="umap",   # pca, tsne, umap, axis
+    on_done:Callable=None, # told when the job ends
+    **params,            # of the method
+)->Job:
+    "Ask for a map; a map that is on disk is there at once."
+    j = Job(method, {**METHODS.get(method, ({},))[0], **params}, np.asarray(x, np.float32), on_done)
+    try:
+        j._finish("done", map=Map.load(map_path(j.x, method, j.params)))
+    except CamelsError:
+        self._todo.put(j)   # not there, or spoilt: it is made again
+    if self._thread is None:
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+        self._thread.start()
+    return j
+
+# %% ../../nbs/572_look.jobs.ipynb #ff7df8b9
+@patch
+def cancel(self:MapWorker, job:Job):
+    "Forget a job; one that is running takes its process with it."
+    if job.state in ("queued", "running"):
+        job.state = "cancelled"
+        if self._now is job and self._process:
+            self._process.kill()
+
+# %% ../../nbs/572_look.jobs.ipynb #33e989a8
+@patch
+def close(self:MapWorker):
+    "End the process."
+    if (p := self._process):
+        p.kill()
+        p.wait()
+        self._process = None
+
+@patch
+def _loop(self:MapWorker):
+    while True:
+        j = self._now = self._todo.get()
         try:
-            j._finish("done", map=Map.load(map_path(j.x, method, j.params)))
-        except CamelsError:
-            self._todo.put(j)   # not there, or spoilt: it is made again
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, daemon=True)
-            self._thread.start()
-        return j
-    def cancel(self, job:Job):
-        "Forget a job; one that is running takes its process with it."
-        if job.state in ("queued", "running"):
-            job.state = "cancelled"
-            if self._now is job and self._process:
-                self._process.kill()
-    def close(self):
-        "End the process."
-        if (p := self._process):
-            p.kill()
-            p.wait()
-            self._process = None
-    def _loop(self):
-        while True:
-            j = self._now = self._todo.get()
-            try:
-                self._do(j) if j.state != "cancelled" else j._finish("cancelled")
-            except Exception as e:
-                j._finish(
-                    "failed",
-                    error=e if isinstance(e, CamelsError) else CamelsError(f"{type(e).__name__}: {e}", j.method),
-                )
-    def _do(self, j:Job):
-        if self._process is None or self._process.poll() is not None:
-            self._process = _start()
-        j.state = "running" if j.state == "queued" else j.state
-        with tempfile.TemporaryDirectory() as d:
-            np.save(f := Path(d)/"x.npy", j.x, allow_pickle=False)
-            try:
-                print(
-                    json.dumps(dict(x=str(f), method=j.method, params=j.params)), file=self._process.stdin, flush=True
-                )
-                line = self._process.stdout.readline()
-            except OSError:
-                line = ""
-        if not line:
-            self.close()
-        if j.state == "cancelled":
-            return j._finish("cancelled")
-        if not line:
-            raise CamelsError("the process that makes maps was ended", j.method, "ask again: it starts anew")
-        said = json.loads(line)
-        s = said.pop("seconds")
-        j._finish("failed", error=CamelsError(**said), seconds=s) if said else j._finish(
-            "done", map=Map.load(map_path(j.x, j.method, j.params)), seconds=s
-        )
+            self._do(j) if j.state != "cancelled" else j._finish("cancelled")
+        except Exception as e:
+            j._finish(
+                "failed",
+                error=e if isinstance(e, CamelsError) else CamelsError(f"{type(e).__name__}: {e}", j.method),
+            )
+
+# %% ../../nbs/572_look.jobs.ipynb #ee838d5e
+@patch
+def _do(self:MapWorker, j:Job):
+    if self._process is None or self._process.poll() is not None:
+        self._process = _start()
+    j.state = "running" if j.state == "queued" else j.state
+    with tempfile.TemporaryDirectory() as d:
+        np.save(f := Path(d)/"x.npy", j.x, allow_pickle=False)
+        try:
+            print(
+                json.dumps(dict(x=str(f), method=j.method, params=j.params)), file=self._process.stdin, flush=True
+            )
+            line = self._process.stdout.readline()
+        except OSError:
+            line = ""
+    if not line:
+        self.close()
+    if j.state == "cancelled":
+        return j._finish("cancelled")
+    if not line:
+        raise CamelsError("the process that makes maps was ended", j.method, "ask again: it starts anew")
+    said = json.loads(line)
+    s = said.pop("seconds")
+    j._finish("failed", error=CamelsError(**said), seconds=s) if said else j._finish(
+        "done", map=Map.load(map_path(j.x, j.method, j.params)), seconds=s
+    )
 
 # %% ../../nbs/572_look.jobs.ipynb #103b8845
 def one_scale(view:View, raw:dict)->list:
@@ -168,47 +182,63 @@ class Film:
         first = next(iter(z.values())).shape[1]
         self.view, self.worker, self.n, self.raw, self.wrong = view, worker or MapWorker(), len(view), {}, {}
         self.modalities = modalities or [m for m in z if z[m].shape[1] == first]
-    def points(self, name:str)->tuple: # (x [p d], place int [p] in the flat order)
-        "Real points of a checkpoint."
-        z = self.view.latents(name)
-        x, m, r = flat_points({m: z[m] for m in self.modalities})
-        return x, m*self.n + r
-    def _fill(self, xy, place):
-        out = np.full((len(self.modalities)*self.n, 2), np.nan, np.float32)
-        out[place] = xy
-        return out
-    def pca(self)->dict: # {checkpoint: places}; what could not be read is in `wrong`
-        "Main axes of every checkpoint."
-        if "pca" not in self.raw:
-            raw = {}
-            for c in self.view.checkpoints:
-                try:
-                    x, at = self.points(c.name)
-                    raw[c.name] = self._fill((cached_map(x) if x.shape[1] > 128 else fit_map(x)).xy, at)
-                except CamelsError as e:
-                    self.wrong[c.name] = e
-            if not raw:
-                raise next(iter(self.wrong.values()))
-            self.raw["pca"] = dict(zip(raw, align_frames(one_scale(self.view, raw))))
-        return self.raw["pca"]
-    def ask(self, name:str, method:str, on_done:Callable, **params)->Job:
-        "Ask for one checkpoint's map in the background; `places` has it afterwards."
-        x, at = self.points(name)
-        def keep(job):
-            if job.map is not None:
-                self.raw.setdefault(method, {})[name] = self._fill(job.map.xy, at)
-            on_done(job)
-        return self.worker.submit(x, method, keep, **params)
-    def places(self, name:str, method:str)->tuple|None: # (places, (x0, x1, y0, y1)); None where it was not made yet
-        "A frame and the axes of all frames of its method."
-        if name not in (raw := self.raw.get(method, {})):
-            return None
-        names = [c for c in self.view.names if c in raw]
-        out = dict(zip(names, list(raw.values()) if method == "pca" else align_frames([raw[c] for c in names])))
-        return out[name], fixed_range(list(out.values()))
-    def axis(self, name:str, a, b)->tuple: # (places, box)
-        "Between two moments or groups of moments, each with all of its modalities."
-        x, at = self.points(name)
-        ends = {k: np.flatnonzero(np.isin(at % self.n, np.asarray(v))) for k, v in (("a", a), ("b", b))}
-        xy = self._fill(fit_map(x, "axis", **ends).xy, at)
-        return xy, fixed_range([xy])
+
+# %% ../../nbs/572_look.jobs.ipynb #236553af
+@patch
+def points(self:Film, name:str)->tuple: # (x [p d], place int [p] in the flat order)
+    "Real points of a checkpoint."
+    z = self.view.latents(name)
+    x, m, r = flat_points({m: z[m] for m in self.modalities})
+    return x, m*self.n + r
+
+@patch
+def _fill(self:Film, xy, place):
+    out = np.full((len(self.modalities)*self.n, 2), np.nan, np.float32)
+    out[place] = xy
+    return out
+
+# %% ../../nbs/572_look.jobs.ipynb #8c5fdcf0
+@patch
+def pca(self:Film)->dict: # {checkpoint: places}; what could not be read is in `wrong`
+    "Main axes of every checkpoint."
+    if "pca" not in self.raw:
+        raw = {}
+        for c in self.view.checkpoints:
+            try:
+                x, at = self.points(c.name)
+                raw[c.name] = self._fill((cached_map(x) if x.shape[1] > 128 else fit_map(x)).xy, at)
+            except CamelsError as e:
+                self.wrong[c.name] = e
+        if not raw:
+            raise next(iter(self.wrong.values()))
+        self.raw["pca"] = dict(zip(raw, align_frames(one_scale(self.view, raw))))
+    return self.raw["pca"]
+
+# %% ../../nbs/572_look.jobs.ipynb #3b28e105
+@patch
+def ask(self:Film, name:str, method:str, on_done:Callable, **params)->Job:
+    "Ask for one checkpoint's map in the background; `places` has it afterwards."
+    x, at = self.points(name)
+    def keep(job):
+        if job.map is not None:
+            self.raw.setdefault(method, {})[name] = self._fill(job.map.xy, at)
+        on_done(job)
+    return self.worker.submit(x, method, keep, **params)
+
+# %% ../../nbs/572_look.jobs.ipynb #2c12116f
+@patch
+def places(self:Film, name:str, method:str)->tuple|None: # (places, (x0, x1, y0, y1)); None where it was not made yet
+    "A frame and the axes of all frames of its method."
+    if name not in (raw := self.raw.get(method, {})):
+        return None
+    names = [c for c in self.view.names if c in raw]
+    out = dict(zip(names, list(raw.values()) if method == "pca" else align_frames([raw[c] for c in names])))
+    return out[name], fixed_range(list(out.values()))
+
+@patch
+def axis(self:Film, name:str, a, b)->tuple: # (places, box)
+    "Between two moments or groups of moments, each with all of its modalities."
+    x, at = self.points(name)
+    ends = {k: np.flatnonzero(np.isin(at % self.n, np.asarray(v))) for k, v in (("a", a), ("b", b))}
+    xy = self._fill(fit_map(x, "axis", **ends).xy, at)
+    return xy, fixed_range([xy])

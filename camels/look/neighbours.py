@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, Float, cache_dir, fingerprint
 from .views import View
@@ -27,6 +28,7 @@ def best_of(cos, ids, k:int)->tuple: # (ids [q k], cosine [q k]), best first; ti
     order = np.lexsort((i, -c), axis=1)
     return np.take_along_axis(i, order, 1), np.take_along_axis(c, order, 1)
 
+# %% ../../nbs/574_look.neighbours.ipynb #d121da1a
 def neighbours(
     x,              # [n d], rows that are all NaN are skipped; or an iterable of (first row, block)
     queries,        # [q d]
@@ -72,6 +74,7 @@ def partner_ranks(
         out[part] = 1 + (c > own + 1e-6).sum(1)
     return out
 
+# %% ../../nbs/574_look.neighbours.ipynb #00fc85ba
 def rank_table(latents:dict, row:int)->list: # [{"from", "to", "rank", "of"}]
     "The partner's rank of one moment in every direction."
     out = []
@@ -139,13 +142,12 @@ class VectorIndex:
             np.mean([len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)])
         )
 
+# %% ../../nbs/574_look.neighbours.ipynb #98ae75c0
 def _open(path, column):
     ds = open_lance(path)
     if column not in ds.schema.names:
         raise CamelsError(f"no column {column!r}", path, "it has " + ", ".join(ds.schema.names))
     return ds
-
-
 
 # %% ../../nbs/574_look.neighbours.ipynb #12e34d0d
 MOST = 400_000 # rows that are copied to be indexed
@@ -163,6 +165,7 @@ def copy_path(view:View, name:str, modality:str)->Path:
     f = Path(view.checkpoint(name).path).resolve()
     return cache_dir()/"explore"/f"index-{fingerprint(str(f), f.stat().st_mtime_ns, name, modality, len(view))}.lance"
 
+# %% ../../nbs/574_look.neighbours.ipynb #b0ac34d9
 def copy_vectors(view:View, name:str, modality:str)->Path:
     "The real vectors of a checkpoint as a Lance table with their rows; it appears whole."
     import lance
@@ -197,32 +200,6 @@ class Nearest:
         self.view, self.name, self.modality, self.index, self.rows, self.recall, self.why = (
             view, name, modality, None, None, 0., "",
         )
-    def make(self)->None:
-        "Find or make the index and measure its recall; until it is done, search is exact. Takes minutes for large tables."
-        v, n = self.view, len(self.view)
-        index, rows = own_index(v, self.modality), None
-        if index is None:
-            if not 1000 <= n <= MOST:
-                self.why = f"{n:,} rows are copied for no index" if n > MOST else ""
-                return
-            path = copy_vectors(v, self.name, self.modality)
-            index = VectorIndex(path, "vector")
-            rows = index.ds.to_table(columns=["row"])["row"].to_numpy()
-            if not index.ds.describe_indices():
-                index = VectorIndex.build(path, "vector")
-        at = np.random.default_rng(0).permutation(n)[:ASKED]
-        q = v.take(self.name, self.modality, at)
-        q = q[np.isfinite(q[:, 0])]
-        truth, _ = neighbours(v.batches(self.name, self.modality), q, 10)
-        self.rows = rows
-        self.recall = float(
-            np.mean([
-                len({*self._rows(index.search(x, 10)[0]).tolist()} & {*t.tolist()})/10 for x, t in zip(q, truth)
-            ])
-        )
-        self.index = index
-    def _rows(self, i):
-        return i if self.rows is None else self.rows[i]
     def __call__(self, row:int, k:int=10)->tuple: # (rows [k], cosines [k], how it was found)
         "The nearest rows to one."
         x = self.view.take(self.name, self.modality, [row])
@@ -240,3 +217,35 @@ class Nearest:
             c[ok][:k],
             f"by an index, among {len(self.view):,}: it finds {self.recall:.0%} of the true ten nearest",
         )
+
+# %% ../../nbs/574_look.neighbours.ipynb #e0a44d20
+@patch
+def make(self:Nearest)->None:
+    "Find or make the index and measure its recall; until it is done, search is exact. Takes minutes for large tables."
+    v, n = self.view, len(self.view)
+    index, rows = own_index(v, self.modality), None
+    if index is None:
+        if not 1000 <= n <= MOST:
+            self.why = f"{n:,} rows are copied for no index" if n > MOST else ""
+            return
+        path = copy_vectors(v, self.name, self.modality)
+        index = VectorIndex(path, "vector")
+        rows = index.ds.to_table(columns=["row"])["row"].to_numpy()
+        if not index.ds.describe_indices():
+            index = VectorIndex.build(path, "vector")
+    at = np.random.default_rng(0).permutation(n)[:ASKED]
+    q = v.take(self.name, self.modality, at)
+    q = q[np.isfinite(q[:, 0])]
+    truth, _ = neighbours(v.batches(self.name, self.modality), q, 10)
+    self.rows = rows
+    self.recall = float(
+        np.mean([
+            len({*self._rows(index.search(x, 10)[0]).tolist()} & {*t.tolist()})/10 for x, t in zip(q, truth)
+        ])
+    )
+    self.index = index
+
+# %% ../../nbs/574_look.neighbours.ipynb #62cc4891
+@patch
+def _rows(self:Nearest, i):
+    return i if self.rows is None else self.rows[i]

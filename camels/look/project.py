@@ -32,6 +32,7 @@ def flat_points(
     x = np.concatenate([z[r] for z, r in zip(latents.values(), real)])
     return x, np.repeat(np.arange(len(real)), [len(r) for r in real]), np.concatenate(real)
 
+# %% ../../nbs/570_look.project.ipynb #586677e7
 def spread(xy, modality, row, n:int, names)->dict: # {modality: float32 [n 2]}, NaN where there is no point
     "The opposite of `flat_points`, for places on a map."
     out = {m: np.full((n, xy.shape[1]), np.nan, np.float32) for m in names}
@@ -49,6 +50,7 @@ def method(name:str, **defaults)->Callable:
         return f
     return keep
 
+# %% ../../nbs/570_look.project.ipynb #485ee4bb
 def pca_axes(
     x:Float[np.ndarray,"n d"], # points
     k:int,                     # axes wanted
@@ -89,6 +91,7 @@ def _tsne(x, p):
         ).fit_transform((x - mean) @ axes),
     )
 
+# %% ../../nbs/570_look.project.ipynb #da8bd989
 @method("umap", n_neighbors=15, min_dist=.1, seed=0)
 def _umap(x, p):
     import warnings
@@ -160,6 +163,7 @@ class Map:
         with reading(path, "a stored map", "delete it: it is made again"):
             return cls(m["method"], json.loads(m["params"]), {"xy": arrays["xy"], **arrays})
 
+# %% ../../nbs/570_look.project.ipynb #eaca877c
 def shepard(y, anchors, places, k:int=5)->np.ndarray: # [n 2]
     "The mean of the places of the k nearest anchors, weighted by 1/distance²."
     k = min(k, len(anchors))
@@ -235,6 +239,7 @@ def align_frames(
             out[i] = procrustes(out[i], ref).astype(np.float32)
     return out
 
+# %% ../../nbs/570_look.project.ipynb #2fc9e0c8
 def fixed_range(
     frames:list,       # of [p 2]
     margin:float=.06,  # of the width, on each side

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Sequence
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError
 from .project import fit_map
@@ -32,6 +33,7 @@ class Sample:
             + f", the same share of each {self.by}"*bool(self.by)
         )
 
+# %% ../../nbs/576_look.raster.ipynb #23b36e81
 def sample_rows(
     n:int,          # rows there are
     most:int,       # rows wanted, at most (more only where there are more groups)
@@ -80,46 +82,56 @@ class Raster:
         self.offset = np.r_[0, np.cumsum(np.bincount(tile, minlength=T*T))]
         self.group = np.zeros(len(real), np.uint8) if group is None else np.asarray(group)[self.rows].astype(np.uint8)
         self.palette = np.array([[int(c[i:i+2], 16) for i in (1, 3, 5)] for c in colours], np.float32)
-    @property
-    def box(self)->tuple:
-        "x0, x1, y0, y1 around all points."
-        return tuple(map(float, (self.lo[0], self.lo[0] + self.size[0], self.lo[1], self.lo[1] + self.size[1])))
-    def slices(self, x0, x1, y0, y1)->list: # of slices of x, y, group, rows
-        "Where the points of the tiles in view stand."
-        T = self.TILES
-        a = np.floor((np.array([x0, y0]) - self.lo)/self.size*T)
-        b = np.floor((np.array([x1, y1]) - self.lo)/self.size*T)
-        (i0, j0), (i1, j1) = np.clip(a, 0, T - 1).astype(int), np.clip(b, 0, T - 1).astype(int)
-        if i0 == 0 and i1 == T - 1:
-            return [slice(self.offset[j0*T], self.offset[j1*T + T])]   # whole rows of tiles lie side by side
-        return [slice(self.offset[j*T + i0], self.offset[j*T + i1 + 1]) for j in range(j0, j1 + 1)]
-    def _pixels(self, box, w, h):
-        x0, x1, y0, y1 = box
-        parts = self.slices(*box)
-        def cat(v):
-            return v[parts[0]] if len(parts) == 1 else np.concatenate([v[s] for s in parts])
-        i = ((cat(self.x) - np.float32(x0))*np.float32(w/(x1 - x0)))
-        j = ((np.float32(y1) - cat(self.y))*np.float32(h/(y1 - y0)))
-        ok = (i >= 0) & (i < w) & (j >= 0) & (j < h)
-        if ok.all():
-            return j.astype(np.int32)*w + i.astype(np.int32), cat(self.group)
-        return j[ok].astype(np.int32)*w + i[ok].astype(np.int32), cat(self.group)[ok]
-    def frame(self,
-        box=None,        # x0, x1, y0, y1; all points where None
-        w:int=800, h:int=500, # pixels
-    )->np.ndarray: # uint8 [h w 4] RGBA
-        "The part of the map that lies in the box."
-        at, group = self._pixels(box or self.box, w, h)
-        n = w*h
-        many = len(self.palette) > 1
-        if len(at) < 20_000:
-            at, group = spots(at, group, w, h)   # few points: make them visible
-        count = np.bincount(at, minlength=n).astype(np.float32)
-        sums = [
-            np.bincount(at, weights=c[group], minlength=n).astype(np.float32) if many else count*c[0]
-            for c in self.palette.T
-        ]
-        return shade(count, sums).reshape(h, w, 4)
+
+# %% ../../nbs/576_look.raster.ipynb #99e77a8b
+@patch(as_prop=True)
+def box(self:Raster)->tuple:
+    "x0, x1, y0, y1 around all points."
+    return tuple(map(float, (self.lo[0], self.lo[0] + self.size[0], self.lo[1], self.lo[1] + self.size[1])))
+
+@patch
+def slices(self:Raster, x0, x1, y0, y1)->list: # of slices of x, y, group, rows
+    "Where the points of the tiles in view stand."
+    T = self.TILES
+    a = np.floor((np.array([x0, y0]) - self.lo)/self.size*T)
+    b = np.floor((np.array([x1, y1]) - self.lo)/self.size*T)
+    (i0, j0), (i1, j1) = np.clip(a, 0, T - 1).astype(int), np.clip(b, 0, T - 1).astype(int)
+    if i0 == 0 and i1 == T - 1:
+        return [slice(self.offset[j0*T], self.offset[j1*T + T])]   # whole rows of tiles lie side by side
+    return [slice(self.offset[j*T + i0], self.offset[j*T + i1 + 1]) for j in range(j0, j1 + 1)]
+
+# %% ../../nbs/576_look.raster.ipynb #556a224a
+@patch
+def _pixels(self:Raster, box, w, h):
+    x0, x1, y0, y1 = box
+    parts = self.slices(*box)
+    def cat(v):
+        return v[parts[0]] if len(parts) == 1 else np.concatenate([v[s] for s in parts])
+    i = ((cat(self.x) - np.float32(x0))*np.float32(w/(x1 - x0)))
+    j = ((np.float32(y1) - cat(self.y))*np.float32(h/(y1 - y0)))
+    ok = (i >= 0) & (i < w) & (j >= 0) & (j < h)
+    if ok.all():
+        return j.astype(np.int32)*w + i.astype(np.int32), cat(self.group)
+    return j[ok].astype(np.int32)*w + i[ok].astype(np.int32), cat(self.group)[ok]
+
+# %% ../../nbs/576_look.raster.ipynb #b130aa42
+@patch
+def frame(self:Raster,
+    box=None,        # x0, x1, y0, y1; all points where None
+    w:int=800, h:int=500, # pixels
+)->np.ndarray: # uint8 [h w 4] RGBA
+    "The part of the map that lies in the box."
+    at, group = self._pixels(box or self.box, w, h)
+    n = w*h
+    many = len(self.palette) > 1
+    if len(at) < 20_000:
+        at, group = spots(at, group, w, h)   # few points: make them visible
+    count = np.bincount(at, minlength=n).astype(np.float32)
+    sums = [
+        np.bincount(at, weights=c[group], minlength=n).astype(np.float32) if many else count*c[0]
+        for c in self.palette.T
+    ]
+    return shade(count, sums).reshape(h, w, 4)
 
 # %% ../../nbs/576_look.raster.ipynb #93ff7ae7
 def shade(count, sums)->np.ndarray: # uint8 [n 4] RGBA
@@ -135,6 +147,7 @@ def shade(count, sums)->np.ndarray: # uint8 [n 4] RGBA
     out[some, 3] = (255*np.minimum(1, .3 + .7*np.log1p(c)/max(top, 1e-6))).astype(np.uint8)
     return out
 
+# %% ../../nbs/576_look.raster.ipynb #87eef27f
 def spots(at, group, w:int, h:int)->tuple: # (pixels, groups), up to nine times as many
     "Each pixel and its eight neighbours."
     j, i = np.mgrid[-1:2, -1:2].reshape(2, 1, 9)
@@ -159,6 +172,7 @@ def nearest_row(
             best, at = float(d[i]), int(r.rows[s.start + i])
     return at
 
+# %% ../../nbs/576_look.raster.ipynb #dad7536b
 def inside(
     x, y,     # [n] places
     polygon,  # [m 2] corners
@@ -171,6 +185,7 @@ def inside(
             out ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1)*(y - y1)/(y2 - y1) + x1)
     return out
 
+# %% ../../nbs/576_look.raster.ipynb #f4215f5c
 def lassoed(r:Raster, polygon)->np.ndarray: # rows, ascending
     "Rows inside a lasso."
     p = np.asarray(polygon, float)

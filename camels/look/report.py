@@ -219,6 +219,7 @@ def markdown_table(rows:list)->str: # rows of text, the first one the heading
         return "| " + " | ".join(escaped(v, markdown=True) for v in r) + " |"
     return "\n".join([line(rows[0]), "|" + "|".join([":--"] + ["--:"]*(len(rows[0])-1)) + "|", *map(line, rows[1:])])
 
+# %% ../../nbs/560_look.report.ipynb #d0f99faf
 def write_card(
     run, # run folder with report.json
 )->Path: # RUN/card.md

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Iterator
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, nearest
 from ..data.table import MARK_COLUMNS, open_lance
@@ -48,28 +49,39 @@ class View:
     def names(self)->list[str]:
         "Names of the checkpoints."
         return list(self._names)
-    @property
-    def modalities(self)->list[str]:
-        return list(self.latents(self.names[-1]))
-    def checkpoint(self, name:str)->Checkpoint:
-        if name not in self._names:
-            raise CamelsError(f"no checkpoint {name!r}", self.path or self.name, nearest(name, self.names))
-        return self._names[name]
-    def latents(self, name:str)->dict: # {modality: float32 [n d]}
-        "Vectors of a checkpoint."
-        if name not in self._kept:
-            self._kept[name] = self.load(self.checkpoint(name))
-        while len(self._kept) > self.keep:
-            self._kept.pop(next(iter(self._kept)))
-        return self._kept[name]
-    def take(self, name:str, modality:str, rows)->np.ndarray:
-        "Vectors of some rows [k d]."
-        return self.latents(name)[modality][np.asarray(rows)]
-    def batches(self, name:str, modality:str, size:int=65_536)->Iterator: # of (first row, float32 [≤size d])
-        "All vectors, piece by piece."
-        x = self.latents(name)[modality]
-        for i in range(0, len(x), size):
-            yield i, x[i:i+size]
+
+# %% ../../nbs/565_look.views.ipynb #1a351e96
+@patch(as_prop=True)
+def modalities(self:View)->list[str]:
+    return list(self.latents(self.names[-1]))
+
+@patch
+def checkpoint(self:View, name:str)->Checkpoint:
+    if name not in self._names:
+        raise CamelsError(f"no checkpoint {name!r}", self.path or self.name, nearest(name, self.names))
+    return self._names[name]
+
+# %% ../../nbs/565_look.views.ipynb #2b48bbdc
+@patch
+def latents(self:View, name:str)->dict: # {modality: float32 [n d]}
+    "Vectors of a checkpoint."
+    if name not in self._kept:
+        self._kept[name] = self.load(self.checkpoint(name))
+    while len(self._kept) > self.keep:
+        self._kept.pop(next(iter(self._kept)))
+    return self._kept[name]
+
+@patch
+def take(self:View, name:str, modality:str, rows)->np.ndarray:
+    "Vectors of some rows [k d]."
+    return self.latents(name)[modality][np.asarray(rows)]
+
+@patch
+def batches(self:View, name:str, modality:str, size:int=65_536)->Iterator: # of (first row, float32 [≤size d])
+    "All vectors, piece by piece."
+    x = self.latents(name)[modality]
+    for i in range(0, len(x), size):
+        yield i, x[i:i+size]
 
 # %% ../../nbs/565_look.views.ipynb #87995d17
 def moment_keys(columns:dict)->np.ndarray: # [n] text
@@ -86,6 +98,7 @@ def moment_keys(columns:dict)->np.ndarray: # [n] text
         for c, t in zip(columns["clip"], at if at is not None else range(n))
     ])
 
+# %% ../../nbs/565_look.views.ipynb #b66da142
 def unique_keys(keys, where)->np.ndarray:
     "The keys, if no two are equal."
     keys = np.asarray(keys).astype(str)
@@ -178,12 +191,14 @@ def own_view(
         path,
     )
 
+# %% ../../nbs/565_look.views.ipynb #b01a9e6c
 def _npy(path):
     with open_plain(path):
         pass
     with reading(path, "a whole .npy file of numbers", "make it again with numpy.save"):
         return {}, {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
 
+# %% ../../nbs/565_look.views.ipynb #f8443a8b
 def _npz(path):
     z = read_arrays(path)
     return {k: v for k, v in z.items() if v.ndim == 1}, {k: v for k, v in z.items() if v.ndim == 2}
@@ -195,6 +210,7 @@ def _parquet(path):
         vec = {f.name: v for f in t.schema if (v := vector_column(t[f.name])) is not None}
         return {f.name: t[f.name].to_numpy() for f in t.schema if not pa.types.is_nested(f.type)}, vec
 
+# %% ../../nbs/565_look.views.ipynb #4467fd32
 def vector_column(c)->np.ndarray|None: # float32 [n d], NaN where null; None where the column holds no vectors
     "A list column as a matrix, without a Python object a number."
     import pyarrow as pa
@@ -246,14 +262,6 @@ class LanceView(View):
     @property
     def modalities(self):
         return self.vectors
-    def _load(self, _):
-        if len(self) > self.most:
-            raise CamelsError(f"{len(self):,} rows are too many to hold at once", self.path, "use take or batches")
-        return {m: self._checked(m, 0, vector_column(self.ds.to_table(columns=[m])[m])) for m in self.vectors}
-    def _checked(self, m, first, x):
-        k = self.columns.get(f"{m}_mask")
-        gone = np.isnan(x).all(1) if k is None else ~np.asarray(k[first:first+len(x)], bool)
-        return checked_vectors(x, self.path, m, gone)
     def take(self, name, modality, rows):
         self.checkpoint(name)
         rows = np.asarray(rows)
@@ -270,6 +278,19 @@ class LanceView(View):
             yield first, x
             first += len(x)
 
+# %% ../../nbs/565_look.views.ipynb #3d357734
+@patch
+def _load(self:LanceView, _):
+    if len(self) > self.most:
+        raise CamelsError(f"{len(self):,} rows are too many to hold at once", self.path, "use take or batches")
+    return {m: self._checked(m, 0, vector_column(self.ds.to_table(columns=[m])[m])) for m in self.vectors}
+
+@patch
+def _checked(self:LanceView, m, first, x):
+    k = self.columns.get(f"{m}_mask")
+    gone = np.isnan(x).all(1) if k is None else ~np.asarray(k[first:first+len(x)], bool)
+    return checked_vectors(x, self.path, m, gone)
+
 # %% ../../nbs/565_look.views.ipynb #63b9fc7f
 def open_view(
     path, # run folder, or a file or table of vectors; a `View` is given back as it is
@@ -280,6 +301,7 @@ def open_view(
     p = as_path(path)
     return open_run(p) if not p.exists() or (p/"run.json").exists() or (p/"latents").exists() else own_view(p)
 
+# %% ../../nbs/565_look.views.ipynb #93f9a4d4
 def media_of(
     view:View, # whose moment
     row:int,   # which

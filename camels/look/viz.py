@@ -45,6 +45,7 @@ def pca_2d(
     axes = axes*np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
     return (x - mean) @ axes, mean, axes, (s**2/np.maximum((s**2).sum(), 1e-12))[:dims]
 
+# %% ../../nbs/550_look.viz.ipynb #d6193767
 def procrustes(
     xy:Float[np.ndarray,"n 2"],     # points to turn
     target:Float[np.ndarray,"n 2"], # the same points where they should lie; NaN rows in either are not used for the fit
@@ -98,6 +99,7 @@ def plot_axes(n, width=4.2, height=3.6, **kw):
         ax.yaxis.label.set_color(INK)
     return fig, axs
 
+# %% ../../nbs/550_look.viz.ipynb #d51bceda
 def plot_legend(ax, **kw):
     ax.legend(frameon=False, fontsize=9, labelcolor=INK, **kw)
 
@@ -156,6 +158,7 @@ def loss_figure(
     plot_legend(ax, ncols=2, loc="center left", bbox_to_anchor=(1, .5))
     return fig
 
+# %% ../../nbs/550_look.viz.ipynb #0ec0373d
 def stage_starts(rows:list)->dict: # {stage: first step}
     "Where each stage begins."
     out = {}

@@ -64,6 +64,7 @@ def _short(v)->str:
     except (ValueError, RecursionError):
         return "a value too long to show"
 
+# %% ../../nbs/018_media.clips.ipynb #a374018f
 def _whole_text(v:str, kind:str)->bool:
     "Can `v` be written as UTF-8, or, where it is a path, name a file?"
     if kind == "path" and "\0" in v:
@@ -73,6 +74,7 @@ def _whole_text(v:str, kind:str)->bool:
     except UnicodeEncodeError:
         return False
 
+# %% ../../nbs/018_media.clips.ipynb #f3ea33e4
 def row_clip(row, where:str)->Clip:
     "A checked `Clip` from a manifest's row; `where` goes into messages."
     names = [f.name for f in fields(Clip)]

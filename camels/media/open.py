@@ -17,6 +17,7 @@ from typing import Iterator, NamedTuple
 import av
 import av.logging
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError
 
@@ -52,6 +53,7 @@ def _kind_of(head:bytes)->str:
         return "text or a playlist: neither sound nor picture in it"
     return "no recording in a known format"
 
+# %% ../../nbs/010_media.open.ipynb #edcceae1
 def _why(path:Path, e:Exception)->CamelsError:
     "What a libav exception means for the person who named `path`."
     with path.open("rb") as f:
@@ -106,6 +108,7 @@ def _unknown(size:int, width:int)->bool:
     top = 256**width - 1
     return size == 0 or size > top - 4096 or (width == 4 and 0x7fff_f000 <= size <= 0x8000_0000) or size >= 1 << 62
 
+# %% ../../nbs/010_media.open.ipynb #b26b090b
 def _chunk_sizes(f, size:int)->Sizes:
     "Sizes of a file made of chunks (RIFF and RF64 wav, aiff, caf, w64): its sound, and what comes after it."
     f.seek(0)
@@ -148,6 +151,7 @@ def _avi_sizes(f, size:int)->Sizes:
         at += 8 + length + length % 2
     return Sizes(min(at, size), at)
 
+# %% ../../nbs/010_media.open.ipynb #bb0972bc
 def _au_sizes(f, size:int)->Sizes:
     "Sizes of a .au or .snd file."
     f.seek(4)
@@ -177,6 +181,7 @@ def _mp4_sizes(f, size:int)->Sizes:
         at += length
     return Sizes()
 
+# %% ../../nbs/010_media.open.ipynb #ace5e1e7
 def _ebml(f, at:int)->tuple[int, int, bool]: # name, first byte of the body, its length; -1 where it is open
     "An element's head in a Matroska file."
     f.seek(at)
@@ -190,6 +195,7 @@ def _ebml(f, at:int)->tuple[int, int, bool]: # name, first byte of the body, its
     length = int.from_bytes(head[names:names + wide], "big") & (1 << 7*wide) - 1
     return int.from_bytes(head[:names], "big"), at + names + wide, -1 if length == (1 << 7*wide) - 1 else length
 
+# %% ../../nbs/010_media.open.ipynb #59701bed
 def _mkv_sizes(f, size:int)->Sizes:
     "Where a second EBML head follows the first segment of a Matroska or WebM file."
     at = 0
@@ -215,6 +221,7 @@ def _found_again(path:Path, head:bytes)->Sizes:
             at = data.find(sign, at + 1)
     return Sizes(again=max(0, at - 5*(head[:3] == b"FLV")))
 
+# %% ../../nbs/010_media.open.ipynb #7408b8bc
 @functools.lru_cache(256)
 def _sizes(path:Path, stamp:tuple)->Sizes:
     "What the sizes in a file's own structure say; `stamp` changes with the file."
@@ -279,6 +286,7 @@ def _no_stream(c, kind:str, path)->CamelsError:
         f"no {kind} stream", path, f"it holds only {other}: leave the {kind} modalities out, or name another file"
     )
 
+# %% ../../nbs/010_media.open.ipynb #046bea06
 def _check_header(s, path)->None:
     "Raise where a stream's header claims what no sound or picture can be."
     hint = "its header is damaged, or it is no recording"
@@ -336,6 +344,7 @@ def _sounds(packet)->bool:
     except av.error.FFmpegError:
         return False
 
+# %% ../../nbs/010_media.open.ipynb #3360c23c
 def pick_stream(c, kind:str, path):
     "The stream of `kind`, or an error that says why there is none."
     found = is_real_stream(c, kind)
@@ -373,45 +382,54 @@ class _Parts:
         self.spans, self.starts, self.packets = [[math.inf, -math.inf]], {}, {}
         # by stream: times of the last two packets, one that is back, the last one
         self.last, self.before, self.doubt, self.held = {}, {}, {}, {}
-    def widen(self, stream:int):
-        "The packet that is held belongs to the part that its stream is in."
-        if stream not in self.held:
-            return
-        part, (shown_s, end_s) = len(self.starts.get(stream, ())), self.held.pop(stream)
-        if part == len(self.spans):
-            self.spans.append([math.inf, -math.inf])
-        span = self.spans[part]
-        span[0], span[1] = min(span[0], shown_s), max(span[1], end_s)
-    def add(self, stream:int, t_s:float, shown_s:float, end_s:float):
-        "The next packet, with its time in the order of decoding and that of showing."
-        back = t_s < self.last.get(stream, -math.inf) - BACK_S
-        if back and stream not in self.doubt and t_s >= self.before.get(stream, math.inf) - BACK_S:
-            self.held.pop(stream, None) # not this one, the one before had a damaged time
-        elif back and stream not in self.doubt:
-            self.doubt[stream] = self.packets[stream] - 1, (shown_s, end_s)
-            return
-        elif back:
-            number, first = self.doubt[stream]
-            self.widen(stream)
-            self.starts.setdefault(stream, []).append(number)
-            self.held[stream] = first
-            self.before.pop(stream, None)
-            self.last[stream] = t_s
-        self.doubt.pop(stream, None)
+
+# %% ../../nbs/010_media.open.ipynb #a4e4875e
+@patch
+def widen(self:_Parts, stream:int):
+    "The packet that is held belongs to the part that its stream is in."
+    if stream not in self.held:
+        return
+    part, (shown_s, end_s) = len(self.starts.get(stream, ())), self.held.pop(stream)
+    if part == len(self.spans):
+        self.spans.append([math.inf, -math.inf])
+    span = self.spans[part]
+    span[0], span[1] = min(span[0], shown_s), max(span[1], end_s)
+
+# %% ../../nbs/010_media.open.ipynb #357b4749
+@patch
+def add(self:_Parts, stream:int, t_s:float, shown_s:float, end_s:float):
+    "The next packet, with its time in the order of decoding and that of showing."
+    back = t_s < self.last.get(stream, -math.inf) - BACK_S
+    if back and stream not in self.doubt and t_s >= self.before.get(stream, math.inf) - BACK_S:
+        self.held.pop(stream, None) # not this one, the one before had a damaged time
+    elif back and stream not in self.doubt:
+        self.doubt[stream] = self.packets[stream] - 1, (shown_s, end_s)
+        return
+    elif back:
+        number, first = self.doubt[stream]
         self.widen(stream)
-        if stream in self.last:
-            self.before[stream] = min(t_s, self.last[stream])
-        self.last[stream], self.held[stream] = t_s, (shown_s, end_s)
-    def shifts_s(self, zero_s:float)->tuple[list, float]: # what is added to the times of each part; the last part's end
-        "Put the parts one after the other, the first at zero."
-        for stream in list(self.held):
-            self.widen(stream)
-        shifts, end = [], 0.
-        for first, last in self.spans:
-            shifts.append(end - first if shifts else -zero_s)
-            if last > -math.inf:
-                end = max(end, last + shifts[-1])
-        return shifts, end
+        self.starts.setdefault(stream, []).append(number)
+        self.held[stream] = first
+        self.before.pop(stream, None)
+        self.last[stream] = t_s
+    self.doubt.pop(stream, None)
+    self.widen(stream)
+    if stream in self.last:
+        self.before[stream] = min(t_s, self.last[stream])
+    self.last[stream], self.held[stream] = t_s, (shown_s, end_s)
+
+# %% ../../nbs/010_media.open.ipynb #8b09b802
+@patch
+def shifts_s(self:_Parts, zero_s:float)->tuple[list, float]: # what is added to the times of each part; the last part's end
+    "Put the parts one after the other, the first at zero."
+    for stream in list(self.held):
+        self.widen(stream)
+    shifts, end = [], 0.
+    for first, last in self.spans:
+        shifts.append(end - first if shifts else -zero_s)
+        if last > -math.inf:
+            end = max(end, last + shifts[-1])
+    return shifts, end
 
 # %% ../../nbs/010_media.open.ipynb #65009ebf
 @functools.lru_cache(64)
@@ -439,6 +457,7 @@ def _surveyed(path:Path, stamp:tuple)->Survey:
             end = float(parts.packets.get(v[0].index, 0)/(v[0].average_rate or 25))
     return Survey(end, shifts, parts.starts, parts.packets, max(1, len(kinds)))
 
+# %% ../../nbs/010_media.open.ipynb #d27a041d
 def shared_survey(path:Path)->Survey:
     return _surveyed(Path(path), file_stamp(path))
 
@@ -517,6 +536,7 @@ def _stated_s(path:Path, c)->float:
         return sizes.declared/sizes.rate
     return length*max(1., sizes.declared/max(sizes.here, 1)) # libav cuts the others' to what is there
 
+# %% ../../nbs/010_media.open.ipynb #0cbe7df0
 def _cut_off(path:Path, stated_s:float, end_s:float)->CamelsError:
     "The error of a recording that ends too soon."
     return CamelsError(f"truncated: the header says {stated_s:.1f} s, the data end at {end_s:.1f} s", path,
@@ -530,6 +550,7 @@ def _check_end(path:Path, c, end:float)->None:
     if end < stated - 0.5 and (end := max(end, shared_survey(path).end_s)) < stated - 0.5:
         raise _cut_off(path, stated, end)
 
+# %% ../../nbs/010_media.open.ipynb #da75c3d3
 def stream_length_s(path:Path, c)->float:
     "Length of a recording in seconds: the header's where the bytes are there for it, else that of the packets."
     stated = _stated_s(path, c)

@@ -45,6 +45,7 @@ def _matrix(f)->np.ndarray: # int [[a b] [c d]] of -1, 0, 1
             return _quarter(np.frombuffer(bytes(sd), np.int32)[[0, 1, 3, 4]].reshape(2, 2)/65536)
     return np.eye(2, dtype=int)
 
+# %% ../../nbs/016_media.read.ipynb #5976c28f
 def _turn(x:np.ndarray, m:np.ndarray)->np.ndarray:
     "Pixels `x` [h w 3] as the display matrix `m` shows them."
     if not m[0, 0] and not m[1, 1]:
@@ -124,6 +125,7 @@ def _describe_sound(path:Path, c, info:MediaInfo)->None:
     if (doubt or not heard) and s.channels > 1 and (why := sound_mix(path, file_stamp(path)).warning):
         info.warnings.append(why)
 
+# %% ../../nbs/016_media.read.ipynb #d390447c
 def _describe_picture(path:Path, c, info:MediaInfo)->None:
     "Fill in what is known of the picture; decodes the first one."
     s = pick_stream(c, "video", path)
@@ -154,6 +156,7 @@ def _odd(path:Path, c)->list[str]:
         out.append("no end-of-stream page: it may have been cut off")
     return out
 
+# %% ../../nbs/016_media.read.ipynb #aeefec7c
 def _ogg_ends(path:Path)->bool:
     "Does the last page of an Ogg file say that the stream ends?"
     with path.open("rb") as f:

@@ -14,6 +14,7 @@ import av
 import av.logging
 import soxr
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, Float
 from camels.media.open import (
@@ -49,6 +50,7 @@ class Mix(NamedTuple):
     weights: tuple = () # one a channel
     warning: str = ""   # what is odd about them
 
+# %% ../../nbs/014_media.sound.ipynb #2b9c7d78
 def _decide(layout:str, names:tuple, gram:np.ndarray)->Mix:
     "The mix for channels whose products with each other are `gram`."
     power, w = np.diag(gram), np.array(channel_weights(names))
@@ -64,6 +66,7 @@ def _decide(layout:str, names:tuple, gram:np.ndarray)->Mix:
         warning = f"the channels cancel each other out (one is upside down): only channel {k + 1} is heard"
     return Mix(layout, tuple(map(float, w)), warning)
 
+# %% ../../nbs/014_media.sound.ipynb #2b2d788e
 @functools.lru_cache(256)
 def sound_mix(path:Path, stamp:tuple, heard_s:float=1., most_s:float=60.)->Mix:
     "The mix of a recording, by the first `heard_s` seconds above -60 dB."
@@ -87,17 +90,6 @@ class _Mixer:
         self.path, self.asked, self.weights, self.sure = path, False, {}, 0
         if channels > 2:
             self._ask()
-    def _ask(self):
-        self.asked, mix = True, sound_mix(self.path, file_stamp(self.path))
-        if mix.weights:
-            self.weights = {mix.layout: np.array(mix.weights)}
-    def _doubt(self, x):
-        "Ask where channels cancel; stop doubting after half a second that can be heard."
-        if sides_cancel(x):
-            self._ask()
-        elif abs(x[0, 0]) > 1e-3:
-            self.sure += 1
-        self.asked = self.asked or self.sure > 20
     def __call__(self, f)->np.ndarray: # float32 or float64 [n]
         x = sound_channels(f)
         if len(x) == 1:
@@ -110,6 +102,22 @@ class _Mixer:
         if f.layout.name not in self.weights:
             self.weights[f.layout.name] = np.array(channel_weights(_names(f)))
         return self.weights[f.layout.name] @ x
+
+# %% ../../nbs/014_media.sound.ipynb #d4695218
+@patch
+def _ask(self:_Mixer):
+    self.asked, mix = True, sound_mix(self.path, file_stamp(self.path))
+    if mix.weights:
+        self.weights = {mix.layout: np.array(mix.weights)}
+
+@patch
+def _doubt(self:_Mixer, x):
+    "Ask where channels cancel; stop doubting after half a second that can be heard."
+    if sides_cancel(x):
+        self._ask()
+    elif abs(x[0, 0]) > 1e-3:
+        self.sure += 1
+    self.asked = self.asked or self.sure > 20
 
 def sides_cancel(x:np.ndarray)->bool: # [2 n]
     "Do two channels that can be heard seem to cancel?"
@@ -219,6 +227,7 @@ def _resampled(
     if stream:
         yield stream.resample_chunk(nothing, last=True)
 
+# %% ../../nbs/014_media.sound.ipynb #e3658351
 def _samples(path:Path, sr:int, start_s:float, end_s:float, most_hole_s:float=math.inf)->Iterator[np.ndarray]:
     "Blocks of float32 samples at `sr`, from `start_s` on, without holes."
     first = max(0, math.floor(start_s - 0.2))

@@ -57,6 +57,7 @@ def _mux_sound(c, audio, sr:int)->Iterator[float]:
         yield (i + f.samples)/sr
     c.mux(s.encode(None))
 
+# %% ../../nbs/012_media.write.ipynb #ab0648dc
 def _add_picture(c, x:np.ndarray, rate:Fraction, options:dict):
     "Add an H.264 stream for frames like `x` to container `c`."
     s = c.add_stream("libx264", rate=rate, options=options)

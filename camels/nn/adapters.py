@@ -11,6 +11,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..core import Bool, CamelsError, Float, shaped
@@ -92,18 +93,6 @@ class AVAEAdapter(nn.Module):
     def fit_stats(self, x, mask=None):
         fit_stats(self.stats, x, mask)
         return self
-    def mean(self, y:Tensor)->Tensor:
-        "Standardised features to `mu`."
-        return self.linear(y) + self.gain*self.mlp(self.norm(y))
-    def encode(self, x:Tensor)->tuple[Tensor, Tensor]:
-        "Raw features to (mu, logvar)."
-        y = self.stats(x)
-        if self.training:
-            y = self.drop(y + self.noise*torch.randn_like(y))
-        return self.mean(y), self.logvar(y).clamp(-8, 8)
-    def decode(self, z:Tensor)->Tensor:
-        "Latent of any length to standardised features."
-        return self.decoder(unit(z)*self.radius)
     @shaped
     def forward(self,
         x:Float[Tensor,"b f"], # raw features
@@ -118,6 +107,25 @@ class AVAEAdapter(nn.Module):
         z = mu + torch.randn_like(mu)*(logvar/2).exp() if sample else mu
         recon = (self.decoder(z) if sample else self.decode(z)) if decode else None
         return AVAEOutput(z, mu, logvar, recon, self.mean(recon) if decode else None)
+
+# %% ../../nbs/400_nn.adapters.ipynb #deb012ae
+@patch
+def mean(self:AVAEAdapter, y:Tensor)->Tensor:
+    "Standardised features to `mu`."
+    return self.linear(y) + self.gain*self.mlp(self.norm(y))
+
+@patch
+def encode(self:AVAEAdapter, x:Tensor)->tuple[Tensor, Tensor]:
+    "Raw features to (mu, logvar)."
+    y = self.stats(x)
+    if self.training:
+        y = self.drop(y + self.noise*torch.randn_like(y))
+    return self.mean(y), self.logvar(y).clamp(-8, 8)
+
+@patch
+def decode(self:AVAEAdapter, z:Tensor)->Tensor:
+    "Latent of any length to standardised features."
+    return self.decoder(unit(z)*self.radius)
 
 # %% ../../nbs/400_nn.adapters.ipynb #82e388f0
 def unit(z:Tensor)->Tensor:
@@ -199,11 +207,6 @@ class PhonemeAdapter(nn.Module):
     def fit_stats(self, x, mask=None):
         fit_stats(self.stats, x, mask)
         return self
-    def decode(self, z:Tensor)->Tensor: # [b q n_labels+1] logits
-        "Which phone is heard in each slot of the window; the last is silence."
-        if not self.n_labels:
-            raise CamelsError("no decoder", "PhonemeAdapter", "give n_labels")
-        return self.decoder(unit(z)*math.sqrt(z.shape[-1])).unflatten(-1, (-1, self.n_labels + 1))
     @shaped
     def forward(self,
         x:Float[Tensor,"b p f"],      # phone features
@@ -219,6 +222,14 @@ class PhonemeAdapter(nn.Module):
         z = self.out(self.drop(pooled.flatten(1)))*mask.any(1, keepdim=True)
         full = decode and self.n_labels
         return PhonemeOutput(z, h, self.probe(h) if self.n_labels else None, pooled, self.decode(z) if full else None)
+
+# %% ../../nbs/400_nn.adapters.ipynb #4aea168e
+@patch
+def decode(self:PhonemeAdapter, z:Tensor)->Tensor: # [b q n_labels+1] logits # noqa: F811
+    "Which phone is heard in each slot of the window; the last is silence."
+    if not self.n_labels:
+        raise CamelsError("no decoder", "PhonemeAdapter", "give n_labels")
+    return self.decoder(unit(z)*math.sqrt(z.shape[-1])).unflatten(-1, (-1, self.n_labels + 1))
 
 # %% ../../nbs/400_nn.adapters.ipynb #c4d180e5
 class LogitScale(nn.Module):
@@ -246,6 +257,7 @@ def module_name(key:str)->str:
     "The name that `module_key` spelt."
     return bytes.fromhex(key[1:]).decode() if key.startswith("~") else key
 
+# %% ../../nbs/400_nn.adapters.ipynb #d4674e98
 class ByModality(nn.ModuleDict):
     "A dict of modules whose keys may be any text."
     def __getitem__(self, name:str):

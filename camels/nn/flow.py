@@ -140,6 +140,7 @@ class PairRows(NamedTuple):
     source: Tensor  # source ids [n]
     target: Tensor  # target ids [n]
 
+# %% ../../nbs/410_nn.flow.ipynb #491964cc
 def pair_rows(
     net:VelocityNet,   # for its ids
     z:dict,            # {modality: latents [b d]}

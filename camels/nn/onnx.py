@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 
 # %% ../../nbs/418_nn.onnx.ipynb #eb4a767a
 def _safetensors_index(path)->dict: # {name: (dtype, shape, byte offset in the file, bytes)}
@@ -35,30 +36,38 @@ class OnnxGraph:
             [],
             {},
         )
-    def op(self, kind:str, *inputs, **attributes)->str:
-        out = f"v{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [out], **attributes))
-        return out
-    def const(self, values, dtype=np.int64)->str:
-        name = f"c{len(self.init)}"
-        self.init.append(self.onnx.numpy_helper.from_array(np.array(values, dtype), name))
-        return name
-    def weight(self, name:str, turn:bool=False)->str:
-        "A float32 array out of the safetensors file."
-        if (name, turn) not in self.seen:
-            dtype, shape, offset, length = self.index[name]
-            t = self.onnx.TensorProto(name=name, dims=shape)
-            t.data_type = {"F16": t.FLOAT16, "F32": t.FLOAT}[dtype]
-            t.data_location = t.EXTERNAL
-            for k, v in (("location", self.file), ("offset", offset), ("length", length)):
-                t.external_data.add(key=k, value=str(v))
-            self.init.append(t)
-            x = self.op("Cast", name, to=t.FLOAT)
-            self.seen[name, turn] = self.op("Transpose", x, perm=[1, 0]) if turn else x
-        return self.seen[name, turn]
     def linear(self, x, name):
         return self.op("Add", self.op("MatMul", x, self.weight(f"{name}.weight", True)), self.weight(f"{name}.bias"))
     def norm(self, x, name):
         return self.op(
             "LayerNormalization", x, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), axis=-1, epsilon=1e-6
         )
+
+# %% ../../nbs/418_nn.onnx.ipynb #1fc4e271
+@patch
+def op(self:OnnxGraph, kind:str, *inputs, **attributes)->str:
+    out = f"v{len(self.nodes)}"
+    self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [out], **attributes))
+    return out
+
+@patch
+def const(self:OnnxGraph, values, dtype=np.int64)->str:
+    name = f"c{len(self.init)}"
+    self.init.append(self.onnx.numpy_helper.from_array(np.array(values, dtype), name))
+    return name
+
+# %% ../../nbs/418_nn.onnx.ipynb #e4d5d2cd
+@patch
+def weight(self:OnnxGraph, name:str, turn:bool=False)->str:
+    "A float32 array out of the safetensors file."
+    if (name, turn) not in self.seen:
+        dtype, shape, offset, length = self.index[name]
+        t = self.onnx.TensorProto(name=name, dims=shape)
+        t.data_type = {"F16": t.FLOAT16, "F32": t.FLOAT}[dtype]
+        t.data_location = t.EXTERNAL
+        for k, v in (("location", self.file), ("offset", offset), ("length", length)):
+            t.external_data.add(key=k, value=str(v))
+        self.init.append(t)
+        x = self.op("Cast", name, to=t.FLOAT)
+        self.seen[name, turn] = self.op("Transpose", x, perm=[1, 0]) if turn else x
+    return self.seen[name, turn]

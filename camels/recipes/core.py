@@ -62,6 +62,7 @@ def checked_recipe(
             in_range(at + f.name, value)
     return c
 
+# %% ../../nbs/800_recipes.core.ipynb #4c5d4f77
 def settings_of(
     out,            # run folder
     kind:str,       # name of the training
@@ -123,6 +124,7 @@ class WeightsCB(SteerCB):
         "Raise where a request cannot be fulfilled."
         steer_weights(settings_now(self.cfg, changes, step), new, self.weights)
 
+# %% ../../nbs/800_recipes.core.ipynb #6896990c
 class RateCB(ScheduleCB):
     "Each group's rate by the number of the update in this fit: base rate × `rate(n)`."
     def __init__(self, rate:Callable): # rate(n) → factor
@@ -139,6 +141,7 @@ class RateCB(ScheduleCB):
     def load(self, state):
         self.first = state["first"]
 
+# %% ../../nbs/800_recipes.core.ipynb #7f65f197
 class LineCB(Callback):
     "A line an epoch."
     order = 80
@@ -162,6 +165,7 @@ class Batches:
             raise IndexError(i)
         return self.make(i)
 
+# %% ../../nbs/800_recipes.core.ipynb #e5ff7547
 class Sitting:
     "What one process does for a run: where the last one stopped, and what all parts of the run share."
     def __init__(self,

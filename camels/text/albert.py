@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Sequence
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..core import CamelsError, EMOTIONS, Float, Registry, asset, atomic_path, n_cores, write_json
 from ..face.timeline import escape
@@ -39,6 +40,7 @@ class AlbertSize:
 
 PAIR = (40_503, 2_971)     # odd multipliers of the pair hash
 
+# %% ../../nbs/610_text.albert.ipynb #aa77e6b9
 def build_net(c:AlbertSize, drop:float=0.):
     "The network in PyTorch, built on transformers' `AlbertModel`: pieces [b t] and types [b t] (1: context) to logits [b 16] and VAD [b 3]."
     import torch
@@ -122,6 +124,7 @@ def _onnx_embed(g:OnnxGraph, c:AlbertSize):
     )
     return x, g.linear(h, "albert.encoder.embedding_hidden_mapping_in")
 
+# %% ../../nbs/610_text.albert.ipynb #358e4b1c
 def _onnx_pool(g:OnnxGraph, h:str, x:str, own:str)->str:
     "Mean and maximum of the utterance's own frames, and the mean of its pieces."
     one = g.const([1])
@@ -182,6 +185,7 @@ def save_albert(
     write_json(Path(folder)/"config.json", dict(name="microalbert", emotions=EMOTIONS, network=asdict(net.c), **card))
     export_onnx(folder, net.c)
 
+# %% ../../nbs/610_text.albert.ipynb #22610c08
 def load_albert(folder): # (network in evaluation mode, config dict)
     "Read the network back into PyTorch."
     cfg = read_config(folder)
@@ -190,6 +194,7 @@ def load_albert(folder): # (network in evaluation mode, config dict)
         net.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     return net.eval().requires_grad_(False), cfg
 
+# %% ../../nbs/610_text.albert.ipynb #4018e304
 _AGAIN = "train one: camels train text --out RUN"
 # of a config that is believed
 _MOST = dict(
@@ -250,6 +255,7 @@ def read_tokenizer(folder):
     tok.no_truncation()
     return tok
 
+# %% ../../nbs/610_text.albert.ipynb #de2eed5d
 def to_rows(
     tok, marked:Sequence[str], # texts with marks, of `with_context`
     most:int,                  # pieces a row, at most
@@ -307,42 +313,48 @@ class TextModel:
     context_window = 2
     def scores(self, marked:Sequence[str]): # probabilities [n 16], VAD [n 3] of texts with marks
         raise NotImplementedError
-    def predict(self,
-        texts,       # a text, or a list of texts
-        turns=None,  # for each text what was said before, oldest first: [text of the other or (speaker, text)], or None
-        speakers=None, # who says each text, for turns with speakers; "self" by default
-    )->list[Emotion]:
-        "The emotion of each text, in order."
-        one = isinstance(texts, str)
-        texts, turns = [texts] if one else list(texts), [turns] if one and turns else turns
-        for name, o in (("turns", turns), ("speakers", speakers)):
-            if o is not None and len(o) != len(texts):
-                raise CamelsError(f"{len(o)} {name} for {len(texts)} texts", "predict", f"one entry of {name} a text")
-        if bad := [i for i, t in enumerate(texts) if not isinstance(t, str)]:
-            raise CamelsError(f"a {type(texts[bad[0]]).__name__}, not text", f"texts[{bad[0]}]")
-        if not texts:
-            return []
-        marked = [
-            with_context(t, turns and turns[i], (speakers or ())[i] if speakers else "self", self.context_window)
-            for i, t in enumerate(texts)
-        ]
-        p, v = self.scores(marked)
-        return [
-            Emotion(t, EMOTIONS[k], tuple(a), tuple(b))
-            for t, k, a, b in zip(texts, p.argmax(1), p.tolist(), v.tolist())
-        ]
-    def stream(self, texts, batch:int=256):
-        "Predictions of an endless stream, `batch` texts at a time."
-        from itertools import islice
-        it = iter(texts)
-        while some := list(islice(it, batch)):
-            yield from self.predict(some)
     def segments(self, text:str)->list[Emotion]:
         "One `Emotion` a sentence, for the timeline."
         return self.predict(split_sentences(text))
     def tagged(self, text:str, with_vad:bool=False)->str:
         "The text with a tag before each sentence, as the timeline reads it."
         return " ".join(f"{e.tag(with_vad)} {escape(e.text)}" for e in self.segments(text))
+
+# %% ../../nbs/610_text.albert.ipynb #3db3615d
+@patch
+def predict(self:TextModel,
+    texts,       # a text, or a list of texts
+    turns=None,  # for each text what was said before, oldest first: [text of the other or (speaker, text)], or None
+    speakers=None, # who says each text, for turns with speakers; "self" by default
+)->list[Emotion]:
+    "The emotion of each text, in order."
+    one = isinstance(texts, str)
+    texts, turns = [texts] if one else list(texts), [turns] if one and turns else turns
+    for name, o in (("turns", turns), ("speakers", speakers)):
+        if o is not None and len(o) != len(texts):
+            raise CamelsError(f"{len(o)} {name} for {len(texts)} texts", "predict", f"one entry of {name} a text")
+    if bad := [i for i, t in enumerate(texts) if not isinstance(t, str)]:
+        raise CamelsError(f"a {type(texts[bad[0]]).__name__}, not text", f"texts[{bad[0]}]")
+    if not texts:
+        return []
+    marked = [
+        with_context(t, turns and turns[i], (speakers or ())[i] if speakers else "self", self.context_window)
+        for i, t in enumerate(texts)
+    ]
+    p, v = self.scores(marked)
+    return [
+        Emotion(t, EMOTIONS[k], tuple(a), tuple(b))
+        for t, k, a, b in zip(texts, p.argmax(1), p.tolist(), v.tolist())
+    ]
+
+# %% ../../nbs/610_text.albert.ipynb #c80916be
+@patch
+def stream(self:TextModel, texts, batch:int=256):
+    "Predictions of an endless stream, `batch` texts at a time."
+    from itertools import islice
+    it = iter(texts)
+    while some := list(islice(it, batch)):
+        yield from self.predict(some)
 
 # %% ../../nbs/610_text.albert.ipynb #21b9ede4
 @text_models.register("microalbert")
@@ -412,6 +424,7 @@ def _filled(rows): # pieces [b t], types [b t]
         types[j, :at] = 1
     return ids, types
 
+# %% ../../nbs/610_text.albert.ipynb #282fb75a
 def _onnx_runner(folder:Path, size:AlbertSize):
     "pieces, types → logits, VAD on ONNX Runtime."
     import onnxruntime as ort
@@ -430,6 +443,7 @@ def _onnx_runner(folder:Path, size:AlbertSize):
             return s.run(["logits", "vad"], {"ids": ids, "types": types})
     return run
 
+# %% ../../nbs/610_text.albert.ipynb #37202d89
 def _torch_runner(folder:Path):
     "The same on PyTorch."
     import torch

@@ -60,6 +60,7 @@ def _rows_of(
         raise CamelsError("not found", path or file, get)
     return path
 
+# %% ../../nbs/600_text.core.ipynb #718e64c6
 GOEMOTIONS = (
     "get GoEmotions (Apache-2.0, 4 MB): train.tsv and dev.tsv of "
     "github.com/google-research/google-research/tree/master/goemotions/data"
@@ -136,6 +137,7 @@ def _emotion_row(o, where)->np.ndarray:
         raise CamelsError(f"the weight of {odd[0]} is {str(weights[odd[0]])[:30]}", where, "a number from 0 on")
     return np.array([weights.get(e, 0) for e in EMOTIONS], np.float32)
 
+# %% ../../nbs/600_text.core.ipynb #f8f5d192
 @text_corpora.register("jsonl")
 def read_sentences(
     path,                    # JSON lines of text, emotion, vad, dialogue, speaker, split
@@ -277,6 +279,7 @@ def macro_f1(truth, said)->float:
     "Mean of the classes' F1."
     return float(f1_scores(truth, said).mean())
 
+# %% ../../nbs/600_text.core.ipynb #50014710
 def choose_thresholds(
     truth:Float[np.ndarray, "n k"],  # 1 where a class is right
     scores:Float[np.ndarray, "n k"], # higher means likelier

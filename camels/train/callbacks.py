@@ -37,6 +37,7 @@ class TensorBoardCB(Callback):
         if self.writer:
             self.writer.close()
 
+# %% ../../nbs/432_train.callbacks.ipynb #f5e6ff55
 class EventCB(Callback):
     "Call `tell(dict)` after each epoch."
     order = 70
@@ -51,6 +52,7 @@ def epoch_line(row:dict, n_epochs:int)->str:
     shown = [f"{k} {row[k]:.3g}" for k in row if k.startswith("valid_") or k in ("loss", "grad_norm", "lr")]
     return f"{row.get('stage', '')} {row['epoch']+1:>3}/{n_epochs}  " + "  ".join(shown) + f"  {row['seconds']:.1f} s"
 
+# %% ../../nbs/432_train.callbacks.ipynb #1a2465be
 class ProgressCB(Callback):
     "A bar on a terminal, else a line every `every_s` seconds at most."
     order = 80

@@ -13,6 +13,7 @@ from typing import Callable
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -54,6 +55,7 @@ def flatten(
         )
     return out, tensors
 
+# %% ../../nbs/435_train.checkpoint.ipynb #b6d37747
 def unflatten(out, tensors:dict):
     "The tree that `flatten` took apart."
     if isinstance(out, list):
@@ -87,6 +89,7 @@ def digest_of(
     h.update(state.encode())
     return h.hexdigest()
 
+# %% ../../nbs/435_train.checkpoint.ipynb #ba5e97c0
 def save_state(
     path, # folder to make; must not exist
     tree, # see `flatten`
@@ -119,6 +122,7 @@ class BrokenCheckpoint(CamelsError):
 def _broken(path, why:str):
     return BrokenCheckpoint(f"not a whole checkpoint ({why})", path, "resume from an earlier one, or train again")
 
+# %% ../../nbs/435_train.checkpoint.ipynb #ceb1a862
 def read_state(
     path, # folder of a checkpoint
 )->tuple: # (JSON structure, True where the digest was checked and is right)
@@ -139,6 +143,7 @@ def read_state(
         raise _broken(path, "its digest is not that of its bytes")
     return whole["state"], True
 
+# %% ../../nbs/435_train.checkpoint.ipynb #9105c790
 def load_state(
     path, # folder of a checkpoint
 ):
@@ -178,33 +183,46 @@ class Checkpoints:
         self.folder, self.keep, self.say = Path(folder), keep, say
     def list(self, kind:str="step")->list:
         return sorted(self.folder.glob(f"{kind}-????????"))
-    def save(self, tree, step:int, kind:str="step")->Path:
-        path = self.folder/f"{kind}-{step:08d}"
-        if path.exists():
-            self.drop(path)
-        save_state(path, tree)
-        if not (self.folder/KEPT).exists():
-            with writing(self.folder):
-                (self.folder/KEPT).touch()
-        self.tidy(kind)
-        return path
-    def drop(self, path):
-        "Rename, then remove: never half a checkpoint under its name."
-        gone = path.parent/f".gone.{uuid.uuid4().hex[:8]}"
-        os.rename(path, gone)
-        shutil.rmtree(gone)
-    def put_aside(self, path)->Path:
-        "Rename a broken one; it is never removed."
-        n = next(i for i in range(1, 10_000) if not os.path.lexists(f"{path}.broken-{i}"))
-        return path.rename(f"{path}.broken-{n}")
-    def tidy(self, kind:str="step"):
-        for path in self.list(kind)[:-1 if kind == "best" else -self.keep]:
-            self.drop(path)
-    def sweep(self):
-        "Remove what killed writers left."
-        for o in self.folder.glob(".*.????????"):
-            if o.is_dir():
-                shutil.rmtree(o)
+
+# %% ../../nbs/435_train.checkpoint.ipynb #ee4d79f6
+@patch
+def save(self:Checkpoints, tree, step:int, kind:str="step")->Path:
+    path = self.folder/f"{kind}-{step:08d}"
+    if path.exists():
+        self.drop(path)
+    save_state(path, tree)
+    if not (self.folder/KEPT).exists():
+        with writing(self.folder):
+            (self.folder/KEPT).touch()
+    self.tidy(kind)
+    return path
+
+# %% ../../nbs/435_train.checkpoint.ipynb #def5d310
+@patch
+def drop(self:Checkpoints, path):
+    "Rename, then remove: never half a checkpoint under its name."
+    gone = path.parent/f".gone.{uuid.uuid4().hex[:8]}"
+    os.rename(path, gone)
+    shutil.rmtree(gone)
+
+@patch
+def put_aside(self:Checkpoints, path)->Path:
+    "Rename a broken one; it is never removed."
+    n = next(i for i in range(1, 10_000) if not os.path.lexists(f"{path}.broken-{i}"))
+    return path.rename(f"{path}.broken-{n}")
+
+# %% ../../nbs/435_train.checkpoint.ipynb #2b5ef991
+@patch
+def tidy(self:Checkpoints, kind:str="step"):
+    for path in self.list(kind)[:-1 if kind == "best" else -self.keep]:
+        self.drop(path)
+
+@patch
+def sweep(self:Checkpoints):
+    "Remove what killed writers left."
+    for o in self.folder.glob(".*.????????"):
+        if o.is_dir():
+            shutil.rmtree(o)
 
 # %% ../../nbs/435_train.checkpoint.ipynb #64ec5b75
 def _load(self:Checkpoints, kind:str="step"):
@@ -254,6 +272,7 @@ def rng_state()->dict:
         out["cuda"] = torch.cuda.get_rng_state_all()
     return out
 
+# %% ../../nbs/435_train.checkpoint.ipynb #7ff9444f
 def set_rng_state(s:dict)->None:
     "Put back what `rng_state` gave."
     torch.set_rng_state(s["torch"])
@@ -307,6 +326,7 @@ class CheckpointCB(Callback):
     def after_fit(self, learn):
         self.save(learn)
 
+# %% ../../nbs/435_train.checkpoint.ipynb #62f95149
 def resume(
     learn:Learner, # built as the first time, untrained
     folder,        # folder of checkpoints

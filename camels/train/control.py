@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 import torch
+from fastcore.basics import patch
 
 from ..core import CamelsError, Registry, append_jsonl
 from ..files import parse_json
@@ -33,6 +34,7 @@ def ask(
     )
     return name
 
+# %% ../../nbs/442_train.control.ipynb #34a47a48
 def requests(
     folder,      # run folder
     start:int=0, # byte to read from
@@ -63,59 +65,73 @@ class ControlCB(Callback):
         self.folder, self.every_s, self.fixed, self.idle_s = Path(folder), every_s, {}, 0.
         self.began = time.monotonic()
         self.last, self.said, self.seen = -math.inf, (), requests(folder)[1]
-    def look(self)->str:
-        "The last thing that was asked since the last look."
-        rows, self.seen = requests(self.folder, self.seen)
-        return next((r["do"] for r in reversed(rows) if isinstance(r.get("do"), str) and r["do"] in DO), "")
-    def sign(self, learn, state:str):
-        "A row of health.jsonl, where it is time for one, or state or stage are new."
-        now = time.monotonic()
-        if (new := (state, *self.fixed.values())) == self.said and now - self.last < max(
-            self.every_s, (now - self.began)/500
-        ):
-            return
-        self.last, self.said = now, new
-        append_jsonl(
-            self.folder/"health.jsonl",
-            dict(
-                at=round(time.time(), 1),
-                state=state,
-                **self.fixed,
-                epoch=learn.epoch,
-                n_epochs=learn.n_epochs,
-                batch=learn.i,
-                batches=len(getattr(learn, "todo", ())),
-                step=learn.step,
-                **memory(),
-                pid=os.getpid(),
-                host=platform.node(),
-            ),
-        )
-    def safe_point(self, learn):
-        self.sign(learn, "training")
-        do = self.look()
-        if do == "pause":
-            do = self.pause(learn)
-        if do == "stop":
-            self.save(learn)
-            self.sign(learn, "stopped")
-            raise KeyboardInterrupt("asked to stop")
-    def pause(self, learn)->str:
-        "Wait for what is asked next; the clocks of the run stand still."
+
+# %% ../../nbs/442_train.control.ipynb #ff7a2df3
+@patch
+def look(self:ControlCB)->str:
+    "The last thing that was asked since the last look."
+    rows, self.seen = requests(self.folder, self.seen)
+    return next((r["do"] for r in reversed(rows) if isinstance(r.get("do"), str) and r["do"] in DO), "")
+
+@patch
+def sign(self:ControlCB, learn, state:str):
+    "A row of health.jsonl, where it is time for one, or state or stage are new."
+    now = time.monotonic()
+    if (new := (state, *self.fixed.values())) == self.said and now - self.last < max(
+        self.every_s, (now - self.began)/500
+    ):
+        return
+    self.last, self.said = now, new
+    append_jsonl(
+        self.folder/"health.jsonl",
+        dict(
+            at=round(time.time(), 1),
+            state=state,
+            **self.fixed,
+            epoch=learn.epoch,
+            n_epochs=learn.n_epochs,
+            batch=learn.i,
+            batches=len(getattr(learn, "todo", ())),
+            step=learn.step,
+            **memory(),
+            pid=os.getpid(),
+            host=platform.node(),
+        ),
+    )
+
+# %% ../../nbs/442_train.control.ipynb #5b00a1b6
+@patch
+def safe_point(self:ControlCB, learn):
+    self.sign(learn, "training")
+    do = self.look()
+    if do == "pause":
+        do = self.pause(learn)
+    if do == "stop":
         self.save(learn)
-        t = time.monotonic()
-        while (do := self.look()) not in ("go", "stop"):
-            self.sign(learn, "paused")
-            time.sleep(.1)
-        self.idle_s += (spent := time.monotonic() - t)
-        for cb in learn.cbs:
-            if isinstance(cb, MetricsCB):
-                cb.t0 += spent
-        return do
-    def save(self, learn):
-        for cb in learn.cbs:
-            if hasattr(cb, "checkpoints"):
-                cb.save(learn)
+        self.sign(learn, "stopped")
+        raise KeyboardInterrupt("asked to stop")
+
+# %% ../../nbs/442_train.control.ipynb #fbb7140f
+@patch
+def pause(self:ControlCB, learn)->str:
+    "Wait for what is asked next; the clocks of the run stand still."
+    self.save(learn)
+    t = time.monotonic()
+    while (do := self.look()) not in ("go", "stop"):
+        self.sign(learn, "paused")
+        time.sleep(.1)
+    self.idle_s += (spent := time.monotonic() - t)
+    for cb in learn.cbs:
+        if isinstance(cb, MetricsCB):
+            cb.t0 += spent
+    return do
+
+# %% ../../nbs/442_train.control.ipynb #96e8497a
+@patch
+def save(self:ControlCB, learn):
+    for cb in learn.cbs:
+        if hasattr(cb, "checkpoints"):
+            cb.save(learn)
 
 # %% ../../nbs/442_train.control.ipynb #c74627c6
 def memory()->dict: # {"rss_mb"}, and "gpu_mb" where there is a device

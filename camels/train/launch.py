@@ -64,6 +64,7 @@ def start_run(
     words = [f"{k}={json.dumps(v) if isinstance(v, (tuple, list)) else v}" for k, v in (changes or {}).items()]
     return _launch(out, "train", trainer.name, f"--{trainer.source}", str(features), "--out", str(out), *words)
 
+# %% ../../nbs/447_train.launch.ipynb #bfe56cf9
 def resume_run(path)->int: # process id
     "Go on with a run that was stopped, in a process of its own."
     v = RunView(path).refresh()
@@ -71,6 +72,7 @@ def resume_run(path)->int: # process id
         raise CamelsError(f"cannot go on: {v.words}", path)
     return _launch(v.path, "train", "--resume", str(v.path.resolve()))
 
+# %% ../../nbs/447_train.launch.ipynb #8c178bd9
 def stop_run(path, now:bool=False)->None: # now=True: end the process, with what its last checkpoint holds
     "Stop a training between two updates, after a checkpoint."
     who = next((w for w in (owner(path), launched(path)) if is_alive(w)), None)

@@ -85,6 +85,7 @@ def all_epochs(self:Learner)->None:
         self.epoch, self.i = self.epoch + 1, 0
         self("safe_point")
 
+# %% ../../nbs/430_train.learner.ipynb #70fc0241
 @patch
 def one_epoch(self:Learner)->None:
     while self.i < len(self.todo):
@@ -94,6 +95,7 @@ def one_epoch(self:Learner)->None:
         if self.i < len(self.todo):
             self("safe_point")
 
+# %% ../../nbs/430_train.learner.ipynb #49627c6f
 @patch
 def one_batch(self:Learner)->None:
     "Loss, gradient, step."
@@ -129,6 +131,7 @@ def to_device(batch, device):
         return type(batch)(to_device(v, device) for v in batch)
     return batch
 
+# %% ../../nbs/430_train.learner.ipynb #4df521aa
 class DeviceCB(Callback):
     "Model and batches on one device."
     order = -50
@@ -192,6 +195,7 @@ def warm_cosine(
         return max(done/warmup, 1e-3)
     return final + (1-final)*0.5*(1 + math.cos(math.pi*min(1., (done-warmup)/(1-warmup))))
 
+# %% ../../nbs/430_train.learner.ipynb #60b08d24
 class ScheduleCB(Callback):
     "Set each group's rate before its step: base rate × `shape(part done)`."
     order = 5
@@ -216,40 +220,48 @@ class MetricsCB(Callback):
         self.path, self.every, self.fixed, self.rows, self.n, self.sums = path, every, fixed, [], 0, None
     def before_fit(self, learn):
         self.cut_back()
-    def before_epoch(self, learn):
-        if not learn.i or self.sums is None:
-            self.sums, self.seen, self.n_sums = {}, 0, 0
-        self.t0, self.seen0 = time.perf_counter(), self.seen
-    def after_step(self, learn):
-        terms = {"loss": learn.loss, **learn.terms}
-        if hasattr(learn, "grad_norm"):
-            terms["grad_norm"] = learn.grad_norm
-        for k, v in terms.items():
-            self.sums[k] = self.sums.get(k, 0.) + (v.detach().double() if isinstance(v, Tensor) else v)
-        self.n_sums += 1
-        self.seen += n_rows(learn.batch)
-        if self.every and (learn.step+1) % self.every == 0:
-            self.add(
-                kind="step",
-                **self.where(learn),
-                **{k: round(float(v.detach() if isinstance(v, Tensor) else v), 6) for k, v in terms.items()},
-            )
     def where(self, learn):
         return {**self.fixed, "epoch": learn.epoch, "step": learn.step + 1, "lr": learn.opt.param_groups[0]["lr"]}
-    def after_epoch(self, learn):
-        s = time.perf_counter() - self.t0
-        learn.row = dict(
-            kind="epoch",
-            **{**self.where(learn), "step": learn.step},
-            **{k: round(float(v)/self.n_sums, 6) for k, v in self.sums.items()},
-            rows_per_s=round((self.seen-self.seen0)/max(s, 1e-9), 1),
-            seconds=round(s, 3),
-            **learn.stats,
-        )
-        self.add(**learn.row)
-        self.flush()
     def add(self, **row):
         self.rows.append(row)
+
+# %% ../../nbs/430_train.learner.ipynb #71855ce7
+@patch
+def before_epoch(self:MetricsCB, learn):
+    if not learn.i or self.sums is None:
+        self.sums, self.seen, self.n_sums = {}, 0, 0
+    self.t0, self.seen0 = time.perf_counter(), self.seen
+
+@patch
+def after_step(self:MetricsCB, learn):
+    terms = {"loss": learn.loss, **learn.terms}
+    if hasattr(learn, "grad_norm"):
+        terms["grad_norm"] = learn.grad_norm
+    for k, v in terms.items():
+        self.sums[k] = self.sums.get(k, 0.) + (v.detach().double() if isinstance(v, Tensor) else v)
+    self.n_sums += 1
+    self.seen += n_rows(learn.batch)
+    if self.every and (learn.step+1) % self.every == 0:
+        self.add(
+            kind="step",
+            **self.where(learn),
+            **{k: round(float(v.detach() if isinstance(v, Tensor) else v), 6) for k, v in terms.items()},
+        )
+
+# %% ../../nbs/430_train.learner.ipynb #73786831
+@patch
+def after_epoch(self:MetricsCB, learn):
+    s = time.perf_counter() - self.t0
+    learn.row = dict(
+        kind="epoch",
+        **{**self.where(learn), "step": learn.step},
+        **{k: round(float(v)/self.n_sums, 6) for k, v in self.sums.items()},
+        rows_per_s=round((self.seen-self.seen0)/max(s, 1e-9), 1),
+        seconds=round(s, 3),
+        **learn.stats,
+    )
+    self.add(**learn.row)
+    self.flush()
 
 # %% ../../nbs/430_train.learner.ipynb #4a4c0020
 @patch
@@ -269,6 +281,7 @@ def cut_back(self:MetricsCB)->None:
     with open(self.path, "rb+") as f:
         f.truncate(len(keep))
 
+# %% ../../nbs/430_train.learner.ipynb #94d943b1
 @patch
 def state(self:MetricsCB)->dict:
     self.flush()

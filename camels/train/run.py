@@ -51,6 +51,7 @@ def read_record(
         raise CamelsError(f"run.json cannot be read: {odd}", f, hint)
     return info
 
+# %% ../../nbs/440_train.run.ipynb #15927fa8
 def odd_record(info)->str: # what is wrong, in words; "" for a sound one
     "What in a run's record no run would have written."
     if not isinstance(info, dict):
@@ -144,6 +145,7 @@ def run_lock(path):
     finally:
         os.close(fd)
 
+# %% ../../nbs/440_train.run.ipynb #e75235c9
 def _open_lock(place:Path)->int:
     "The lock file, made where there is none; a link, a pipe or a device in its place is refused."
     if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
@@ -151,6 +153,7 @@ def _open_lock(place:Path)->int:
     with writing(place):
         return os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
+# %% ../../nbs/440_train.run.ipynb #4728519d
 def _hold(fd:int, tries:int=6)->bool:
     "Take the lock; who only asks for it lets go within a moment, so try again for half a second."
     try:
@@ -166,6 +169,7 @@ def _hold(fd:int, tries:int=6)->bool:
             return True
     return False
 
+# %% ../../nbs/440_train.run.ipynb #135c48c6
 def is_held(
     path, # run folder
 )->bool:

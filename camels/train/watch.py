@@ -27,42 +27,51 @@ class Tail:
     ):
         self.path, self.sound, self.version = Path(path), sound, 0
         self.clear()
-    def clear(self):
-        self.rows, self.bad, self.at, self.mark = [], 0, 0, b""
-        self.version += 1
-    def read(self)->list:
-        "All rows so far; of the file, only what is new. A half last line waits for its rest, a line that is no JSON is counted in `bad`."
-        try:
-            if not self.path.is_file():
-                raise FileNotFoundError
-            with self.path.open("rb") as f:
-                f.seek(self.at - len(self.mark))
-                if f.read(len(self.mark)) != self.mark:
-                    self.clear()
-                    f.seek(0)
-                data = f.read()
-        except OSError:
-            if self.at:
-                self.clear()
-            return self.rows
-        whole = data[:data.rfind(b"\n") + 1]
-        if whole:
-            self.at += len(whole)
-            self.mark = (self.mark + whole)[-400:]
-            self.version += 1
-        for line in whole.splitlines():
-            self.take(line)
-        return self.rows
-    def take(self, line:bytes):
-        try:
-            row = parse_json(line.decode(), self.path, nan=True)
-        except (CamelsError, UnicodeDecodeError):
-            row = None
-        if isinstance(row, dict) and self.sound(row):
-            self.rows.append(row)
-        else:
-            self.bad += bool(line.strip())
 
+@patch
+def clear(self:Tail):
+    self.rows, self.bad, self.at, self.mark = [], 0, 0, b""
+    self.version += 1
+
+# %% ../../nbs/445_train.watch.ipynb #ccde937d
+@patch
+def read(self:Tail)->list:
+    "All rows so far; of the file, only what is new. A half last line waits for its rest, a line that is no JSON is counted in `bad`."
+    try:
+        if not self.path.is_file():
+            raise FileNotFoundError
+        with self.path.open("rb") as f:
+            f.seek(self.at - len(self.mark))
+            if f.read(len(self.mark)) != self.mark:
+                self.clear()
+                f.seek(0)
+            data = f.read()
+    except OSError:
+        if self.at:
+            self.clear()
+        return self.rows
+    whole = data[:data.rfind(b"\n") + 1]
+    if whole:
+        self.at += len(whole)
+        self.mark = (self.mark + whole)[-400:]
+        self.version += 1
+    for line in whole.splitlines():
+        self.take(line)
+    return self.rows
+
+# %% ../../nbs/445_train.watch.ipynb #34dc64ad
+@patch
+def take(self:Tail, line:bytes):
+    try:
+        row = parse_json(line.decode(), self.path, nan=True)
+    except (CamelsError, UnicodeDecodeError):
+        row = None
+    if isinstance(row, dict) and self.sound(row):
+        self.rows.append(row)
+    else:
+        self.bad += bool(line.strip())
+
+# %% ../../nbs/445_train.watch.ipynb #1d6807a0
 NUMBERS, TEXTS = ("step", "epoch", "n_epochs", "batch", "batches", "pid"), ("stage", "state", "host", "kind")
 
 def sound_row(row:dict)->bool:
@@ -83,6 +92,7 @@ def owner(path)->dict|None: # {"pid", "began", "host", "held"}
     except (CamelsError, OSError):
         return None
 
+# %% ../../nbs/445_train.watch.ipynb #c1089aab
 def sound_process(who)->dict|None:
     "The record of a process, if it can be one: a positive number, a time of birth, a machine."
     if not isinstance(who, dict) or type(who.get("pid")) is not int or not 0 < who["pid"] < 2**31:
@@ -95,6 +105,7 @@ def sound_process(who)->dict|None:
         return None
     return who
 
+# %% ../../nbs/445_train.watch.ipynb #a6a63461
 def is_alive(who:dict|None)->bool: # of `owner`
     "Is the process still there, on this machine, and the one that it says?"
     import psutil
@@ -126,6 +137,7 @@ def placed(
     except (RuntimeError, ValueError, OSError):
         raise CamelsError("is no path", as_text(what or path), "check how it is written") from None
 
+# %% ../../nbs/445_train.watch.ipynb #bfd67941
 def launched(path)->dict|None: # {"pid", "began", "host", "command", "log"}
     "The process that was last started for a run folder from this machine."
     try:
@@ -134,6 +146,7 @@ def launched(path)->dict|None: # {"pid", "began", "host", "command", "log"}
         return None
     return who if who and isinstance(who.get("log", ""), str) else None
 
+# %% ../../nbs/445_train.watch.ipynb #820cae36
 def complaint(path)->str:
     "The last line of what a launched training said, where it is one about an error."
     try:
@@ -184,6 +197,7 @@ def weights_of(view)->dict: # {"w_…": weight}
     trainer, now = trainers[view.info["kind"]], settings_at(view)
     return {k: getattr(now, k) for k in trainer.weights}
 
+# %% ../../nbs/445_train.watch.ipynb #8df54df3
 def weights_now(view)->dict: # {"w_…": weight}
     "`weights_of`, or nothing where the record cannot be read."
     try:
@@ -191,6 +205,7 @@ def weights_now(view)->dict: # {"w_…": weight}
     except CamelsError:
         return {}
 
+# %% ../../nbs/445_train.watch.ipynb #6a28f1b4
 def settings_at(view):
     "The settings that hold now, as far as they are numbers: the run's own and what was changed."
     trainer, kept = trainers[view.info["kind"]], view.info.get("config", {})
@@ -213,23 +228,6 @@ class RunView:
             Tail(self.path/"health.jsonl", sound_row),
         )
         self.info, self.trouble, self.state, self.words, self.failed = {}, "", "broken", "", False
-    def refresh(self,
-        now:float=None, # seconds since 1970
-    )->"RunView":
-        "Read what is new; a folder of any content ends in a state, never in an error."
-        try:
-            self.metrics.read()
-            self.health.read()
-            self.info, self.trouble = read_info(self.path)
-            weights_of(self)
-            self.state, self.words, self.failed = self.judge(now or time.time())
-        except Exception as e:  # noqa: BLE001  one folder must not take the page of all others with it
-            self.info, self.trouble = (
-                {},
-                f"cannot be read: {e.what if isinstance(e, CamelsError) else type(e).__name__}",
-            )
-            self.state, self.words, self.failed = "broken", self.trouble, True
-        return self
     @property
     def rows(self)->list:
         "Rows of metrics.jsonl that stand for an epoch or an update."
@@ -238,45 +236,72 @@ class RunView:
     def last(self)->dict:
         "The last of them."
         return next((r for r in reversed(self.metrics.rows) if isinstance(r.get("loss"), (int, float))), {})
-    @property
-    def sign(self)->dict:
-        "The last sign of life."
-        return self.health.rows[-1] if self.health.rows else {}
-    @property
-    def news_at(self)->float:
-        "When it last wrote, in seconds since 1970."
-        return max(
-            (f.stat().st_mtime for f in (self.metrics.path, self.health.path, self.path/"run.json") if f.exists()),
-            default=0.,
+
+# %% ../../nbs/445_train.watch.ipynb #e72590dc
+@patch
+def refresh(self:RunView,
+    now:float=None, # seconds since 1970
+)->"RunView":
+    "Read what is new; a folder of any content ends in a state, never in an error."
+    try:
+        self.metrics.read()
+        self.health.read()
+        self.info, self.trouble = read_info(self.path)
+        weights_of(self)
+        self.state, self.words, self.failed = self.judge(now or time.time())
+    except Exception as e:  # noqa: BLE001  one folder must not take the page of all others with it
+        self.info, self.trouble = (
+            {},
+            f"cannot be read: {e.what if isinstance(e, CamelsError) else type(e).__name__}",
         )
-    @property
-    def patience_s(self)->float:
-        "How long no news is good news: four epochs, a minute at least."
-        return max(
-            60.,
-            4
-            *float(
-                np.median([r["seconds"] for r in self.rows[-9:] if isinstance(r.get("seconds"), (int, float))] or [0])
-            ),
-        )
-    def place(self)->str:
-        "Stage and epoch, in words; the sign of life knows more than the last row."
-        s, r = self.sign, self.last
-        now = s if s.get("step", -1) >= r.get("step", 0) else r
-        epoch = now.get("epoch")
-        n = s.get("n_epochs") if s.get("stage") == now.get("stage") else None
-        at = epoch + 1 if isinstance(epoch, int) else None
-        if now.get("stage") == "expression":
-            return f"expression path, update {now.get('batch', 0)} of {now.get('batches', 0)}"
-        said = [f"stage {now['stage']}"] if "stage" in now else []
-        return (
-            ", ".join([
-                *said,
-                f"epoch {min(at, n)} of {n}" if at and n else f"epoch {at}" if at else f"step {now.get('step', '?')}",
-            ])
-            if now
-            else ""
-        )
+        self.state, self.words, self.failed = "broken", self.trouble, True
+    return self
+
+# %% ../../nbs/445_train.watch.ipynb #6571f48c
+@patch(as_prop=True)
+def sign(self:RunView)->dict:
+    "The last sign of life."
+    return self.health.rows[-1] if self.health.rows else {}
+
+@patch(as_prop=True)
+def news_at(self:RunView)->float:
+    "When it last wrote, in seconds since 1970."
+    return max(
+        (f.stat().st_mtime for f in (self.metrics.path, self.health.path, self.path/"run.json") if f.exists()),
+        default=0.,
+    )
+
+@patch(as_prop=True)
+def patience_s(self:RunView)->float:
+    "How long no news is good news: four epochs, a minute at least."
+    return max(
+        60.,
+        4
+        *float(
+            np.median([r["seconds"] for r in self.rows[-9:] if isinstance(r.get("seconds"), (int, float))] or [0])
+        ),
+    )
+
+# %% ../../nbs/445_train.watch.ipynb #db563b58
+@patch
+def place(self:RunView)->str:
+    "Stage and epoch, in words; the sign of life knows more than the last row."
+    s, r = self.sign, self.last
+    now = s if s.get("step", -1) >= r.get("step", 0) else r
+    epoch = now.get("epoch")
+    n = s.get("n_epochs") if s.get("stage") == now.get("stage") else None
+    at = epoch + 1 if isinstance(epoch, int) else None
+    if now.get("stage") == "expression":
+        return f"expression path, update {now.get('batch', 0)} of {now.get('batches', 0)}"
+    said = [f"stage {now['stage']}"] if "stage" in now else []
+    return (
+        ", ".join([
+            *said,
+            f"epoch {min(at, n)} of {n}" if at and n else f"epoch {at}" if at else f"step {now.get('step', '?')}",
+        ])
+        if now
+        else ""
+    )
 
 # %% ../../nbs/445_train.watch.ipynb #641bf69b
 @patch
@@ -326,6 +351,7 @@ def judge(self:RunView, now:float)->tuple: # (state, words, is it an error?)
         )
     return "quiet", f"no news for {ago(age)}; last {self.place() or 'before its first epoch'}", False
 
+# %% ../../nbs/445_train.watch.ipynb #e4b273ba
 @patch(as_prop=True)
 def can(self:RunView)->set:
     "What may be asked of it now."

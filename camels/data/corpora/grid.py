@@ -8,6 +8,8 @@ __all__ = ['ALIGN_HZ', 'read_align', 'Grid']
 # %% ../../../nbs/340_data.corpora.grid.ipynb #3d82ba81
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ...core import CamelsError
 from ...files import as_text, read_text
 from ..clips import Corpus, media_files, register_corpus, split_of
@@ -45,8 +47,6 @@ class Grid(Corpus):
     def align_of(p:Path)->Path|None:
         "The alignment of a media file."
         return next((a for a in (p.with_suffix(".align"), p.parent/"align"/f"{p.stem}.align") if a.exists()), None)
-    def words_of(self, p:Path)->str:
-        return " ".join(w for _, _, w in read_align(a)) if (a := self.align_of(p)) else ""
     @classmethod
     def found(cls, root):
         return any(Path(root).glob("*.align")) or any(Path(root).glob("*/*.align"))
@@ -72,3 +72,8 @@ class Grid(Corpus):
             name = as_text(p.relative_to(root).with_suffix("").as_posix())
             out.append(Clip(name, str(p), speaker=as_text(talker[p]), source="grid", transcript=words, split=split))
         return out
+
+# %% ../../../nbs/340_data.corpora.grid.ipynb #7520bc53
+@patch
+def words_of(self:Grid, p:Path)->str:
+    return " ".join(w for _, _, w in read_align(a)) if (a := self.align_of(p)) else ""

@@ -37,6 +37,7 @@ def place_of(
         raise CamelsError(f"unknown emotion {m[2]!r}", path, f"known: {', '.join(EMOTION_OF)}")
     return m[1], m[2], int(m[3]), int(m[4])
 
+# %% ../../../nbs/341_data.corpora.mead.ipynb #d51e8336
 def sound_beside(path)->Path:
     "MEAD's sound file of a video; the video itself where there is none, or where it is no file of MEAD."
     actor, _, rest = Path(path).as_posix().rpartition("/video/front/")
@@ -83,6 +84,7 @@ class Mead(Corpus):
             ]
         return out
 
+# %% ../../../nbs/341_data.corpora.mead.ipynb #c1b9bf9b
 def intensity_of(clip:Clip)->float:
     "Strength of a clip's emotion in [0, 1]; 0.6 where its path does not say."
     return INTENSITY.get(int(m[3]), .6) if (m := _PLACE.search(Path(clip.path).as_posix())) else .6

@@ -33,6 +33,7 @@ def mood_face(emotion:str)->Float[np.ndarray, " k"]: # weights at full intensity
             out[index(n)] = w
     return out
 
+# %% ../../../nbs/334_data.studio.film.ipynb #04a8f1f8
 _MOUTH = np.isin(ARKIT, GROUPS["LIPSYNC"]) | np.array([n.startswith(("mouth", "jaw")) for n in ARKIT])
 _SMILE = np.isin(ARKIT, ("mouthSmileLeft", "mouthSmileRight"))
 _JAW, _CLOSE = index("jawOpen"), index("mouthClose")
@@ -65,6 +66,7 @@ def blinks(
         at += rng.uniform(2.5, 4.5)
     return out
 
+# %% ../../../nbs/334_data.studio.film.ipynb #9c2004fd
 def glances(
     rng:np.random.Generator,
     n:int,             # frames
@@ -127,6 +129,7 @@ class Performance:
     translation: np.ndarray # [t 3] in units of the eye distance
     gaze: np.ndarray        # [t 2] yaw, pitch in radians
 
+# %% ../../../nbs/334_data.studio.film.ipynb #727828d8
 def _sound(take:Take, effort, n:int, rng)->np.ndarray:
     "The take with its breath, treble, gain and swell, in a recording of `n` frames with a little room noise."
     s, x = take.speech, np.zeros(round(n/FPS*take.speech.sr), np.float32)
@@ -198,6 +201,7 @@ def _talking(phones:list, n:int)->Float[np.ndarray, " t"]: # in [0, 1]
         out = np.maximum(out, np.clip(1 - np.maximum(p.start_s - t, t - p.end_s)/.15, 0, 1))
     return out
 
+# %% ../../../nbs/334_data.studio.film.ipynb #36371393
 def _expression(turn:Turn, who:Speaker, level, talking, pitch_st)->Float[np.ndarray, "t k"]:
     "The mood's face over time; what the partner showed still echoes at first. The face shows the mood a little before the voice."
     own, echo = level.clip(0, 1.5), .2*np.interp(np.arange(len(level))/FPS, [0, .5], [1, 0])
@@ -246,6 +250,7 @@ def _claim(out:Path, recipe:dict)->None:
             "name another folder, or delete this one",
         )
 
+# %% ../../../nbs/334_data.studio.film.ipynb #2d6afbe6
 def _media(turn:Turn, who:Speaker)->str:
     return f"{who.name}/{turn.id}.mp4"
 
@@ -261,6 +266,7 @@ def _single_threads():
         for k, v in old.items():
             os.environ.pop(k) if v is None else os.environ.update({k: v})
 
+# %% ../../../nbs/334_data.studio.film.ipynb #e4f7b261
 def _start(parent:int):
     "In a new worker: one thread for OpenCV, and an end when the parent is gone."
     import cv2
@@ -297,6 +303,7 @@ def _run_all(jobs:int, todo:list, tick)->None:
         finally:
             pool.shutdown(cancel_futures=True)
 
+# %% ../../../nbs/334_data.studio.film.ipynb #fa7798af
 @contextlib.contextmanager
 def _progress(n:int, show:bool):
     "A bar on stderr; yields the function that moves it."

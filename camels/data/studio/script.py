@@ -61,6 +61,7 @@ class Speaker:
     lively: float        # how much the head moves; 1 is average
     uneven: float        # left side stronger than right by this share
 
+# %% ../../../nbs/330_data.studio.script.ipynb #1ac5cca8
 VOICES = ("en-us+m3", "en-gb+f2", "en-us+f4", "en-gb-x-rp+m1", "en-gb-scotland+m7", "en-029+f5", "en-gb+m2", "en-us+f3",
           "en-us-nyc+m5", "en-gb-x-gbclan+f1", "en-gb-x-rp+f5", "en-us+m1")
 
@@ -106,6 +107,7 @@ def speaker(
         u(-.06, .06),
     )
 
+# %% ../../../nbs/330_data.studio.script.ipynb #3814d98b
 def _voice_at(variant:str, hz:float)->tuple[float, float]: # espeak's pitch setting, gain in dB
     "The pitch setting that gives a voice the median pitch `hz`, and the gain that gives it −21 dB while it speaks."
     def say(pitch):
@@ -130,6 +132,7 @@ def moods()->dict:
     "Centre (VAD), face, head of each emotion, and who answers what."
     return json.loads(asset("studio", "emotions.json").read_text(encoding="utf-8"))
 
+# %% ../../../nbs/330_data.studio.script.ipynb #1a2e3b50
 def expand(
     phrase:str,             # with {names}, {a|b} choices and *stress*
     rules:dict,             # name → options
@@ -234,6 +237,7 @@ def _mood(k:int, number:int, before:str, counts:dict, seed:int)->tuple: # (emoti
     vad = np.array(moods()["emotions"][emotion]["vad"])*(.4 + .6*intensity) + r.normal(0, .15, 3)
     return emotion, intensity, tuple(round(float(v), 3) for v in vad.clip(-1, 1))
 
+# %% ../../../nbs/330_data.studio.script.ipynb #27fd2958
 def _dialogue(k:int, n:int, seed:int, counts:dict, used:set)->list: # of `Turn`
     "Dialogue `k`; `counts` and `used` remember moods and texts of the dialogues before."
     pair, topic = (

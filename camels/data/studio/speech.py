@@ -93,6 +93,7 @@ class Phrase:
     pause_s: float  # silence before it in seconds
     breaks: tuple   # ((word number, pause after it in seconds), …)
 
+# %% ../../../nbs/332_data.studio.speech.ipynb #11f43eec
 def stressed(
     text:str, # with *stress* marks
 )->tuple[str, list[int]]: # plain text; numbers of the stressed words
@@ -142,6 +143,7 @@ class Take:
     spans: list     # (start_s, end_s, level, `Delivery`) of each phrase
     stressed: list  # of `Word`
 
+# %% ../../../nbs/332_data.studio.speech.ipynb #2dacb8e6
 def _say(turn:Turn, who:Speaker, phrase:Phrase, smile:float)->tuple[Speech, Delivery]:
     "One phrase: espeak speaks it lower and slower by the formant factor, and the samples are played faster by it."
     import soxr
@@ -190,6 +192,7 @@ def speak(
         t += s.duration_s
     return Take(Speech(np.concatenate(parts), s.sr, phones, words), spans, strong)
 
+# %% ../../../nbs/332_data.studio.speech.ipynb #28667a44
 def _smile(emotion:str)->float:
     "How far the mood spreads the lips, from −1 drawn or pouted to 1."
     f = moods()["emotions"][emotion]["face"]

@@ -49,6 +49,7 @@ def _lattice(logp:list, chains:list, loud)->tuple: # emissions [t b s], what it 
         skip[b, 2:len(one.unit)][one.is_pause[1:-1]] = 0
     return emission, skip
 
+# %% ../../../nbs/814_recipes.phones.align.ipynb #2fac6d81
 def _viterbi(
     emission, # [t b s]
     skip,     # [b s]
@@ -85,6 +86,7 @@ def _trace(logp, units, states:Chain, move, last)->np.ndarray: # int64 [t]
         out[frames] = max(units[unit] or (0,), key=lambda label: logp[frames, label].sum())
     return out
 
+# %% ../../../nbs/814_recipes.phones.align.ipynb #de4a77e9
 def align(
     logp:list,   # log posteriors [t v] of each recording
     units:list,  # of each: tuples of allowed labels, `None` for an optional pause
@@ -133,6 +135,7 @@ def _log_posteriors(net:MiniNet, track:Track, batch:int)->np.ndarray: # float32 
             out[starts[i]:starts[i+1]] = p[:sizes[i]]
     return out
 
+# %% ../../../nbs/814_recipes.phones.align.ipynb #bc6344d6
 def align_corpus(
     net:MiniNet,
     track:Track,    # the recordings as they were made

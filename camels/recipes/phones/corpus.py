@@ -138,6 +138,7 @@ class Utterance:
     text: str = ""
     corpus: str = "speechocean762"
 
+# %% ../../../nbs/812_recipes.phones.corpus.ipynb #118703bd
 @dataclass
 class Sources:
     "Everything the recipe draws from."
@@ -185,6 +186,7 @@ def _speaker_parts(c:PhonesConfig, speakers)->dict: # speaker → "test" or "dev
     test = {p: "test" for p in people[::step][:c.held_out]}
     return test | {p: "dev" for p in people[1::step*max(1, c.held_out//c.dev)][:c.dev]}
 
+# %% ../../../nbs/812_recipes.phones.corpus.ipynb #1468fc59
 def read_sources(
     c:PhonesConfig,
     test_only:bool=False, # leave the training speakers' recordings unread
@@ -273,6 +275,7 @@ def no_speech(
     mel = np.concatenate(mels)
     return Track(mel, np.zeros(len(mel)//2, np.int16))
 
+# %% ../../../nbs/812_recipes.phones.corpus.ipynb #7a1037f2
 def spoken(
     rng, utterances:list, front:LogMel,
     heard:bool, # through rooms, microphones and noise
@@ -318,6 +321,7 @@ class Corpus:
 def _name(*parts:bytes)->str:
     return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
 
+# %% ../../../nbs/812_recipes.phones.corpus.ipynb #9a89665d
 def read_corpus(
     c:PhonesConfig, src:Sources,
     mini:MiniConfig=None, # says what the features are; the recipe's own where not given

@@ -71,6 +71,7 @@ def _through_throats(rng, mel, warp, some)->Tensor: # power [b t m]
     matrix = torch.where(is_changed, warp[which.clip(0)], torch.eye(bands))
     return (mel@matrix.transpose(1, 2)).exp()
 
+# %% ../../../nbs/813_recipes.phones.hearing.ipynb #b756c9b7
 def _in_rooms(rng, power, some)->Tensor: # power [b t m]
     "A third of the items in a room: its tail, 45 frames long, follows every frame."
     items = len(power)
@@ -92,6 +93,7 @@ def _by_microphones(rng, power, some)->Tensor: # power [b t m]
     colour_db = np.stack([np.interp(place, np.arange(7), knots) for knots in knots_db])
     return power*_to_tensor(10**(colour_db/10))[:, None]
 
+# %% ../../../nbs/813_recipes.phones.hearing.ipynb #d8c9aa77
 def _among(rng, power, back, some)->Tensor: # power [b t m]
     "Every item with something in the background, half of them with much."
     items = len(power)
@@ -158,6 +160,7 @@ def _item(rng, data, c, i, labels, much)->tuple: # (log power [2n m], labels [n]
         track, y = data.real[0 if as_recorded else int(rng.integers(1, 3))], labels
     return *crop(rng, track, round(c.item_s*25)*2, y), draw < c.quiet
 
+# %% ../../../nbs/813_recipes.phones.hearing.ipynb #bbf72c15
 def _background(rng, data, c, others, is_quiet)->np.ndarray: # log power [2n m]
     "What is heard behind an item: noise, or another item of the batch, backwards or later."
     n = round(c.item_s*25)*2
@@ -167,6 +170,7 @@ def _background(rng, data, c, others, is_quiet)->np.ndarray: # log power [2n m]
     other = others[int(rng.integers(len(others)))]
     return other[::-1] if backwards else np.roll(other, n//3, 0)
 
+# %% ../../../nbs/813_recipes.phones.hearing.ipynb #cd1e4204
 def make_batch(
     data:Corpus, c:PhonesConfig,
     step:int,        # which batch

@@ -36,6 +36,7 @@ def _forward(
         alpha[t] = torch.logaddexp(alpha[t-1], _before(alpha[t-1]) + enter) + emission[t]
     return alpha
 
+# %% ../../../nbs/817_recipes.phones.loss.ipynb #4b1b9c06
 def _backward(
     emission:Float[Tensor, "t b s"],
     leave:Float[Tensor, "b s"],      # log score of a step out of a place into the next
@@ -73,6 +74,7 @@ def said_posterior(
     by_class = torch.zeros(frames, items, classes).scatter_add_(2, at_frames, places)   # places of one class together
     return score, by_class
 
+# %% ../../../nbs/817_recipes.phones.loss.ipynb #4eeb52ff
 def any_posterior(
     e:Float[Tensor, "t b c"],   # log posteriors of the classes
     step:Float[Tensor, "c c"],  # what a change costs, log

@@ -101,6 +101,7 @@ def measure_synthetic(
         gaps_s += [heard.start_s[j] - phones[i, 1] for i, j in matches]
     return error_rate(pairs) | _boundaries(gaps_s)
 
+# %% ../../../nbs/816_recipes.phones.measure.ipynb #9c6fc7a8
 def measure_real(
     enc,             # phone encoder
     utterances:list, # of `Utterance`
@@ -133,6 +134,7 @@ def quiet_sounds(
             out[f"{name} {db} dB"] = (x/x.std()*10**(db/20)).astype(np.float32)
     return out
 
+# %% ../../../nbs/816_recipes.phones.measure.ipynb #1dcc020b
 def measure_silence(
     enc, # phone encoder
 )->dict: # {what and how loud: phones}
@@ -156,6 +158,7 @@ def measure_speed(
             took_s.append(time.perf_counter() - began)
     return round(seconds/min(took_s), 1)
 
+# %% ../../../nbs/816_recipes.phones.measure.ipynb #169c6ade
 def measure_chunks(
     enc,                # `EspeakMini`
     seconds:float=20.,
@@ -203,6 +206,7 @@ def _tuning_sets(enc, src:Sources, n:int)->list: # two lists of (reference in th
         real.append((said, enc.frames(u.audio.astype(np.float32)/32767)[0]))
     return [synthetic, real]
 
+# %% ../../../nbs/816_recipes.phones.measure.ipynb #c5aeb6d5
 def calibrate(
     folder,        # with `model.safetensors` and `config.json`; rewritten
     src:Sources,
@@ -261,6 +265,7 @@ def _card_row(row)->str:
     rates = [f"{row.get(k, math.nan):.3f}" for k in ("per", "greedy", "null")]
     return " | ".join([*rates, str(row["recordings"]), str(row["phones"])])
 
+# %% ../../../nbs/816_recipes.phones.measure.ipynb #075487dd
 def write_card(
     folder,                    # with `model.safetensors` and `config.json`
     figures:dict,              # of `measure`

@@ -14,6 +14,7 @@ from typing import Callable
 
 import torch
 import numpy as np
+from fastcore.basics import patch
 from torch import Tensor
 
 from ...core import CamelsError, atomic_path, configure
@@ -85,27 +86,33 @@ class Aligner:
     def due(self, step:int)->int|None:
         "The update whose alignment holds at `step`; `None` before the first."
         return max((at for at in self.when if at <= step), default=None)
-    def labels(self, step:int, net:MiniNet)->np.ndarray|None: # int16 [t]; `None` before the aligner is trusted
-        "The alignment that update `step` uses; `net` makes it where it is not there yet."
-        if (due := self.due(step)) is None or not self.data.real:
-            return None
-        if due not in self.kept:
-            file = self.folder/f"align{due}.npy"
-            if not file.exists():
-                made = align_corpus(net, self.data.real[0], self.units, self.c.prior)
-                with atomic_path(file) as path, open(path, "wb") as out:
-                    np.save(out, made, allow_pickle=False)
-                self.tell(f"step {step}: real speech aligned")
-            self.kept = {due: np.load(file)}
-        return self.kept[due]
-    def cost_of_change(self, step:int, labels)->Tensor|None: # log [c c]; `None` while single frames are learnt
-        "Half of the bigram's log probability, as the loss of whole sequences takes it."
-        if step < self.c.paths*self.c.steps:
-            return None
-        if (due := self.due(step)) not in self.costs:
-            bigram = ngrams(self.data, labels, classes39())[0]
-            self.costs = {due: (.5*bigram).fill_diagonal_(0)}
-        return self.costs[due]
+
+# %% ../../../nbs/818_recipes.phones.train.ipynb #e80dc79a
+@patch
+def labels(self:Aligner, step:int, net:MiniNet)->np.ndarray|None: # int16 [t]; `None` before the aligner is trusted
+    "The alignment that update `step` uses; `net` makes it where it is not there yet."
+    if (due := self.due(step)) is None or not self.data.real:
+        return None
+    if due not in self.kept:
+        file = self.folder/f"align{due}.npy"
+        if not file.exists():
+            made = align_corpus(net, self.data.real[0], self.units, self.c.prior)
+            with atomic_path(file) as path, open(path, "wb") as out:
+                np.save(out, made, allow_pickle=False)
+            self.tell(f"step {step}: real speech aligned")
+        self.kept = {due: np.load(file)}
+    return self.kept[due]
+
+# %% ../../../nbs/818_recipes.phones.train.ipynb #3adc05cf
+@patch
+def cost_of_change(self:Aligner, step:int, labels)->Tensor|None: # log [c c]; `None` while single frames are learnt
+    "Half of the bigram's log probability, as the loss of whole sequences takes it."
+    if step < self.c.paths*self.c.steps:
+        return None
+    if (due := self.due(step)) not in self.costs:
+        bigram = ngrams(self.data, labels, classes39())[0]
+        self.costs = {due: (.5*bigram).fill_diagonal_(0)}
+    return self.costs[due]
 
 # %% ../../../nbs/818_recipes.phones.train.ipynb #99a5d875
 @dataclass
@@ -128,6 +135,7 @@ class PhoneBatches:
         heard = hide(np.random.default_rng([self.c.seed, 5, step]), self.front.scale(power), how_much(self.c, step))
         return dict(heard=heard, said=said, change=self.aligner.cost_of_change(step, labels))
 
+# %% ../../../nbs/818_recipes.phones.train.ipynb #94d79c5c
 class PhonesLoss:
     "Loss of a batch; `c` may be moved while a run trains."
     def __init__(self, c:PhonesConfig):
@@ -157,6 +165,7 @@ def open_phones(
                 sentences=len(src.written))
     return RunFolder.create(out, c, c.seed, used, kind="phones", threads=c.threads or torch.get_num_threads())
 
+# %% ../../../nbs/818_recipes.phones.train.ipynb #9415c4d0
 def train_phones(
     out,                   # run folder
     c:PhonesConfig=None,   # the recipe
@@ -216,6 +225,7 @@ def start_phones(
     write_card(out, figures, asdict(c), machine=machine_words(seconds, run.info["threads"]))
     return dict(run=str(out), seconds=seconds, figures=figures)
 
+# %% ../../../nbs/818_recipes.phones.train.ipynb #6d30041b
 def measure_phones(
     folder, changes:dict,
     version=None, # of the weights; as it is where not given

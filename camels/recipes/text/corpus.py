@@ -95,6 +95,7 @@ def _turns_of(speaker:str, before)->list:
     "Earlier turns of a dialogue, seen from whoever speaks now."
     return [("self" if who and who == speaker else "other", normalise(said)) for who, said in before]
 
+# %% ../../../nbs/830_recipes.text.corpus.ipynb #64de11f2
 def read_texts(
     c:TextConfig,
     split:str="train", # or "dev"
@@ -157,6 +158,7 @@ def toy_encoder(
     BertModel(BertConfig(vocab_size=len(TOY_WORDS), max_position_embeddings=64, **sizes)).save_pretrained(folder)
     return folder
 
+# %% ../../../nbs/830_recipes.text.corpus.ipynb #b028017b
 def toy_config(
     folder, # where texts and teacher are written
 )->TextConfig:
@@ -224,6 +226,7 @@ def _shaken(rng, words, vocabulary)->list:
     draws = zip(words, rng.random(len(words)))
     return [vocabulary[rng.integers(len(vocabulary))] if u < .1 else word for word, u in draws if u < .9]
 
+# %% ../../../nbs/830_recipes.text.corpus.ipynb #a000530c
 def invent(
     texts:list,
     n:int,       # how many

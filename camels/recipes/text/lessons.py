@@ -30,6 +30,7 @@ class Lessons:
     weight: np.ndarray     # [n] of the VAD target: a rating counts more than an opinion
     turns: list = field(default_factory=list) # [n] of what was said before, where a dialogue is known
 
+# %% ../../../nbs/835_recipes.text.lessons.ipynb #a10e9999
 def rated_ngrams(
     rated, vad:Float[np.ndarray, "n 3"], # sentences and their ratings
     other,              # texts that nobody rated
@@ -54,6 +55,7 @@ def _known_or_opinion(own, opinion, trust:float)->np.ndarray: # float32 [n k]
     mixed = trust*opinion + (1 - trust)*np.nan_to_num(own)
     return np.where(np.isnan(own), opinion, mixed).astype(np.float32)
 
+# %% ../../../nbs/835_recipes.text.lessons.ipynb #0b7b4ee4
 def _thoughts(
     z,      # the teacher's features [n d]
     k:int,  # axes

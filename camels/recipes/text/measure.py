@@ -45,6 +45,7 @@ def platt(
             break
     return float(now[0]), float(now[1])
 
+# %% ../../../nbs/834_recipes.text.measure.ipynb #2b68cf68
 def platt_each(
     z:Float[np.ndarray, "n k"], # logits of classes
     y:Float[np.ndarray, "n k"], # 0 or 1
@@ -87,6 +88,7 @@ def best_power(
         errors[round(float(power), 2)] = calibration_error(p.max(1), hit)
     return min(errors, key=errors.get)
 
+# %% ../../../nbs/834_recipes.text.measure.ipynb #1a6df83a
 def calibrate(
     folder,      # a model folder; its `config.json` is rewritten
     x:Texts,     # training texts; only the rows set aside are used
@@ -149,6 +151,7 @@ def ngram_features(
         return hstack([kind.transform(more) for kind in (words, letters)]).tocsr()
     return (first, read) if vocabularies else [first, *map(read, others)]
 
+# %% ../../../nbs/834_recipes.text.measure.ipynb #65e7ad19
 def fit_ngrams(
     texts, y:Float[np.ndarray, "n 16"], # comments and their emotions
     tell:Callable=None,                 # told of each emotion
@@ -203,6 +206,7 @@ def speed(
     one_ms = round(1000*float(np.median(one_s)), 2)
     return dict(load_s=round(load_s, 3), one_ms=one_ms, batch_per_s=round(float(np.max(many))), threads=threads)
 
+# %% ../../../nbs/834_recipes.text.measure.ipynb #5d0b6f68
 def emoji_figures(
     model:MicroAlbert,
 )->dict: # {"taught": [right, of], "untaught": [right, of]}
@@ -253,6 +257,7 @@ def _teacher_figures(exam:Exam, teacher, tell)->dict:
     p = to_probs(z, *platt_each(z[:n], exam.kept_emotions))
     return exam.figures(p[:n], p[n:][exam.is_comment], vad[n:][~exam.is_comment])
 
+# %% ../../../nbs/834_recipes.text.measure.ipynb #7395d172
 def calibrated_ngrams(
     exam:Exam,
     tell:Callable=None,
@@ -262,6 +267,7 @@ def calibrated_ngrams(
     scale, shift = platt_each(logit(kept), exam.kept_emotions)
     return to_probs(logit(kept), scale, shift), to_probs(logit(said), scale, shift), vad, peer
 
+# %% ../../../nbs/834_recipes.text.measure.ipynb #10b8966d
 def measure(
     folder,            # a model folder
     c:TextConfig,      # says where the data are
@@ -298,6 +304,7 @@ def card_table(figures:dict)->str: # markdown
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
+# %% ../../../nbs/834_recipes.text.measure.ipynb #f79ec78b
 def write_card(
     folder,            # a model folder; `config.json` gets version, recipe and figures
     figures:dict,      # of `measure`

@@ -62,6 +62,7 @@ class Student(nn.Module):
         n = len(EMOTIONS)
         return out[:, :n], torch.tanh(out[:, n:]), more[:, :self.n_labels], more[:, self.n_labels:]
 
+# %% ../../../nbs/836_recipes.text.student.ipynb #b8bba996
 def _rarity(y, power:float)->Tensor: # [k], mean 1
     "Weights of classes: a rare one weighs more."
     weight = torch.tensor(y.mean(0)).clamp(1e-3).float()**-power
@@ -104,6 +105,7 @@ def start_student(
         student.more.weight.mul_(.1)
     return student
 
+# %% ../../../nbs/836_recipes.text.student.ipynb #f585729d
 def _study(
     sitting:Sitting, stage:str,
     student:Student, lessons:Lessons, tokenizer,
@@ -128,6 +130,7 @@ def _study(
     batches = TextBatches(lengths, c.batch, seed, make)
     fit_part(sitting, stage, student, StudentLoss(c, lessons), opt, batches, epochs, seed)
 
+# %% ../../../nbs/836_recipes.text.student.ipynb #4b30ee0b
 def train_student(
     sitting:Sitting,  # at a run with a `TextConfig`
     lessons:Lessons,
@@ -169,6 +172,7 @@ def text_stages(c:TextConfig)->list[str]:
     "The parts of a run, in their order."
     return [*(f"teacher {k+1}" for k in range(c.teachers)), "student", *["student last"]*bool(c.alone)]
 
+# %% ../../../nbs/836_recipes.text.student.ipynb #20009b27
 def train_text(
     out,                  # run folder; the model is in `out/model`
     c:TextConfig=None,    # the recipe
@@ -222,6 +226,7 @@ def start_text(
     write_card(folder, figures, asdict(c))
     return done | dict(figures=figures)
 
+# %% ../../../nbs/836_recipes.text.student.ipynb #ab7d4250
 def measure_text(
     folder, changes:dict,
     version=None, # of the weights; as it is where not given

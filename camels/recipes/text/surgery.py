@@ -32,6 +32,7 @@ def _teachers_words(tokenizer, t:Teacher)->Tensor: # [v d]
         out.append(table[ids].mean(0) if ids else table.mean(0))
     return torch.stack(out)
 
+# %% ../../../nbs/833_recipes.text.surgery.ipynb #699ca530
 def _frequencies(tokenizer, texts)->Tensor: # [v 1], sum 1
     "How often each piece is met."
     n = len(tokenizer.get_vocab())
@@ -99,6 +100,7 @@ def _copy_attention(new, old)->None:
     for a, b in pairs:
         a.load_state_dict(b.state_dict())
 
+# %% ../../../nbs/833_recipes.text.surgery.ipynb #0be160a8
 def _heard_by(layer, hidden, real)->Tensor: # [n d]
     "What the two-layer net of a layer hears at real pieces."
     heard = {}
@@ -109,6 +111,7 @@ def _heard_by(layer, hidden, real)->Tensor: # [n d]
     watch.remove()
     return heard["x"][real]
 
+# %% ../../../nbs/833_recipes.text.surgery.ipynb #d97f8101
 @torch.no_grad()
 def borrow_layers(
     net,            # the student, changed in place

@@ -14,6 +14,7 @@ from typing import Callable
 import torch
 import numpy as np
 import torch.nn.functional as F
+from fastcore.basics import patch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -69,24 +70,32 @@ class Teacher(nn.Module):
         self.drop, self.emotions = nn.Dropout(.1), nn.Linear(d, len(EMOTIONS))
         self.labels, self.vad = nn.Linear(d, n_labels), nn.Linear(d, 3)
         self.encoder.get_input_embeddings().weight.requires_grad_(False)
-    def read(self, texts, turns=())->list: # word pieces of each
-        "The text first, then what was said before it, newest first."
-        separator = f" {self.tokenizer.sep_token} "
-        heard = list(texts)
-        if turns:
-            earlier = ([said for _, said in reversed(before)] for before in turns)
-            heard = [separator.join([text, *said]) for text, said in zip(texts, earlier)]
-        return self.tokenizer(heard, truncation=True, max_length=self.most)["input_ids"]
-    def features(self, ids): # [b t] → [b d]
-        "The first piece, and the mean of all."
-        mask = (ids != self.tokenizer.pad_token_id).long()
-        real = mask[..., None]
-        h = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        return torch.cat([h[:, 0], (h*real).sum(1)/real.sum(1)], 1)
-    def heads(self, z): # [b d] → logits [b 16], logits [b 28], VAD [b 3]
-        return self.emotions(z).float(), self.labels(z).float(), torch.tanh(self.vad(z).float())
     def forward(self, ids):
         return self.heads(self.drop(self.features(ids)))
+
+# %% ../../../nbs/832_recipes.text.teacher.ipynb #b5f3cafc
+@patch
+def read(self:Teacher, texts, turns=())->list: # word pieces of each
+    "The text first, then what was said before it, newest first."
+    separator = f" {self.tokenizer.sep_token} "
+    heard = list(texts)
+    if turns:
+        earlier = ([said for _, said in reversed(before)] for before in turns)
+        heard = [separator.join([text, *said]) for text, said in zip(texts, earlier)]
+    return self.tokenizer(heard, truncation=True, max_length=self.most)["input_ids"]
+
+# %% ../../../nbs/832_recipes.text.teacher.ipynb #bb29edde
+@patch
+def features(self:Teacher, ids): # [b t] → [b d]
+    "The first piece, and the mean of all."
+    mask = (ids != self.tokenizer.pad_token_id).long()
+    real = mask[..., None]
+    h = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    return torch.cat([h[:, 0], (h*real).sum(1)/real.sum(1)], 1)
+
+@patch
+def heads(self:Teacher, z): # [b d] → logits [b 16], logits [b 28], VAD [b 3]
+    return self.emotions(z).float(), self.labels(z).float(), torch.tanh(self.vad(z).float())
 
 # %% ../../../nbs/832_recipes.text.teacher.ipynb #49d7e89d
 @torch.no_grad()
@@ -96,6 +105,7 @@ def start_heads(t:Teacher, x:Texts)->None:
         head.bias.copy_(torch.logit(torch.tensor(np.nanmean(y, 0)).clamp(1e-4, 1-1e-4)).float())
     t.vad.bias.copy_(torch.atanh(torch.tensor(np.nanmean(x.vad, 0))))
 
+# %% ../../../nbs/832_recipes.text.teacher.ipynb #e42936f4
 def layer_rates(
     t:Teacher,
     lr:float,     # of the last layer
@@ -155,6 +165,7 @@ def teacher_file(run:RunFolder, k:int)->Path:
     "Where the `k`-th teacher is when it is trained, counted from 0."
     return run/f"teacher{k+1 if k else ''}.safetensors"
 
+# %% ../../../nbs/832_recipes.text.teacher.ipynb #1504a86a
 def train_teacher(
     sitting:Sitting, # at a run with a `TextConfig`
     x:Texts,
@@ -201,6 +212,7 @@ def _ask_one(t:Teacher, texts, turns, batch, bf16, tell)->list:
                 tell(f"asked {i + batch} of {len(ids)}")
     return out
 
+# %% ../../../nbs/832_recipes.text.teacher.ipynb #80ddd8a6
 def ask_teacher(
     t,                   # a Teacher, or a list of them
     texts, turns=(),

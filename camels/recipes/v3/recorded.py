@@ -54,6 +54,7 @@ def follow(
         np.save(o, np.array(rows, np.float32), allow_pickle=False)
     return follow(clip)
 
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #96da1c64
 def opening(
     points:Float[np.ndarray, "t 478 3"], # FaceMesh points in pixels
 )->Float[np.ndarray, " t"]: # share of the distance between the outer corners of the eyes, ≥ 0; NaN where no face was seen
@@ -76,6 +77,7 @@ def at_fps(
     out[np.abs(ts[np.abs(ts[:, None] - t).argmin(0)] - t) > .1] = np.nan
     return out.astype(np.float32)
 
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #8862e5f9
 def faces_of(
     clips:Sequence[Clip],       # of one person
     on_clip:Callable=None,      # called with each clip done
@@ -133,6 +135,7 @@ def take_of(
     s = (t - a)[:, None]
     return (augment(rng, x, babble).clip(-1, 1) if k % 2 else x), (weights[a]*(1 - s) + weights[b]*s).astype(np.float32)
 
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #55643bf1
 def stretches(weights:Float[np.ndarray, "t k"], least:int=24)->list: # [(first frame, end)]
     "Where a face is seen without a break, for at least `least` frames."
     ok = np.isfinite(weights).all(1).astype(int)
@@ -159,6 +162,7 @@ def _takes(clip, weights, audio, split:str, takes:int, seed:int):
                 dict(clip=clip.id, take=k, split=split, voice=clip.speaker or "one"),
             )
 
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #86e23f7c
 def write_recorded(
     inputs,                # folder of clips, manifest, or a list of them
     folder,                # to make, or to go on with
@@ -209,6 +213,7 @@ def write_recorded(
     )
     return folder
 
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #f06101ed
 def _keep_plan(folder:Path, plan:dict):
     import json
     if (f := folder/"plan.json").exists() and json.loads(f.read_text(encoding="utf-8")) != plan:
@@ -226,6 +231,7 @@ def moods(rng, duration_s:float)->list[Segment]:
         for i, s, e in zip(k, edges, edges[1:])
     ]
 
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #b85dd7aa
 def write_voices(
     recordings:Iterable,    # (float32 [n] at SR, [Phone …], who) of each
     folder,                 # to make, or to go on with

@@ -48,6 +48,7 @@ class Turn:
         pairs = zip(self.segments, self.segments[1:])
         return any(a.emotion != b.emotion and a.text and b.text and a.text[-1] not in ".?!" for a, b in pairs)
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #fc95592b
 def make_turn(dialogue:str, turn:int, speaker:str, text:str)->Turn:
     "A turn from its tagged text; a mistake in a tag raises."
     return Turn(dialogue, turn, speaker, text, tuple(parse_tags(text)))
@@ -148,6 +149,7 @@ def slot(self:Scene, name:str)->str:
         self.known |= {name: out, "=" + name: phrase}
     return out
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #7dfd434b
 @patch
 def expand(self:Scene, phrase:str)->str:
     "The phrase with everything in braces replaced, innermost first."
@@ -155,6 +157,7 @@ def expand(self:Scene, phrase:str)->str:
         phrase = _BRACES.sub(lambda m: self._replace(m[1]), phrase)
     return phrase
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #ca9a2618
 @patch
 def _replace(self:Scene, body:str)->str:
     if "|" in body:
@@ -168,6 +171,7 @@ def _replace(self:Scene, body:str)->str:
         return _RULES[kind](self.slot(rest))
     return self.slot(body)
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #473f0523
 @patch
 def _number(self:Scene, rest:str)->str:
     span, space, noun = rest.partition(" ")
@@ -193,6 +197,7 @@ class Card:
     def side(self)->str:
         return "good" if self.emotion in GOOD else "bad" if self.emotion in BAD else "open"
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #e788f1fa
 class Deck:
     "A pile of moods that deals all of them equally often."
     def __init__(self, rng:random.Random):
@@ -368,6 +373,7 @@ def _line(pieces, rng)->str:
     "Pieces of a turn as tagged text."
     return capitals(" ".join(f"{tag(card, rng)} {words.strip()}" for card, words in pieces))
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #8ffed089
 def _exchange(
     scene:Scene, deck:Deck, people:list,
     own:list,                # questions of the scenario; those for everywhere come in between
@@ -449,6 +455,7 @@ def _vad_of(vad)->list:
         raise CamelsError(f"vad is {json.dumps(vad)[:60]}, not three numbers")
     return [round(float(v), 6) for v in check_vad(vad)]
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #c163f850
 def tagged(
     row:dict, # "text", "emotion", "vad", "intensity"
 )->str: # text that begins with a tag
@@ -492,6 +499,7 @@ def _read_turn(line:str, name:str, places:dict)->Turn:
     places.setdefault(dialogue, set()).add(at)
     return turn
 
+# %% ../../../nbs/850_recipes.v3.scenarios.ipynb #b16a6934
 def read_turns(
     path, # JSON lines, UTF-8
 )->tuple: # list of Turn, list of CamelsError: one for each bad line, with its number

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 
 import numpy as np
+from fastcore.basics import patch
 
 from ...express.perform import perform, quiet_around, speak_segments
 from ...face.arkit import ARKIT
@@ -45,6 +46,7 @@ def voice_of(
     rng = np.random.default_rng([seed, i, take])
     return str(rng.choice(accents)) + str(rng.choice(throats))
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #15f28016
 def triple(
     text:str,           # tagged
     variant:str="",     # of that voice
@@ -95,6 +97,7 @@ def _write_shard(folder:Path, k:int, rows:list, how:dict)->int:
     with writing(folder):
         return save_shard(folder, k, triples, index, errors)
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #c9cfbb8f
 def _begin_worker(parent:int):
     "A worker leaves Ctrl-C to its parent, and ends within a second of it."
     def watch():
@@ -113,6 +116,7 @@ def _held_back(signum):
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #af0ecfcb
 def _shards(folder, todo, cuts, jobs:int, how:dict):
     "Reports of shards as they are done; here for one job, in worker processes for several."
     if jobs == 1:
@@ -136,6 +140,7 @@ def _shards(folder, todo, cuts, jobs:int, how:dict):
             p.terminate()   # idle, or in the middle of a shard that is made again
         pool.shutdown(wait=True, cancel_futures=True)
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #272f7989
 @contextlib.contextmanager
 def folder_lock(
     path, # folder of targets
@@ -166,6 +171,7 @@ def best_lipsync()->str:
     except CamelsError:
         return "contact"
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #fc0091c2
 def write_targets(
     turns:Sequence[Turn],     # from `scenario_turns` or `read_turns`
     folder,                   # to make, or to go on with
@@ -212,6 +218,7 @@ def write_targets(
         write_text(folder/"card.md", targets_card(Targets(folder)))
     return folder
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #7b02c51f
 def keep_plan(
     folder:Path, # of targets
     plan:dict,   # what decides them
@@ -246,6 +253,7 @@ def read_shard(
             raise CamelsError(f"row {i}: {odd[0]!r} is neither text nor number", file, HINT)
     return whole["rows"], whole.get("errors", [])
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #251642c7
 def read_trust(
     folder, # of targets
 )->np.ndarray: # float32 [52] in [0, 1]: how far each channel's target is known
@@ -260,6 +268,7 @@ def read_trust(
         raise CamelsError(f"'trust' is not {len(ARKIT)} numbers in [0, 1]", f, HINT)
     return trust
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #c1f682da
 class Targets:
     "Triples on disk; arrays are memory-mapped, so nothing is read before it is used."
     def __init__(self,
@@ -285,28 +294,35 @@ class Targets:
         r = self.rows[i]
         s = slice(r["start"], r["start"] + r["frames"])
         return tuple(self._part(p, r["shard"], s) for p in PIECES)
-    def _part(self, piece, shard, s)->np.ndarray:
-        a = self._array(piece, shard)
-        where = self.folder/f"{piece}-{shard}.npy"
-        if s.stop > len(a):
-            raise CamelsError(f"holds {len(a)} frames, its index asks for {s.stop}", where, HINT)
-        x = a[s].astype(np.float32)
-        if not np.isfinite(x).all():
-            raise CamelsError(f"holds NaN or infinity in frames {s.start} to {s.stop}", where, HINT)
-        return x
-    def _array(self, piece, shard):
-        if (piece, shard) not in self.open:
-            where = self.folder/f"{piece}-{shard}.npy"
-            with open_plain(where):
-                pass
-            with reading(where, "a whole .npy file", HINT):
-                a = np.load(where, mmap_mode="r", allow_pickle=False)
-            good = getattr(a, "ndim", 0) == 2 and a.dtype.kind == "f" and (a.shape[1] == COLUMNS[piece] or not len(a))
-            if not good:
-                raise CamelsError(f"is no array of [t {COLUMNS[piece]}] numbers", where, HINT)
-            self.open[piece, shard] = a
-        return self.open[piece, shard]
 
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #999566f7
+@patch
+def _part(self:Targets, piece, shard, s)->np.ndarray:
+    a = self._array(piece, shard)
+    where = self.folder/f"{piece}-{shard}.npy"
+    if s.stop > len(a):
+        raise CamelsError(f"holds {len(a)} frames, its index asks for {s.stop}", where, HINT)
+    x = a[s].astype(np.float32)
+    if not np.isfinite(x).all():
+        raise CamelsError(f"holds NaN or infinity in frames {s.start} to {s.stop}", where, HINT)
+    return x
+
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #e3a639b7
+@patch
+def _array(self:Targets, piece, shard):
+    if (piece, shard) not in self.open:
+        where = self.folder/f"{piece}-{shard}.npy"
+        with open_plain(where):
+            pass
+        with reading(where, "a whole .npy file", HINT):
+            a = np.load(where, mmap_mode="r", allow_pickle=False)
+        good = getattr(a, "ndim", 0) == 2 and a.dtype.kind == "f" and (a.shape[1] == COLUMNS[piece] or not len(a))
+        if not good:
+            raise CamelsError(f"is no array of [t {COLUMNS[piece]}] numbers", where, HINT)
+        self.open[piece, shard] = a
+    return self.open[piece, shard]
+
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #3c94c08d
 def targets_card(
     t:Targets,
     about:str="Made by the project's own rules from text: no recording, nobody's face. Test voices are heard nowhere else.",
@@ -321,5 +337,3 @@ def targets_card(
         f"Each triple: 141 audio features at {SR} Hz, 19 numbers of condition, {len(ARKIT)} ARKit weights; half "
         "precision.\n"
     )
-
-

@@ -17,6 +17,7 @@ from typing import Callable
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -74,11 +75,13 @@ class V3Config:
     checkpoint_s:float = 60. # seconds between checkpoints
     size:V3Size = field(default_factory=V3Size)
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #64021382
 def recorded_share(c:V3Config, epoch:int)->float: # in [0, 1]
     "Share of recorded video in an epoch's batches, counted from 0."
     (a, b), (hi, lo) = c.ramp, c.share
     return hi + (lo - hi)*float(np.clip((epoch + 1 - a)/(b - a), 0, 1))
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #2b678e70
 def checked_v3(c:V3Config)->V3Config:
     "The settings, if a run can have them; else an error that names the key."
     def plain(v):
@@ -135,6 +138,7 @@ class Mix:
     stats: FeatureStats
     base: np.ndarray    # rows of the targets that hold nothing but base emotions and neutral
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #d3bef2ec
 def read_mix(c:V3Config, targets, seed:int=0)->Mix:
     "Open what is there; statistics come from some hundred triples of each set."
     folder = Path(targets)
@@ -158,6 +162,7 @@ def read_mix(c:V3Config, targets, seed:int=0)->Mix:
         np.array([i for i in range(len(sets["targets"])) if plain(i)], int),
     )
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #291e2e8b
 def used(mix:Mix)->str:
     "One line about what there is to learn from."
     return ", ".join(
@@ -171,12 +176,6 @@ class Epoch:
         self.mix, self.c, self.epoch, self.share, self.v2 = mix, c, epoch, share, v2
     def __len__(self):
         return self.c.updates
-    def kinds(self)->list[str]:
-        "The set that each row of a batch comes from."
-        have, B = self.mix.sets, self.c.batch
-        n = round(self.share*B) if "recorded" in have else 0
-        m = round((B - n)*self.c.voice_share) if "voices" in have else 0
-        return ["recorded"]*n + ["voices"]*m + ["targets"]*(B - n - m)
     def __getitem__(self, i:int)->tuple:
         rng = np.random.default_rng([self.c.seed, 1 + self.v2, self.epoch, i])
         L, rows = self.c.frames, []
@@ -201,6 +200,15 @@ class Epoch:
         x, cond, w, trust, real = (torch.from_numpy(np.stack(o)) for o in zip(*rows))
         return x, cond[..., _BASE] if self.v2 else cond, w, trust, real.float()
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #1e1e9a94
+@patch
+def kinds(self:Epoch)->list[str]:
+    "The set that each row of a batch comes from."
+    have, B = self.mix.sets, self.c.batch
+    n = round(self.share*B) if "recorded" in have else 0
+    m = round((B - n)*self.c.voice_share) if "voices" in have else 0
+    return ["recorded"]*n + ["voices"]*m + ["targets"]*(B - n - m)
+
 _LIPS = np.isin(np.arange(52), [index(n) for n in GROUPS["LIPSYNC"]]).astype(np.float32)
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #94856193
@@ -219,6 +227,7 @@ def gap_row()->tuple: # ([52] tensor, gap at rest)
     rest, row = lip_gap_row()
     return torch.from_numpy(row.copy()), float(rest)
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #d8f3b16b
 def speech_loss(
     y:Float[Tensor, "b t k"],     # the answer
     w:Float[Tensor, "b t k"],     # the target
@@ -251,6 +260,7 @@ def anchor_conditions()->Float[np.ndarray, "47 19"]:
     a = anchors()
     return np.stack([condition(EMOTIONS[int(e)], v) for e, v in zip(a.emotion, a.vad)])
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #d54f6741
 def mood_batch(rng, frames:int=8, jitter:float=.05)->tuple: # conditions [141 t 19], presets [141 t 52]
     "Anchors, anchors nearby, and crossfades."
     a = anchor_conditions()
@@ -263,6 +273,7 @@ def mood_batch(rng, frames:int=8, jitter:float=.05)->tuple: # conditions [141 t 
     cond = np.concatenate([a[:, None].repeat(frames, 1), near[:, None].repeat(frames, 1), fade]).astype(np.float32)
     return cond, frozen_compiler()(cond.reshape(-1, 19)).reshape(len(cond), frames, 52)
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #71ed08d0
 def mood_loss(
     net, x:Float[Tensor, "b t f"], # network and features
     rng, c:V3Config,
@@ -298,6 +309,7 @@ class ThawCB(Callback):
 def _new(name:str)->bool:
     return "film" in name or name.startswith("direct")
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #d6f31b29
 def stage_learner(
     run:RunFolder,
     c:V3Config,
@@ -349,6 +361,7 @@ def stage_learner(
     learn = Learner(net, loss_fn, torch.optim.AdamW(groups, weight_decay=.01), batches, cbs)
     return learn
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #8f23a05e
 class SayCB(Callback):
     "A line an epoch."
     order = 60
@@ -394,6 +407,7 @@ def steer_v3(c:V3Config, wish:dict)->V3Config:
             raise CamelsError(f"{k!r} does not change in a run", None, nearest(str(k), WEIGHTS))
     return checked_v3(configure(c, wish))
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #1d4a9ac0
 class V3SteerCB(SteerCB):
     "The curriculum's, with the weights of V3."
     def before_epoch(self, learn):
@@ -444,6 +458,7 @@ class ExpressionLoss:
         off = (y[:n//2] - preset[:n//2]).abs().mean()
         return OWN["snap"]*snap + OWN["fade"]*fade + OWN["fast"]*fast, dict(anchor=off, fade=fade, fast=fast)
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #52a52eb6
 def expression_learner(
     net:V3Head, c:V3Config,
     cbs=(),     # what a run adds: log, checkpoints, control
@@ -460,6 +475,7 @@ def expression_learner(
         net, ExpressionLoss(c), opt, lambda epoch: Batches(c.own_updates, make), [RateCB(rate), ClipCB(0.), *cbs]
     )
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #d51fe87d
 def fit_expression(
     net:V3Head, c:V3Config,
     tell:Callable=print, # told how close it came
@@ -517,6 +533,7 @@ def _threads(n:int):
     finally:
         torch.set_num_threads(was)
 
+# %% ../../../nbs/856_recipes.v3.train.ipynb #e8bcf602
 def open_v3(targets, out, changes, resume, tell)->tuple: # (RunFolder, V3Config, Mix)
     "A new run, or one to go on with."
     run, c = RunFolder(out), checked_v3(configure(V3Config(), changes))

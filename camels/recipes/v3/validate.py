@@ -87,6 +87,7 @@ class Said:
         "The face by the rules that know the phones, float32 [t 52]."
         return merge(self.lips, frozen_compiler()(self.cond), speech_gate(self.lips, FPS), FPS)
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #e13b554b
 def say(turn, voice:str)->Said:
     "Speak a turn."
     speech = quiet_around(speak_segments(turn.segments, variant=voice))
@@ -174,6 +175,7 @@ class Finding:
         "In words."
         return ", ".join(f"{k} {_short(v)}" for k, v in self.peers.items())
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #8e326bce
 def _short(x:float)->str:
     return f"{x:.3g}" if np.isfinite(x) else "—"
 
@@ -253,6 +255,7 @@ def fading(segments, n:int)->Float[np.ndarray, "t s"]:
     )
     return np.stack([w[max(0, i - 15):i + 1].any(0) for i in range(n)])
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #157a8595
 def crossfade_steps(
     performer:Callable, # (audio, condition) → weights
     said:Said,          # with two segments or more
@@ -284,6 +287,7 @@ def pearson(a, b)->float: # in [-1, 1]; 0 where one of them does not move
     d = np.linalg.norm(a)*np.linalg.norm(b)
     return float(a @ b/d) if d > 1e-9 else 0.
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #3c8c57a0
 def lag(
     a:Float[np.ndarray, " t"], # produced
     b:Float[np.ndarray, " t"], # wanted
@@ -334,6 +338,7 @@ class Lips:
     null_closed: float # at another text's bilabials
     null_silent: float # share of speech in which the lips are as close
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #ecab5440
 def lip_report(
     performer:Callable,      # (audio, condition) → weights
     sayings:Sequence[Said],  # two or more
@@ -355,6 +360,7 @@ def lip_report(
         float(np.mean(np.concatenate([g[~q] <= CLOSED for g, q in zip(rest, quiet)]))),
     )
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #21d536e7
 class Knowing(Rules):
     "The rules with the true phones: what the targets are made by."
     def __init__(self, sayings):
@@ -376,6 +382,7 @@ def leakage(
         float(np.mean([np.abs(a[neutral, :k] - b[neutral, :k]).mean() for k, a, b in zip(n, y, y[1:])])),
     )
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #1b395d1f
 def jitter_of(
     performer:Callable,        # (audio, condition) → weights
     audio:Float[np.ndarray, " n"],
@@ -442,6 +449,7 @@ def envelope(audio, cond)->Float[np.ndarray, "t k"]:
     out[:, _JAW] = loudness_track(audio, SR, len(cond), FPS)
     return out
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #14cd4c0c
 def track_r(a, b)->float: # in [-1, 1]
     "Correlation over the frames that both have."
     n = min(len(a), len(b))
@@ -449,6 +457,7 @@ def track_r(a, b)->float: # in [-1, 1]
     real = np.isfinite(a) & np.isfinite(b)
     return pearson(a[real], b[real]) if real.sum() > 2 else 0.
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #de28a060
 def real_voices(
     performer:Callable,       # (audio, condition) → weights
     clips:Sequence[Watched],
@@ -475,6 +484,7 @@ class Amount:
     clips: int = None    # of a corpus of talking faces; all where None
 SMALL = Amount(6, 4, 4, 4)
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #0faf2ce6
 @dataclass
 class Marks:
     "What a performer did."
@@ -487,6 +497,7 @@ class Marks:
     example: tuple       # (jawOpen as produced, target, phones) of one saying
     real: dict           # {corpus: `real_voices`}
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #72119dce
 def exam(
     performer:Callable,       # (audio, condition) → weights
     amount:Amount=Amount(),
@@ -603,6 +614,7 @@ def _mood_rows(m:Marks, peers:dict, n:int)->list[Finding]:
         ),
     ]
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #d668c190
 def _lip_rows(m:Marks, peers:dict)->list[Finding]:
     "Sync, closure, silence, leakage, jitter."
     def of(f):
@@ -717,6 +729,7 @@ def mood_figure(m:Marks, peers:dict): # a matplotlib figure
     plot_legend(c, loc="upper left")
     return fig
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #79d6fd7a
 def lips_figure(m:Marks, peers:dict): # a matplotlib figure
     "The jaw of one text beside its target, and the correlation with real mouths."
     fig, axs = plot_axes(1 + len(m.real), 4.6, 3.4)
@@ -796,6 +809,7 @@ def write_report(
     )
     return out
 
+# %% ../../../nbs/858_recipes.v3.validate.ipynb #98ce17ab
 def validate(
     folder=None,            # of a checkpoint; the shipped one where None
     out=None,               # folder for report.json, report.md and plots; nothing is written where None
