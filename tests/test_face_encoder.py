@@ -42,7 +42,7 @@ def test_same_points_as_mediapipe(talk):
         for t, x in talk[:20]:
             theirs = fm.process(x).multi_face_landmarks[0].landmark
             assert np.array_equal(
-                face_tracker._points([tracker(t, x)])[0], np.array([(p.x, p.y, p.z) for p in theirs], np.float32)
+                face_tracker.landmark_points([tracker(t, x)])[0], np.array([(p.x, p.y, p.z) for p in theirs], np.float32)
             )
 
 
@@ -55,7 +55,7 @@ def test_longer_messages_are_read_too():
         for more in ({}, dict(visibility=.9))
     )
     assert len(short) != len(long)
-    assert np.array_equal(face_tracker._points([short, short]), face_tracker._points([short, long]))
+    assert np.array_equal(face_tracker.landmark_points([short, short]), face_tracker.landmark_points([short, long]))
 
 
 def test_bit_identical(enc, talk, shared):
@@ -76,8 +76,10 @@ def test_bit_identical(enc, talk, shared):
 def test_silent_when_the_face_comes_late(shared):
     "Grey pictures first: the last of MediaPipe's messages comes with the first face, and two encoders in a row."
     code = (
-        "import sys; from camels.media.read import iter_frames; from camels.encoders.face import FaceMeshEncoder, "
-        "landmarks\n"
+        "import sys\n"
+        "from camels.media.read import iter_frames\n"
+        "from camels.encoders.face import FaceMeshEncoder\n"
+        "from camels.encoders.tracker import landmarks\n"
         "for _ in range(2): FaceMeshEncoder().encode(iter_frames(sys.argv[1]), 1)\n"
         "landmarks(next(x for t, x in iter_frames(sys.argv[1], 2.)))"
     )

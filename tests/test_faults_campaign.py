@@ -171,3 +171,10 @@ def test_odd_names_are_known_by_their_token():
 def test_notes_of_the_report_count_as_lines():
     e = fb.Ended(0, 1., out=json.dumps(dict(notes=[dict(input="/x/m003_a.wav", note="cut")])))
     assert fb.said_of(e, {})["m003"][0]["stage"] == "note" and fb.said_of(fb.Ended(1, 1., out="no json"), {}) == {}
+
+
+def test_times_that_are_no_numbers_are_named():
+    from camels.look.views import moment_keys
+    with pytest.raises(CamelsError, match="'start_s' holds something that is no number"):
+        moment_keys(dict(clip=["a", "b"], start_s=["text", "1"]))
+    assert moment_keys(dict(clip=["a", "b"], start_s=["0.5", 2])).tolist() == ["a@0.5", "b@2"]

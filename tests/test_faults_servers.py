@@ -251,7 +251,7 @@ def sound(seconds, rate=8000):
 def test_a_long_recording_is_refused_before_it_is_decoded(seconds, monkeypatch):
     from camels.apps import v3
     read = []
-    real = v3_sound.read_audio
+    real = v3.read_audio
     monkeypatch.setattr(v3, "read_audio", lambda *a, **kw: read.append(x := real(*a, **kw)) or x)
     with pytest.raises(CamelsError, match=r"s of sound.*at most 60"):
         v3.recorded(sound(seconds), "long.wav")
@@ -263,7 +263,6 @@ def test_a_long_recording_is_refused_before_it_is_decoded(seconds, monkeypatch):
 )
 def test_an_upload_may_have_any_name(name):
     from camels.apps import v3
-    import camels.media.sound as v3_sound
     with pytest.raises(CamelsError, match="sound"):
         v3.recorded(sound(90), name)
 

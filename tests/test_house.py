@@ -48,7 +48,7 @@ def clean(tmp_path_factory):
     write_notebook(
         root/"nbs/000_core.ipynb",
         *page(
-            "core", code("#| export", "import json"), code("#| export", "def f(): return json.dumps(1)"), code("f()")
+            "core", code("#| export", "import json"), code("#| export", "def f():", "    return json.dumps(1)"), code("f()")
         ),
     )
     write_notebook(
@@ -63,7 +63,7 @@ def clean(tmp_path_factory):
     write_notebook(
         root/"nbs/922_apps.state.ipynb",
         *page(
-            "apps.state", code("#| export", "from camels.face.mesh import g"), code("#| export", "def h(): return g()")
+            "apps.state", code("#| export", "from camels.face.mesh import g"), code("#| export", "def h():", "    return g()"), code("h")
         ),
     )
     write_notebook(root/"nbs/cards/one.ipynb", text("# A card"), code("#| eval: false", "1"))
@@ -90,6 +90,7 @@ def test_a_clean_house_has_no_problem(house, name):
 def append(path, *lines):
     "Add lines to a file, which may be new."
     def plant(root):
+        (root/path).parent.mkdir(parents=True, exist_ok=True)
         with (root/path).open("a") as f:
             f.write("\n".join(lines) + "\n")
     return plant
@@ -133,10 +134,10 @@ FAULTS = {
     "circle": (
         "floors",
         both(
-            append("camels/core.py", "def f():", "    from camels import media"),
-            append("camels/media.py", "import camels.core"),
+            append("camels/core.py", "def f():", "    from camels import files"),
+            append("camels/files.py", "import camels.core"),
         ),
-        "circle: camels.core -> camels.media -> camels.core",
+        "circle: camels.core -> camels.files -> camels.core",
     ),
     "no floor": ("floors", append("camels/zoo.py", "import json"), "no floor for 'zoo'"),
     "panel below": (
@@ -172,8 +173,8 @@ FAULTS = {
     ),
     "nn reads files": (
         "floors",
-        both(append("camels/nn.py", "from camels.media.read import x"), append("camels/media/read.py", "x = 1")),
-        "nn knows only core nn, not media",
+        both(append("camels/nn/film.py", "from camels.media.read import x"), append("camels/media/read.py", "x = 1")),
+        "nn.film knows only core nn, not media.read",
     ),
     "module, no page": (
         "orphans",
@@ -217,7 +218,14 @@ FAULTS = {
     "mistyped": ("directives", lesson(code("#| exprot", "x = 1")), "unknown directive 'exprot'"),
     "comment above": ("directives", lesson(code("# why", "#| export", "x = 1")), "stands below other lines"),
     "no bar": ("directives", lesson(code("# export", "x = 1")), "lacks its bar"),
-    "long export": ("cells", lesson(code("#| export", *["x = 1"]*81)), "81 statements, 80 at most"),
+    "private name": ("private", append("camels/face/mesh.py", "from camels.core import _f"), "_f of core is private"),
+    "long export": ("style", lesson(code("#| export", *["x = 1"]*41)), "1 x cells over 40 statements, 0 at most: 41"),
+    "wide line": ("style", append("camels/core.py", "x = 1" + " "*100 + "# to here and on"), "1 x E501"),
+    "two statements": ("style", append("camels/core.py", "x = 1; y = 2"), "1 x E702"),
+    "one line body": ("style", append("camels/core.py", "if True: x = 1"), "1 x E701"),
+    "lambda with a name": ("style", append("camels/core.py", "x = lambda: 1"), "1 x E731"),
+    "no lesson": ("style", lesson(*[code("#| export", f"x{i} = 1") for i in range(3)]), "third exported cell"),
+    "unused": ("style", lesson(code("#| export", "def unseen():", "    pass"), code("1")), "core.unseen"),
     "long lesson": ("cells", lesson(code(*["x = 1"]*21)), "21 lines, 20 at most"),
     "mixed": ("cells", lesson(code("import os", "os.getcwd()")), "mixes imports"),
     "star": ("cells", lesson(code("#| export", "from camels.core import *")), "absolute and explicit"),

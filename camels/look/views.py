@@ -92,11 +92,15 @@ def moment_keys(columns:dict)->np.ndarray: # [n] text
     n = len(next(iter(columns.values()), []))
     if "clip" not in columns:
         return np.arange(n).astype(str)
-    at = columns.get("start_s", columns.get("window"))
-    return np.array([
-        str(c) if at is None else f"{c}@{float(t):g}"
-        for c, t in zip(columns["clip"], at if at is not None else range(n))
-    ])
+    column = "start_s" if "start_s" in columns else "window"
+    if column not in columns:
+        return np.asarray(columns["clip"]).astype(str)
+    try:
+        at = [float(t) for t in columns[column]]
+    except (TypeError, ValueError):
+        hint = "give seconds, or a column 'id'"
+        raise CamelsError(f"column {column!r} holds something that is no number", None, hint) from None
+    return np.array([f"{c}@{t:g}" for c, t in zip(columns["clip"], at)])
 
 # %% ../../nbs/565_look.views.ipynb #b66da142
 def unique_keys(keys, where)->np.ndarray:
