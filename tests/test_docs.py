@@ -1,4 +1,5 @@
-"The site's parts: no dead link in the notebooks, commands and formulas that hold, pictures that are small, and a checker that finds what it should."
+"""The site's parts: no dead link in the notebooks, commands and formulas that hold, pictures that are small, and a
+checker that finds what it should."""
 import json
 import re
 import sys

@@ -1,4 +1,5 @@
-"facemesh_landmarks on real pictures: accuracy, one person, invariance, masks, determinism, silence, and what it knows of the sound."
+"""facemesh_landmarks on real pictures: accuracy, one person, invariance, masks, determinism, silence, and what it
+knows of the sound."""
 import itertools, re, subprocess, sys
 
 import numpy as np
@@ -42,7 +43,8 @@ def test_same_points_as_mediapipe(talk):
         for t, x in talk[:20]:
             theirs = fm.process(x).multi_face_landmarks[0].landmark
             assert np.array_equal(
-                face_tracker.landmark_points([tracker(t, x)])[0], np.array([(p.x, p.y, p.z) for p in theirs], np.float32)
+                face_tracker.landmark_points([tracker(t, x)])[0],
+                np.array([(p.x, p.y, p.z) for p in theirs], np.float32),
             )
 
 
@@ -119,7 +121,8 @@ def test_pose_does_not_matter(enc, talk):
 
 
 def test_turned_heads_keep_their_face():
-    "Rotation, size and place of the points go to the head's six channels and nowhere else; the picture's shape goes nowhere."
+    """Rotation, size and place of the points go to the head's six channels and nowhere else; the picture's shape goes
+    nowhere."""
     rng, rest = np.random.default_rng(1), face_pose.canonical().astype(float)
     q = np.linalg.qr(rng.normal(size=(20, 3, 3)))[0]
     q = q*np.sign(np.linalg.det(q))[:, None, None]
@@ -227,7 +230,8 @@ def test_canonical_face():
 
 
 def grid_retrieval(folder, n_train=300):
-    "R@1 of video → sound and sound → video by linear CCA (128 dimensions) over one window of each GRID clip: cosines of 13 MFCCs, 20 each."
+    """R@1 of video → sound and sound → video by linear CCA (128 dimensions) over one window of each GRID clip:
+    cosines of 13 MFCCs, 20 each."""
     import librosa
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context

@@ -1,4 +1,5 @@
-"The small campaign: damaged files against their readers (a value or one line, never else), and the campaigns' own counting. All in this process but where said."
+"""The small campaign: damaged files against their readers (a value or one line, never else), and the campaigns' own
+counting. All in this process but where said."""
 import contextlib
 import json
 import random

@@ -1,4 +1,5 @@
-"Other people's recordings and attacks: nothing is lost in silence, no header is believed past what can be, one stream never fails a file."
+"""Other people's recordings and attacks: nothing is lost in silence, no header is believed past what can be, one
+stream never fails a file."""
 import json, os, struct, threading
 from fractions import Fraction
 from pathlib import Path

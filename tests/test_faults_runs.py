@@ -1,4 +1,5 @@
-"""Training, its checkpoints, run folders and everybody's own features: what goes wrong is one line, and nothing is lost by it."""
+"""Training, its checkpoints, run folders and everybody's own features: what goes wrong is one line, and nothing is
+lost by it."""
 import io
 import json
 import os

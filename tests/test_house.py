@@ -1,4 +1,5 @@
-"The house checks hold here, and each has been seen to fail: a small house is built, a fault planted, and the check must name it."
+"""The house checks hold here, and each has been seen to fail: a small house is built, a fault planted, and the check
+must name it."""
 import json
 import shutil
 import subprocess
@@ -48,7 +49,10 @@ def clean(tmp_path_factory):
     write_notebook(
         root/"nbs/000_core.ipynb",
         *page(
-            "core", code("#| export", "import json"), code("#| export", "def f():", "    return json.dumps(1)"), code("f()")
+            "core",
+            code("#| export", "import json"),
+            code("#| export", "def f():", "    return json.dumps(1)"),
+            code("f()"),
         ),
     )
     write_notebook(
@@ -63,7 +67,10 @@ def clean(tmp_path_factory):
     write_notebook(
         root/"nbs/922_apps.state.ipynb",
         *page(
-            "apps.state", code("#| export", "from camels.face.mesh import g"), code("#| export", "def h():", "    return g()"), code("h")
+            "apps.state",
+            code("#| export", "from camels.face.mesh import g"),
+            code("#| export", "def h():", "    return g()"),
+            code("h"),
         ),
     )
     write_notebook(root/"nbs/cards/one.ipynb", text("# A card"), code("#| eval: false", "1"))

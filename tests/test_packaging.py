@@ -1,4 +1,5 @@
-"What pip and the lock say: metadata, extras, every requirement met by the lock, a hash for every file, every import declared, core imports light."
+"""What pip and the lock say: metadata, extras, every requirement met by the lock, a hash for every file, every import
+declared, core imports light."""
 import ast
 import importlib.metadata
 import re
@@ -14,6 +15,7 @@ from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/"tools"))
+import dependencies  # noqa: E402
 import licences  # noqa: E402
 import lock as locked  # noqa: E402
 from check import imports, sources  # noqa: E402
@@ -278,3 +280,13 @@ def test_an_undeclared_import_is_named(tmp_path):
         "camels.x:3 imports secret_package"
     ]
     assert undeclared(tmp_path, set(), only_top=True) == ["camels.x:1 imports numpy"]
+
+
+def test_every_dependency_has_its_reason(monkeypatch):
+    assert dependencies.faults() == []
+    page = dependencies.page()
+    assert all(f"| {name} | " in page for name in dependencies.wanted())
+    monkeypatch.setattr(dependencies, "REASONS", {"numpy": ("arrays", ""), "zope": ("nothing", "")})
+    found = dependencies.faults()
+    assert any(f.startswith("torch: in settings.ini") for f in found)
+    assert any(f.startswith("zope: has a reason") for f in found)

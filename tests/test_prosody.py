@@ -1,4 +1,5 @@
-"Properties of the prosody encoders: finite for any sound, the same however a file is cut, near Praat and librosa, fast."
+"""Properties of the prosody encoders: finite for any sound, the same however a file is cut, near Praat and librosa,
+fast."""
 import time
 from pathlib import Path
 
@@ -151,7 +152,8 @@ def test_fingerprints_follow_parameters():
     assert len(set(ids)) == 6 and len(CONTOUR_NAMES) == create_encoder("prosody_contour").d_out == 94
 
 def praat(x):
-    "f0 per frame, and the window's f0 mean, voiced fraction, jitter, shimmer, HNR, with the settings of `ProsodyConfig`."
+    """f0 per frame, and the window's f0 mean, voiced fraction, jitter, shimmer, HNR, with the settings of
+    `ProsodyConfig`."""
     import parselmouth
     from parselmouth.praat import call
     s = parselmouth.Sound(x.astype(float), SR)

@@ -1,4 +1,5 @@
-"What README and --help say is true: README is the index notebook, and every command in it exists with the options it is given."
+"""What README and --help say is true: README is the index notebook, and every command in it exists with the options
+it is given."""
 import re
 import subprocess
 import sys

@@ -1,4 +1,5 @@
-"Retargeting beyond its lessons: exact answers, robustness to size, place, turn and holes, takes of Live Link Face, files that are not one."
+"""Retargeting beyond its lessons: exact answers, robustness to size, place, turn and holes, takes of Live Link Face,
+files that are not one."""
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
-"A training in a process of its own: it outlives whoever started it, obeys what is asked through its folder, and keeps a record."
+"""A training in a process of its own: it outlives whoever started it, obeys what is asked through its folder, and
+keeps a record."""
 import json
 import os
 import random

@@ -1,4 +1,5 @@
-"Properties of V3's audio features: the same however the sound is cut, librosa's numbers, bounded memory, one line for what is no sound."
+"""Properties of V3's audio features: the same however the sound is cut, librosa's numbers, bounded memory, one line
+for what is no sound."""
 import time, tracemalloc
 from fractions import Fraction
 

@@ -1,4 +1,5 @@
-"Scenario turns from outside: equal in another process, even moods, every sentence of the grammar sound, spoken, files that forgive bad lines."
+"""Scenario turns from outside: equal in another process, even moods, every sentence of the grammar sound, spoken,
+files that forgive bad lines."""
 import json, os, random, re, subprocess, sys
 from collections import Counter
 

@@ -1,4 +1,5 @@
-"The exam of V3: every defect that is planted into a good performer must be found, and by the finding that it belongs to."
+"""The exam of V3: every defect that is planted into a good performer must be found, and by the finding that it
+belongs to."""
 import json
 
 import numpy as np

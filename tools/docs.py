@@ -1,13 +1,16 @@
 #!/usr/bin/env python
 """Build the documentation site from the notebooks: `python tools/docs.py` writes `_docs/html`.
 
-Pages are the notebooks as they were run (no execution here), with export directives and hidden cells left out. The API reference is read from the
-exported source, where each parameter carries its shape and unit in its own line. Beside every page stands the same as Markdown, and `llms.txt` at the
-root lists them. Nothing on a page is loaded from another machine, and no link leads nowhere: `tools/links.py` looks at every one."""
+Pages are the notebooks as they were run (no execution here), with export directives and hidden cells left out. The
+API reference is read from the exported source, where each parameter carries its shape and unit in its own line.
+Beside every page stands the same as Markdown, and `llms.txt` at the root lists them. Nothing on a page is loaded
+from another machine, and no link leads nowhere: `tools/links.py` looks at every one."""
 import argparse, ast, base64, copy, hashlib, io, json, re, shutil, subprocess, sys, time, tokenize
 from os.path import relpath
 from pathlib import Path
 
+import dependencies
+import house
 import licences
 from house import CHAPTERS
 from links import dead_links
@@ -385,7 +388,8 @@ def hub(key:str, groups:dict)->tuple: # (for Sphinx, for readers of Markdown)
     return "\n".join(md), "\n".join(plain)
 
 def llms(tops:dict, md:dict)->None:
-    "What a language model needs to find its way: a list of all pages as Markdown, and all of them in one file, the API apart."
+    """What a language model needs to find its way: a list of all pages as Markdown, and all of them in one file, the
+    API apart."""
     title, line = "CAMELS", heading([dict(cell_type="markdown", source=md["index"])], "")[1]
     text = [
         f"# {title}", "", f"> {line}", "",
@@ -418,8 +422,11 @@ html_sourcelink_suffix = ""
 html_show_sourcelink = html_copy_source = html_use_index = False
 html_sidebars = {{"**": ["sidebar-nav-bs.html"], "index": [], "gallery": [], "glossary": [], "search": []}}
 html_context = dict(default_mode="auto")
-html_theme_options = dict(logo=dict(text="CAMELS", image_light="_static/logo.svg", image_dark="_static/logo.svg"), navigation_with_keys=False, show_nav_level=1, navigation_depth=2,
-    secondary_sidebar_items=["page-toc", "markdown"], navbar_end=["theme-switcher"], footer_start=["copyright"], footer_end=["llms"], header_links_before_dropdown=8,
+html_theme_options = dict(
+    logo=dict(text="CAMELS", image_light="_static/logo.svg", image_dark="_static/logo.svg"),
+    navigation_with_keys=False, show_nav_level=1, navigation_depth=2, header_links_before_dropdown=8,
+    secondary_sidebar_items=["page-toc", "markdown"], navbar_end=["theme-switcher"],
+    footer_start=["copyright"], footer_end=["llms"],
     pygments_light_style="a11y-high-contrast-light", pygments_dark_style="github-dark", back_to_top_button=False)
 suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
 
@@ -428,12 +435,18 @@ def setup(app):
     from docutils import nodes
     from latex2mathml.converter import convert
     def draw(display):
-        def visit(self, node): self.body.append(("<div class='formula'>%s</div>" if display == "block" else "%s") % convert(node.astext(), display=display)); raise nodes.SkipNode
+        around = "<div class='formula'>%s</div>" if display == "block" else "%s"
+        def visit(self, node):
+            self.body.append(around % convert(node.astext(), display=display))
+            raise nodes.SkipNode
         return visit
     def beside(app, pagename, templatename, context, doctree):
         context["markdown"] = pagename.split("/")[-1] + ".md" if doctree is not None else ""
-        if doctree is not None: context["metatags"] = context.get("metatags", "") + '<link rel="alternate" type="text/markdown" href="%s">' % context["markdown"]
-    app.add_html_math_renderer("mathml", (draw("inline"), None), (draw("block"), None)); app.connect("html-page-context", beside)
+        if doctree is not None:
+            link = '<link rel="alternate" type="text/markdown" href="%s">' % context["markdown"]
+            context["metatags"] = context.get("metatags", "") + link
+    app.add_html_math_renderer("mathml", (draw("inline"), None), (draw("block"), None))
+    app.connect("html-page-context", beside)
 """, encoding="utf-8")
 
 def prepare()->tuple: # ({page: Markdown}, {section: [(page, (title, one line))]})
@@ -480,12 +493,12 @@ def prepare()->tuple: # ({page: Markdown}, {section: [(page, (title, one line))]
         k: [(p, heads[p]) for p in sorted((p for p in pages if p.startswith(f"{k}/")), key=lambda p: place(k, p))]
         for k in ("tutorials", "howto", "explain", "cards")
     }
-    md["explain/licences"] = licences.page()
-    (src/"explain"/"licences.md").write_text(md["explain/licences"], encoding="utf-8")
-    tops["explain"].append((
-        "explain/licences",
-        ("Licences", "Every package of the tested set with its licence, and what the unusual ones mean."),
-    ))
+    (src/"explain"/"house.svg").write_text(house.draw(root), encoding="utf-8")
+    for name, text in (("house", house.page(root)), ("dependencies", dependencies.page()), ("licences", licences.page())):
+        md[f"explain/{name}"] = text
+        (src/"explain"/f"{name}.md").write_text(text, encoding="utf-8")
+        title, _, line = text.removeprefix("# ").split("\n", 3)[:3]
+        tops["explain"].append((f"explain/{name}", (title, line.removeprefix("> "))))
     tops["library"] = [(p, h) for p, h in heads.items() if re.match(r"\d", p)]
     tops["api"] = [(f"api/{a}", (a, d)) for a, _, _, d in sorted(apis, key=lambda r: (of.get(r[0], ("~",))[0], r[0]))]
     for k in ("gallery", "glossary"):

@@ -1,8 +1,9 @@
 #!/usr/bin/env python
-"""Make the half-minute film of the README: `python tools/film.py` writes `nbs/film.gif`, and `nbs/film.mp4` with its sound.
+"""Make the half-minute film of the README: `python tools/film.py` writes `nbs/film.gif`, and `nbs/film.mp4` with its
+sound.
 
-Everything in it is computed here: sixteen faces from the anchors, a tagged text spoken by the shipped models, and, where `runs/demo` holds a finished
-run, the latent space of that run moving through its stages."""
+Everything in it is computed here: sixteen faces from the anchors, a tagged text spoken by the shipped models, and,
+where `runs/demo` holds a finished run, the latent space of that run moving through its stages."""
 import argparse, math
 from pathlib import Path
 

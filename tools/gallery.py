@@ -1,8 +1,9 @@
 #!/usr/bin/env python
-"""Make the pictures of the landing page and the gallery: `python tools/gallery.py` writes `nbs/gallery/*-light.png` and `*-dark.png`, 60 KB each at most.
+"""Make the pictures of the landing page and the gallery: `python tools/gallery.py` writes `nbs/gallery/*-light.png`
+and `*-dark.png`, 60 KB each at most.
 
-Apps are served and photographed in a browser (playwright, chromium), faces are drawn by the renderer, the plots come from the report of a finished run.
-`python tools/gallery.py apps explorer` makes only these."""
+Apps are served and photographed in a browser (playwright, chromium), faces are drawn by the renderer, the plots come
+from the report of a finished run. `python tools/gallery.py apps explorer` makes only these."""
 import argparse, io, json, os, subprocess, sys, tempfile, time
 from pathlib import Path
 

@@ -253,8 +253,8 @@ def p90(values):
 
 STYLE = """svg{font-family:sans-serif} .floor{fill:#8881} .room{fill:#fff;stroke:#0072b2} .n{font-size:15px;fill:#777}
 .r{font-size:13px;font-weight:bold;fill:#222} .m{font-size:9px;fill:#333}
-.a{fill:none;stroke:#d55e00;stroke-opacity:.3}"""
-ACROSS, COLUMN, LINE, TALL = 1180, 118, 12, 6 # pixels: the picture, a column of names, a line; lines of a column
+.a{fill:none;stroke:#d55e00;stroke-opacity:.75}"""
+COLUMN, LINE, TALL, GAP = 118, 12, 6, 14 # pixels: a column of names, a line; lines of a column; pixels between rooms
 
 
 def box(x, y, width, height, kind):
@@ -267,8 +267,7 @@ def word(x, y, kind, text):
 
 def draw_room(name, modules, numbers, x, y, height):
     "(shapes, width) of a room with its modules, each with the number of its notebook."
-    columns = -(-len(modules)//TALL)
-    width = 16 + COLUMN*columns
+    width = room_width(modules)
     shapes = [box(x, y + 6, width, height - 12, "room"), word(x + 8, y + 21, "r", name)]
     for k, module in enumerate(modules):
         leaf = f"{numbers[module]:03d} {module.partition('.')[2] or module}"
@@ -282,32 +281,92 @@ def arrow(start, end):
     return f'<path d="M{x:.0f},{foot} C{x:.0f},{foot + 14} {u:.0f},{head - 14} {u:.0f},{head}" class="a"/>'
 
 
+def needed(uses):
+    "Of arrows between rooms, those that say something: one that a longer way says too is left out."
+    below = defaultdict(set)
+    for a, b in uses:
+        below[a].add(b)
+
+    def reach(a):
+        return below[a].union(*(reach(b) for b in below[a])) if below[a] else set()
+
+    return sorted((a, b) for a in list(below) for b in below[a] if not any(b in reach(c) for c in below[a] - {b}))
+
+
+def room_width(modules):
+    return 16 + COLUMN*-(-len(modules)//TALL)
+
+
 def draw(root):
-    "The house as SVG: a floor a band, a room a box with its modules, an arrow from each room to those it uses."
+    "The house as SVG: a floor a band, a room a box with its modules, an arrow from each room to those it stands on."
     _, _, graph, numbers = survey(root)
     rooms = defaultdict(list)
     for module in sorted(numbers, key=numbers.get):
         rooms[module.split(".")[0]].append(module)
-    at, shapes, y, across = {}, [], 10, ACROSS
-    for n in range(len(FLOORS), 0, -1):
-        here = [r for r in FLOORS[n-1].split() if r in rooms]
+    floors = [[r for r in names.split() if r in rooms] for names in FLOORS]
+    across = max(60 + sum(room_width(rooms[r]) + GAP for r in names) for names in floors)
+    at, bands, shapes, y = {}, [], [], 10
+    for n in range(len(floors), 0, -1):
+        here = floors[n-1]
         if not here:
             continue
         height = 40 + LINE*min(TALL, max(len(rooms[r]) for r in here))
-        x, band = 34, []
+        x = 34 + (across - 34 - sum(room_width(rooms[r]) + GAP for r in here))/2
+        bands += [box(0, y, across, height, "floor"), word(8, y + 20, "n", n)]
         for r in here:
             drawn, width = draw_room(r, rooms[r], numbers, x, y, height)
             at[r] = (x + width/2, y + 6, y + height - 6)
-            band += drawn
-            x += width + 14
-        across = max(across, x)
-        shapes += [word(8, y + 20, "n", n), *band]
+            shapes += drawn
+            x += width + GAP
         y += height + 16
     uses = {(m.split(".")[0], t.split(".")[0]) for m, ts in graph.items() for t in ts}
-    arrows = [arrow(at[a], at[b]) for a, b in sorted(uses) if a in at and b in at and at[a][1] < at[b][1]]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {y}" role="img">'
+    down = [(a, b) for a, b in uses if a in at and b in at and at[a][1] < at[b][1]]
+    arrows = [arrow(at[a], at[b]) for a, b in needed(down)]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across:.0f} {y}" role="img">'
     head += f"\n<title>The house of CAMELS</title><style>{STYLE}</style>"
-    return "\n".join([head, *arrows, *shapes, "</svg>", ""])
+    return "\n".join([head, *bands, *arrows, *shapes, "</svg>", ""])
+
+
+PAGE = """# The house
+
+> Floors, rooms and arrows of the package, drawn from its code.
+
+Every module of `camels/` is exported from one notebook. A folder is a floor, and a hundred of notebook numbers is a
+chapter. A module imports from its own floor or a lower one, and a notebook from lower numbers only: so there is one
+order in which everything can be read. `tools/check.py` holds this, and knows no list that is kept by hand.
+
+![Ten floors of rooms; each room names its modules with their numbers](house.svg)
+
+An arrow goes from a room to the rooms that it stands on. Where a longer way says the same, the direct arrow is left out.
+
+## In numbers
+
+| figure | today | goal |
+|---|--:|--:|
+{rows}
+
+`python tools/house.py` prints them, `--list FIGURE` the places behind one, `--root FOLDER` those of another checkout.
+
+## Where to look
+
+- **What ships and how it was made are apart.** `encoders`, `text` and `express` run the shipped models; `recipes` makes them.
+- **A run has one home**: `train.run`, `control`, `watch` and `launch`. Any Learner is started, paused, steered and resumed there.
+- **Latents on disk have one home**: `latent.snapshots` writes and reads them; `look` and the apps only ask it.
+- **The 19 numbers of a face have one home**: `face.condition`.
+- **Sound has one home for arithmetic** (`sound`) **and one for files** (`media`).
+- **Figures are measured in `bench`, `latent.evaluate` and the `measure` pages of `recipes`**, and printed as rows of one shape.
+
+`CONTRIBUTING.md` answers twenty questions of the kind "where is …?".
+"""
+GOALS = {"statements a cell, median": "≤ 10", "statements a cell, p90": "≤ 22", "cells over 40 statements": "0",
+         "lessons an exported cell": "≥ 1.5", "files over 400 lines": "≤ 2", "modules on top": "≤ 6"}
+
+
+def page(root):
+    "The page of the documentation, as Markdown."
+    found = figures(root)
+    rows = [f"| {k} | {v:g} | {GOALS.get(k, '0' if k in FIGURES else '')} |" for k, v in found.items()]
+    return PAGE.format(rows="\n".join(rows))
 
 
 def main():

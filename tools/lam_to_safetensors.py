@@ -1,13 +1,15 @@
 #!/usr/bin/env python
-"""Turns the official checkpoint of LAM Audio2Expression into model.safetensors, which `camels.express.lam.Lam.load` reads.
+"""Turns the official checkpoint of LAM Audio2Expression into model.safetensors, which `camels.express.lam.Lam.load`
+reads.
 
     hf download 3DAIGC/LAM_audio2exp LAM_audio2exp_streaming.tar --local-dir .    0.4 GB, Apache-2.0
     python tools/lam_to_safetensors.py LAM_audio2exp_streaming.tar [FOLDER]
 
-FILE is that archive, or the checkpoint in it (pretrained_models/lam_audio2exp_streaming.tar, a torch file in spite of its name). It is
-opened with torch.load(weights_only=True), which makes tensors and plain containers and runs no code of the file's. The tensors are checked
-against the published names and shapes; what only training needs is left out. FOLDER is $CAMELS_CACHE/lam where none is named, and then
-`Lam.load()` finds it. Without this script: torch.load(FILE, map_location="cpu", weights_only=True)["state_dict"] → safetensors.torch.save_file."""
+FILE is that archive, or the checkpoint in it (pretrained_models/lam_audio2exp_streaming.tar, a torch file in spite
+of its name). It is opened with torch.load(weights_only=True), which makes tensors and plain containers and runs no
+code of the file's. The tensors are checked against the published names and shapes; what only training needs is left
+out. FOLDER is $CAMELS_CACHE/lam where none is named, and then `Lam.load()` finds it. Without this script:
+torch.load(FILE, map_location="cpu", weights_only=True)["state_dict"] → safetensors.torch.save_file."""
 import argparse, shutil, sys, tarfile, tempfile
 from pathlib import Path
 from pickle import UnpicklingError

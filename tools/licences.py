@@ -1,8 +1,10 @@
 #!/usr/bin/env python
-"""Licences of all locked packages: `python tools/licences.py` prints what is not allowed, exit code 1 where there is any.
+"""Licences of all locked packages: `python tools/licences.py` prints what is not allowed, exit code 1 where there is
+any.
 
-Read from the metadata of what is installed (`License-Expression`, else the classifiers, else the licence field). Where a package's own words do not
-tell, `READ` holds what a person read, and where. `tools/docs.py` makes a page of the table; `tests/test_packaging.py` fails on a licence that is not allowed."""
+Read from the metadata of what is installed (`License-Expression`, else the classifiers, else the licence field).
+Where a package's own words do not tell, `READ` holds what a person read, and where. `tools/docs.py` makes a page of
+the table; `tests/test_packaging.py` fails on a licence that is not allowed."""
 import importlib.metadata
 import re
 import sys
@@ -10,8 +12,11 @@ from pathlib import Path
 
 import lock
 
-ALLOWED = set("""0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause BSD-3-Clause-Open-MPI BSL-1.0 CC0-1.0 CC-BY-4.0 CNRI-Python HPND ISC LGPL-2.1-or-later LGPL-3.0-only
-LGPL-3.0-or-later LLVM-exception MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 Unlicense Zlib blessing""".split())
+ALLOWED = set("""
+0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause BSD-3-Clause-Open-MPI BSL-1.0 CC0-1.0 CC-BY-4.0 CNRI-Python HPND ISC
+LGPL-2.1-or-later LGPL-3.0-only LGPL-3.0-or-later LLVM-exception MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 Unlicense Zlib
+blessing
+""".split())
 CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",

@@ -1,7 +1,9 @@
 #!/usr/bin/env python
-"""Look at every link of a built site: `python tools/links.py _docs/html` prints the dead ones, a line each, and ends with 1 where there are any.
+"""Look at every link of a built site: `python tools/links.py _docs/html` prints the dead ones, a line each, and ends
+with 1 where there are any.
 
-A link is dead that leads to no file, to an anchor that its page has not, or (script, style, picture, font) to another machine."""
+A link is dead that leads to no file, to an anchor that its page has not, or (script, style, picture, font) to
+another machine."""
 import re, sys
 from html.parser import HTMLParser
 from pathlib import Path

@@ -2,14 +2,18 @@
 """The tested set of packages: versions and the hash of every file that may be installed.
 
     tools/lock.py                      renew the hashes: the versions stay as they are
-    tools/lock.py NAME==VERSION …      pin another version (a NAME alone: the newest that settings.ini allows; -NAME: leave it out)
-    tools/lock.py --torch              resolve again what the accelerator build of torch needs, into requirements-torch.lock
+    tools/lock.py NAME==VERSION …      pin another version (a NAME alone: the newest that settings.ini allows; -NAME:
+                                       leave it out)
+    tools/lock.py --torch              resolve again what the accelerator build of torch needs, into
+                                       requirements-torch.lock
     tools/lock.py --check              what is wrong with the files, without a network; exit code 1 if anything is
-    tools/lock.py --install PYTHON     install both files into the environment of that PYTHON, every file checked against its hash
+    tools/lock.py --install PYTHON     install both files into the environment of that PYTHON, every file checked
+                                       against its hash
 
-File names and hashes come from the package index that pip is configured with, through pip's own finder; nothing is downloaded for it but
-the index's pages. A file that lies in a local folder and has no hash there is hashed itself. Only files for Python 3.11 and 3.12 are listed,
-and source archives where a version has no wheel that everybody can use."""
+File names and hashes come from the package index that pip is configured with, through pip's own finder; nothing is
+downloaded for it but the index's pages. A file that lies in a local folder and has no hash there is hashed itself.
+Only files for Python 3.11 and 3.12 are listed, and source archives where a version has no wheel that everybody can
+use."""
 import argparse
 import hashlib
 import json
@@ -30,7 +34,7 @@ HEAD = {
 # Installed with: pip install --no-deps --require-hashes -r requirements.lock
 # torch has two builds of one version here: the public index's (with accelerator) and the CPU build.
 """,
-    TORCH: """# What the accelerator build of torch needs besides requirements.lock. Made by tools/lock.py --torch: do not edit by hand.
+    TORCH: "# What the accelerator build of torch needs besides requirements.lock. " """Made by tools/lock.py --torch: do not edit by hand.
 # tools/setup.sh installs it where the torch that was installed asks for it; the CPU build does not.
 """}
 
@@ -256,8 +260,9 @@ def own_build(python):
 
 
 def install(python):
-    """Both files into an environment. pip prefers a file whose hash the index states over one in a local folder, so a folder with the CPU build of
-    torch would go unused: the build that this machine would take is asked for by its full version. Its hash is checked like all others."""
+    """Both files into an environment. pip prefers a file whose hash the index states over one in a local folder, so a
+    folder with the CPU build of torch would go unused: the build that this machine would take is asked for by its
+    full version. Its hash is checked like all others."""
     needs = (
         "import importlib.metadata as m; from packaging.requirements import Requirement; asked = map(Requirement, "
         "m.requires('torch') or ()); "

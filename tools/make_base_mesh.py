@@ -1,5 +1,6 @@
 #!/usr/bin/env python
-"""Computes camels/assets/face/base_mesh.json: FaceMesh over the recordings in ../shared/data, then `camels.face.mesh.make_base_mesh`.
+"""Computes camels/assets/face/base_mesh.json: FaceMesh over the recordings in ../shared/data, then
+`camels.face.mesh.make_base_mesh`.
 
     python tools/make_base_mesh.py [--data ../shared/data] [--out camels/assets/face/base_mesh.json]"""
 import argparse, json, os

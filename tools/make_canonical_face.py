@@ -1,5 +1,6 @@
 #!/usr/bin/env python
-"""Computes camels/assets/face/canonical.json: FaceMesh over the recordings in ../shared/data, then `camels.face.pose.canonical_face`.
+"""Computes camels/assets/face/canonical.json: FaceMesh over the recordings in ../shared/data, then
+`camels.face.pose.canonical_face`.
 
     python tools/make_canonical_face.py [--data ../shared/data] [--out camels/assets/face/canonical.json]"""
 import argparse, itertools, json

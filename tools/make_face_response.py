@@ -1,5 +1,6 @@
 #!/usr/bin/env python
-"""Computes camels/assets/face/response.npz: drawn people with known weights, FaceMesh over them, then `camels.face.retarget.fit_response`.
+"""Computes camels/assets/face/response.npz: drawn people with known weights, FaceMesh over them, then
+`camels.face.retarget.fit_response`.
 
     python tools/make_face_response.py [--people 96] [--faces 40] [--out camels/assets/face/response.npz]
 
@@ -15,7 +16,8 @@ from camels.face.retarget import fit_response, natural_faces, save_response
 from camels.face.shapes import random_identity
 
 def person(seed, faces):
-    "Weights, landmarks, and landmarks at rest, of one drawn person at 256 or 384 pixels, head turned by up to 11, 7 and 6 degrees."
+    """Weights, landmarks, and landmarks at rest, of one drawn person at 256 or 384 pixels, head turned by up to 11, 7
+    and 6 degrees."""
     rng, r = np.random.default_rng([seed, 7]), Renderer(random_identity(seed), 384 if seed % 2 else 256)
     turns = rng.uniform(-1, 1, (faces + 4, 3))*(.2, .12, .1)
     turns[:4] *= .5

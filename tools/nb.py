@@ -1,8 +1,10 @@
 #!/usr/bin/env python
 """Edit a notebook as a text file, safely.
 
-    tools/nb.py open nbs/212_encoders.prosody.ipynb    writes .cache/nb/212_encoders.prosody.py (jupytext percent format)
-    tools/nb.py save nbs/212_encoders.prosody.ipynb    back into the notebook: export, run every cell, keep outputs, clean
+    tools/nb.py open nbs/212_encoders.prosody.ipynb    writes .cache/nb/212_encoders.prosody.py (jupytext percent
+                                                       format)
+    tools/nb.py save nbs/212_encoders.prosody.ipynb    back into the notebook: export, run every cell, keep outputs,
+                                                       clean
     tools/nb.py save --no-run …                       the same without running (outputs of unchanged cells stay)
 
 `save` makes the notebook if it is new. Cell ids of unchanged cells stay."""
@@ -16,7 +18,8 @@ def sh(*a, **kw):
     return subprocess.run([str(x) for x in a], check=True, cwd=root, **kw)
 
 def shrink(nb, width=900):
-    "Stored PNG figures as palette images, at most `width` pixels wide, and no live apps: a page of figures stays small in the history."
+    """Stored PNG figures as palette images, at most `width` pixels wide, and no live apps: a page of figures stays
+    small in the history."""
     from PIL import Image
     d = json.loads(nb.read_text(encoding="utf-8"))
     live = {

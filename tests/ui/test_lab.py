@@ -1,4 +1,5 @@
-"JupyterLab itself, offline: the start page, a tutorial run to its end, an app in a cell that answers, ipywidgets that drive it, and the magic."
+"""JupyterLab itself, offline: the start page, a tutorial run to its end, an app in a cell that answers, ipywidgets
+that drive it, and the magic."""
 import json
 import os
 import re
@@ -19,7 +20,8 @@ LONG = 120_000  # ms; a free core needs a tenth of it
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    "`camels lab` on a copy of the tutorials without their stored outputs, with settings of its own; gives (address, folder)."
+    """`camels lab` on a copy of the tutorials without their stored outputs, with settings of its own; gives (address,
+    folder)."""
     home = tmp_path_factory.mktemp("lab")
     nbs = home/"nbs"
     shutil.copytree(ROOT/"nbs"/"tutorials", nbs/"tutorials", ignore=shutil.ignore_patterns(".*"))
