@@ -8,14 +8,14 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from test_media import FPS, SR, bits, chirp, film, mux, number
+from test_media import FPS, SR, chirp, film, mux, number
 
 from camels.core import CamelsError, WindowConfig
 from camels.media.open import MOST_S, NoPicture, NoSound
 from camels.media.sound import OffsetFilter, iter_audio, read_audio
 from camels.media.read import iter_frames, probe
 from camels.media.clips import read_clips, window_starts
-from camels.media.write import write_audio, write_video
+from camels.media.write import write_video
 
 CASES = Path(__file__).resolve().parent.parent.parent/"shared"/"cases"
 

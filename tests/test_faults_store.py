@@ -23,11 +23,11 @@ import camels.data.clips as encoding_clips
 import camels.media.read
 import camels.data.table as store
 from camels.core import CamelsError
-from camels.data.clips import MEDIA, clips_from, find_clips, media_files
+from camels.data.clips import MEDIA, clips_from, find_clips
 from camels.media.clips import Clip
 from camels.data.encode import encode, only_writer, write_errors
 from camels.media.write import write_audio, write_video
-from camels.data.table import FeatureTable, TableWriter, compact, note_digests, open_lance, tidy
+from camels.data.table import FeatureTable, TableWriter, tidy
 from camels.data.features import load_features
 
 SR = 16000

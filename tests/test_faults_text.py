@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camels import cli
-from camels.face.arkit import ARKIT, LIVELINK_COLUMNS, read_livelink, write_livelink
+from camels.face.arkit import ARKIT, read_livelink, write_livelink
 from camels.core import (
     CamelsError, append_jsonl, atomic_path, leftovers, read_jsonl, temporary_name, write_json, write_text,
 )
@@ -405,7 +405,7 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path):
     words = 'Error while serializing: I/O error: No space left on device (os error 28)'
     for thrown in (OSError(errno.ENOSPC, "No space left on device"), SafetensorError(words)):
         with pytest.raises(OSError) as e:
-            with atomic_path(tmp_path/"m.safetensors") as p:
+            with atomic_path(tmp_path/"m.safetensors"):
                 raise thrown
         assert e.value.errno == errno.ENOSPC and e.value.filename == str(tmp_path/"m.safetensors")
     assert list(tmp_path.iterdir()) == []

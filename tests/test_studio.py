@@ -130,7 +130,7 @@ def test_plan_is_varied_and_balanced():
 
 def test_voice_follows_arousal():
     "Turns of high arousal are louder, higher and faster than those of low arousal."
-    from camels.data.studio.speech import delivery, habitual_hz, speak
+    from camels.data.studio.speech import speak
     from camels.data.studio.script import f0_track
     from dataclasses import replace
     t = replace(plan_studio(1)[0], text="We were all there when the evening train arrived.")

@@ -1,5 +1,5 @@
 "The voices from outside: fresh processes, threads, bad installations, and the online voice played from a file."
-import concurrent.futures, hashlib, subprocess, sys, types
+import concurrent.futures, hashlib, subprocess, sys
 
 import numpy as np
 import pytest

@@ -494,7 +494,8 @@ def prepare()->tuple: # ({page: Markdown}, {section: [(page, (title, one line))]
         for k in ("tutorials", "howto", "explain", "cards")
     }
     (src/"explain"/"house.svg").write_text(house.draw(root), encoding="utf-8")
-    for name, text in (("house", house.page(root)), ("dependencies", dependencies.page()), ("licences", licences.page())):
+    made = dict(house=house.page(root), dependencies=dependencies.page(), licences=licences.page())
+    for name, text in made.items():
         md[f"explain/{name}"] = text
         (src/"explain"/f"{name}.md").write_text(text, encoding="utf-8")
         title, _, line = text.removeprefix("# ").split("\n", 3)[:3]

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from camels.express.perform import animate_text
 from camels.core import EMOTIONS
-from camels.face.anchors import anchors, vad_at
+from camels.face.anchors import vad_at
 from camels.face.condition import condition
 from camels.face.compiler import frozen_compiler
 from camels.face.render import Renderer
@@ -148,7 +148,7 @@ def main():
     a.add_argument("--out", type=Path, default=root/"nbs"/"film.gif")
     o = a.parse_args()
     p = animate_text(TEXT)
-    frames, sound = [*title_scene(2.5)], np.zeros(0, np.float32)
+    frames = [*title_scene(2.5)]
     start = len(frames)
     frames += speech_scene(p)
     frames += faces_scene(6)

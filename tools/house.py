@@ -337,7 +337,8 @@ order in which everything can be read. `tools/check.py` holds this, and knows no
 
 ![Ten floors of rooms; each room names its modules with their numbers](house.svg)
 
-An arrow goes from a room to the rooms that it stands on. Where a longer way says the same, the direct arrow is left out.
+An arrow goes from a room to the rooms that it stands on. Where a longer way says the same, the direct arrow is left
+out.
 
 ## In numbers
 
@@ -349,12 +350,15 @@ An arrow goes from a room to the rooms that it stands on. Where a longer way say
 
 ## Where to look
 
-- **What ships and how it was made are apart.** `encoders`, `text` and `express` run the shipped models; `recipes` makes them.
-- **A run has one home**: `train.run`, `control`, `watch` and `launch`. Any Learner is started, paused, steered and resumed there.
+- **What ships and how it was made are apart.** `encoders`, `text` and `express` run the shipped models; `recipes`
+  makes them.
+- **A run has one home**: `train.run`, `control`, `watch` and `launch`. Any Learner is started, paused, steered and
+  resumed there.
 - **Latents on disk have one home**: `latent.snapshots` writes and reads them; `look` and the apps only ask it.
 - **The 19 numbers of a face have one home**: `face.condition`.
 - **Sound has one home for arithmetic** (`sound`) **and one for files** (`media`).
-- **Figures are measured in `bench`, `latent.evaluate` and the `measure` pages of `recipes`**, and printed as rows of one shape.
+- **Figures are measured in `bench`, `latent.evaluate` and the `measure` pages of `recipes`**, and printed as rows of
+  one shape.
 
 `CONTRIBUTING.md` answers twenty questions of the kind "where is …?".
 """

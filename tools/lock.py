@@ -34,7 +34,8 @@ HEAD = {
 # Installed with: pip install --no-deps --require-hashes -r requirements.lock
 # torch has two builds of one version here: the public index's (with accelerator) and the CPU build.
 """,
-    TORCH: "# What the accelerator build of torch needs besides requirements.lock. " """Made by tools/lock.py --torch: do not edit by hand.
+    TORCH: "# What the accelerator build of torch needs besides requirements.lock. "
+        """Made by tools/lock.py --torch: do not edit by hand.
 # tools/setup.sh installs it where the torch that was installed asks for it; the CPU build does not.
 """}
 

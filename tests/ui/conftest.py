@@ -92,8 +92,21 @@ def until(page, what, timeout_s=90, why=lambda page: ""):
 
 def contrast(words):
     "Contrast of a locator's text against what is painted behind it, in [1, 21]; small text needs 4.5."
-    return words.first.evaluate("""e => { const x = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d"), on = [], up = n => n.parentElement || n.getRootNode().host
-for (let n = e; n; n = up(n)) on.unshift(getComputedStyle(n).backgroundColor)
-const light = () => { const v = [...x.getImageData(0, 0, 1, 1).data].slice(0, 3).map(u => (u /= 255) <= .04045 ? u/12.92 : ((u + .055)/1.055)**2.4); return .2126*v[0] + .7152*v[1] + .0722*v[2] + .05 }
-const paint = c => { x.fillStyle = c; x.fillRect(0, 0, 1, 1) }
-paint("white"); on.forEach(paint); const page = light(); paint(getComputedStyle(e).color); const ink = light(); return Math.max(page, ink)/Math.min(page, ink) }""")
+    return words.first.evaluate("""e => {
+    const canvas = Object.assign(document.createElement("canvas"), {width: 1, height: 1})
+    const x = canvas.getContext("2d"), on = []
+    const up = n => n.parentElement || n.getRootNode().host
+    for (let n = e; n; n = up(n)) on.unshift(getComputedStyle(n).backgroundColor)
+    const linear = u => u <= .04045 ? u/12.92 : ((u + .055)/1.055)**2.4
+    const light = () => {
+        const v = [...x.getImageData(0, 0, 1, 1).data].slice(0, 3).map(u => linear(u/255))
+        return .2126*v[0] + .7152*v[1] + .0722*v[2] + .05
+    }
+    const paint = c => { x.fillStyle = c; x.fillRect(0, 0, 1, 1) }
+    paint("white")
+    on.forEach(paint)
+    const page = light()
+    paint(getComputedStyle(e).color)
+    const ink = light()
+    return Math.max(page, ink)/Math.min(page, ink)
+}""")

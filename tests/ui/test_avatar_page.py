@@ -20,8 +20,13 @@ def page():
     def bad(_):
         try: a.show({"jawOpen": 7})
         except Exception as e: note.object = f"<pre id=note>{e}</pre>"
-    for b, f in zip(buttons, (lambda _: a.show({"jawOpen": .8}), lambda _: a.show({}, head=(0, 0, 0)), lambda _: a.show({}, head=(.6, 0, 0)), lambda _: a.play(track), bad)): b.on_click(f)
-    return pn.Column(a, buttons, note, pn.pane.HTML(pn.bind(lambda t, p: f'<pre id="state">{t:.2f} {p}</pre>', a.param.time_s, a.param.playing)))
+    calls = (lambda _: a.show({"jawOpen": .8}), lambda _: a.show({}, head=(0, 0, 0)),
+             lambda _: a.show({}, head=(.6, 0, 0)), lambda _: a.play(track), bad)
+    for b, f in zip(buttons, calls):
+        b.on_click(f)
+    def tell(t, p):
+        return f'<pre id="state">{t:.2f} {p}</pre>'
+    return pn.Column(a, buttons, note, pn.pane.HTML(pn.bind(tell, a.param.time_s, a.param.playing)))
 pn.serve({"avatar": page}, port=0, show=False)
 """
 

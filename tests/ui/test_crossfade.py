@@ -8,7 +8,10 @@ import panel as pn
 from camels.apps.crossfade import CrossfadeApp
 def page():
     app = CrossfadeApp(text="[joy:80] Hello there, Bob! [fear:60] Please mind the big step."); s = app.state
-    def tell(*_): return '<pre id="state">' + json.dumps(dict(time=s.time_s, failed=s.failed, status=s.status, seconds=s.performance.duration_s, head=app.curves.heads[0].location)) + '</pre>'
+    def tell(*_):
+        now = dict(time=s.time_s, failed=s.failed, status=s.status, seconds=s.performance.duration_s,
+                   head=app.curves.heads[0].location)
+        return '<pre id="state">' + json.dumps(now) + '</pre>'
     return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.time_s, s.param.status, s.param.performance)))
 pn.serve({'crossfade': page}, port=0, show=False)
 """

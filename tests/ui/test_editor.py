@@ -16,8 +16,13 @@ import panel as pn
 from camels.apps.editor import PresetEditorApp
 def page():
     app = PresetEditorApp(file=sys.argv[1]); s = app.state
-    def tell(*_): return '<pre id="state" style="white-space:pre-wrap">' + json.dumps(dict(preset=s.preset, symmetric=s.symmetric, weights=s.weights.tolist(), status=s.status, failed=s.failed, ms=app.pace.cost_ms)) + '</pre>'
-    return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.weights, s.param.preset, s.param.symmetric, s.param.status, s.param.failed, app.note.param.html)))
+    def tell(*_):
+        now = dict(preset=s.preset, symmetric=s.symmetric, weights=s.weights.tolist(), status=s.status,
+                   failed=s.failed, ms=app.pace.cost_ms)
+        return '<pre id="state" style="white-space:pre-wrap">' + json.dumps(now) + '</pre>'
+    p = s.param
+    told = pn.bind(tell, p.weights, p.preset, p.symmetric, p.status, p.failed, app.note.param.html)
+    return pn.Column(app, pn.pane.HTML(told))
 pn.serve({'editor': page}, port=0, show=False)
 """
 

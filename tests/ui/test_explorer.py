@@ -15,11 +15,19 @@ def served(path, **kw):
     def page():
         app = Explorer(path, **kw); s = app.state
         if s is None: return app
-        def tell(*_): return '<pre id="state">' + json.dumps({k: getattr(s, k) for k in ('left', 'right', 'right_run', 'colour_by', 'current', 'projection', 'query', 'selection')} | dict(film=app.page.film_info, ready=bool(app.large and app.large.share >= 1))) + '</pre>'
-        return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.left, s.param.right, s.param.right_run, s.param.colour_by, s.param.current, s.param.projection, s.param.selection, app.page.param.film_info, app.page.param.say_left), height=10))
+        names = 'left right right_run colour_by current projection query selection'.split()
+        def tell(*_):
+            now = {k: getattr(s, k) for k in names}
+            now |= dict(film=app.page.film_info, ready=bool(app.large and app.large.share >= 1))
+            return '<pre id="state">' + json.dumps(now) + '</pre>'
+        watched = [s.param[k] for k in names if k != 'query']
+        told = pn.bind(tell, *watched, app.page.param.film_info, app.page.param.say_left)
+        return pn.Column(app, pn.pane.HTML(told, height=10))
     return page
 run = Path(sys.argv[1])
-pn.serve({'explorer': served(run), 'many': served(run.parent/'many.npz'), 'gone': served(run.parent/'later'), 'face': served(run.parent.parent/'faces'/'small'), 'untold': served(run.parent.parent/'faces'/'untold')}, port=0, show=False)
+faces = run.parent.parent/'faces'
+pn.serve({'explorer': served(run), 'many': served(run.parent/'many.npz'), 'gone': served(run.parent/'later'),
+          'face': served(faces/'small'), 'untold': served(faces/'untold')}, port=0, show=False)
 """
 
 

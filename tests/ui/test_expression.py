@@ -11,7 +11,10 @@ import panel as pn
 from camels.apps.expression import ExpressionApp
 def page(view="picture"):
     app = ExpressionApp(view, emotion="joy"); s = app.state
-    def tell(*_): return '<pre id="state" style="white-space:pre-wrap">' + json.dumps(dict(emotion=s.emotion, intensity=s.intensity, vad=s.vad, part=s.part, archetype=s.archetype, ms=app.pace.cost_ms)) + '</pre>'
+    def tell(*_):
+        now = dict(emotion=s.emotion, intensity=s.intensity, vad=s.vad, part=s.part, archetype=s.archetype,
+                   ms=app.pace.cost_ms)
+        return '<pre id="state" style="white-space:pre-wrap">' + json.dumps(now) + '</pre>'
     return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.changed, app.take.param.json)))
 pn.serve({'expression': page, 'avatar': lambda: page('avatar')}, port=0, show=False)
 """
@@ -151,8 +154,13 @@ def test_copy(app, url):
 
 
 def test_a_drag_feels_live(app):
-    app.evaluate("""() => { window.seen = []; const find = r => [...r.querySelectorAll('*')].flatMap(e => [...(e.matches('img.face') ? [e] : []), ...(e.shadowRoot ? find(e.shadowRoot) : [])])
-        new MutationObserver(() => window.seen.push(performance.now())).observe(find(document)[0], {attributes: true, attributeFilter: ['src']}) }""")
+    app.evaluate("""() => {
+        window.seen = []
+        const inside = e => e.shadowRoot ? find(e.shadowRoot) : []
+        const find = r => [...r.querySelectorAll('*')].flatMap(e => e.matches('img.face') ? [e] : inside(e))
+        const watch = new MutationObserver(() => window.seen.push(performance.now()))
+        watch.observe(find(document)[0], {attributes: true, attributeFilter: ['src']})
+    }""")
     plane = app.locator(".vad-plane").first.bounding_box()
     app.mouse.move(*middle(plane, .3, .6))
     app.mouse.down()

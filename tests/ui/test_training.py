@@ -18,8 +18,12 @@ import panel as pn
 from camels.apps.training import TrainingApp
 def page():
     app = TrainingApp(features=sys.argv[2], run=sys.argv[1], period_s=.5); s = app.state
-    def tell(*_): return '<pre id="state">' + json.dumps(dict(frame=s.frame, ticked=len(s.ticked), show=s.show, failed=s.failed, charts=sum(c.box.visible for c in app.charts.charts), chosen=s.chosen.split('/')[-1])) + '</pre>'
-    return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.frame, s.param.ticked, s.param.show, s.param.status, s.param.chosen)))
+    def tell(*_):
+        now = dict(frame=s.frame, ticked=len(s.ticked), show=s.show, failed=s.failed,
+                   charts=sum(c.box.visible for c in app.charts.charts), chosen=s.chosen.split('/')[-1])
+        return '<pre id="state">' + json.dumps(now) + '</pre>'
+    p = s.param
+    return pn.Column(app, pn.pane.HTML(pn.bind(tell, p.frame, p.ticked, p.show, p.status, p.chosen)))
 pn.serve({'training': page}, port=0, show=False)
 """
 

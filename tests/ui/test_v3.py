@@ -14,12 +14,19 @@ def page():
     app = V3App(text="[joy:80] Hello there, Bob! [fear:60] Please mind the big step."); s = app.state
     def tell(*_):
         tracks = {w: np.round(p.weights[:, 17], 4).tolist() for w, p in s.performances.items()}
-        return '<pre id="state" style="display:none">' + json.dumps(dict(time=s.time_s, failed=s.failed, status=s.status, seconds=s.duration_s, jaws=tracks,
-            source=s.source, emotion=s.emotion, vad=[s.valence, s.arousal, s.dominance])) + '</pre>'
-    return pn.Column(app, pn.pane.HTML(pn.bind(tell, s.param.time_s, s.param.status, s.param.performances, s.param.valence, s.param.source, s.param.emotion)))
+        now = dict(time=s.time_s, failed=s.failed, status=s.status, seconds=s.duration_s, jaws=tracks,
+                   source=s.source, emotion=s.emotion, vad=[s.valence, s.arousal, s.dominance])
+        return '<pre id="state" style="display:none">' + json.dumps(now) + '</pre>'
+    p = s.param
+    return pn.Column(app, pn.pane.HTML(pn.bind(
+        tell, p.time_s, p.status, p.performances, p.valence, p.source, p.emotion)))
 pn.serve({'v3': page}, port=0, show=False)
 """
-STAGES = """() => { const f = el => el.stage ? [el.stage] : [...(el.shadowRoot ? el.shadowRoot.children : []), ...el.children].flatMap(f); return f(document.body).map(s => s.goal[17]) }"""
+STAGES = """() => {
+    const below = el => [...(el.shadowRoot ? el.shadowRoot.children : []), ...el.children]
+    const stages = el => el.stage ? [el.stage] : below(el).flatMap(stages)
+    return stages(document.body).map(s => s.goal[17])
+}"""
 
 HEADS = (
     "Array.from(Bokeh.documents).flatMap(d => [...d._all_models.values()]).filter(m => m.type === 'Span' && "
