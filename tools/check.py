@@ -197,27 +197,69 @@ def orphans(root):
     return out + [f"{o}: no notebook exports it" for p in sources(root).values()
                   if p.name != "__init__.py" and (o := p.relative_to(root).as_posix()) not in made]
 
+# A process that has loaded what many modules share, and of ours nothing, forks one for each module: a start of its own
+# for every one would load torch a hundred times.
+FORKS = """
+import importlib, json, os, sys
+for name in sys.argv[1].split():
+    importlib.import_module(name)
+for line in sys.stdin:
+    name, *heavy = line.split()
+    if not os.fork():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        try:
+            importlib.import_module(name)
+            said = sorted(set(heavy) & set(sys.modules))
+        except BaseException as e:
+            said = f"{type(e).__name__}: {e}".splitlines()[0]
+        print(json.dumps([name, said]), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+SHARED = "numpy scipy.fft scipy.signal torch pyarrow lance av soundfile typer rich psutil" # before the forks
+
+def imported(root, asked):
+    "{module: what it loads of its `heavy` names, or why it does not import}."
+    args = [sys.executable, "-c", FORKS, SHARED if len(asked) > 20 else "json"]
+    env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    text = "".join(f"{name} {' '.join(heavy)}\n" for name, heavy in asked)
+    r = subprocess.run(args, cwd=root, env=env, input=text, capture_output=True, text=True)
+    found = dict(json.loads(line) for line in r.stdout.splitlines() if line.startswith("["))
+    return {name: found.get(name, "its process ended without a word") for name, _ in asked}
+
+def package(root):
+    "What `import camels` does in a process of its own."
+    code = (
+        "import sys, time; t = time.perf_counter(); import camels; took = time.perf_counter() - t; "
+        f"print(took, *({HEAVY!r} & set(sys.modules)))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    r = subprocess.run([sys.executable, "-c", code], cwd=root, env=env, capture_output=True, text=True)
+    if r.returncode:
+        return [f"camels: does not import: {(r.stderr.strip() or 'no message').splitlines()[-1]}"]
+    took, *loaded = r.stdout.splitlines()[-1].split()
+    if loaded:
+        return [f"camels: loads {', '.join(sorted(loaded))}"]
+    return [f"camels: import takes {float(took):.1f} s"] if float(took) > 2 else []
+
 @slow
 def alone(root):
-    "Every module imports by itself in a fresh process, without heavy libraries; `import camels` within 2 s."
-    def one(name):
-        mine = {l for l, rooms in ONLY_IN.items() if within(name.removeprefix("camels."), rooms)}
-        heavy = HEAVY if name == "camels" else LATE | set(ONLY_IN) - mine
-        code = (
-            f"import sys, time; t = time.perf_counter(); import {name}; print('took', time.perf_counter()-t, "
-            f"*({heavy!r} & set(sys.modules)))"
-        )
-        env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-        r = subprocess.run([sys.executable, "-c", code], cwd=root, env=env, capture_output=True, text=True)
-        if r.returncode:
-            return f"{name}: does not import: {(r.stderr.strip() or 'no message').splitlines()[-1]}"
-        took, *loaded = r.stdout.split("took")[-1].split()
-        if loaded:
-            return f"{name}: loads {', '.join(sorted(loaded))}"
-        if name == "camels" and float(took) > 2:
-            return f"camels: import takes {float(took):.1f} s"
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [p for p in pool.map(one, sources(root)) if p]
+    "Every module imports with no other of ours loaded before, without heavy libraries; `import camels` within 2 s."
+    asked = []
+    for name in sources(root):
+        mine = {lib for lib, rooms in ONLY_IN.items() if within(name.removeprefix("camels."), rooms)}
+        asked.append((name, LATE | set(ONLY_IN) - mine))
+    found = {}
+    with ThreadPoolExecutor(2) as pool:
+        for part in pool.map(lambda part: imported(root, part), (asked[::2], asked[1::2])):
+            found |= part
+    out = package(root)
+    for name, said in found.items():
+        if isinstance(said, str):
+            out.append(f"{name}: does not import: {said}")
+        elif said:
+            out.append(f"{name}: loads {', '.join(said)}")
+    return out
 
 @slow
 def ruff(root):
