@@ -7,10 +7,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 root = Path(__file__).resolve().parent.parent
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: minutes long; run with -m slow")
-
-
 @pytest.fixture(scope="session")
 def shared():
     "The development data folder; tests that need it skip where it is absent."

@@ -291,7 +291,6 @@ def test_a_kept_map_is_no_pickle_and_places_new_points_alike(tmp_path):
         assert (again.apply(x[:9] + .1) == m.apply(x[:9] + .1)).all() and again.params == m.params
 
 
-@pytest.mark.slow
 def test_umap_keeps_a_reducer_that_places_points_among_their_own():
     g = np.random.default_rng(0)
     k = g.integers(0, 3, 300)

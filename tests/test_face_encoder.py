@@ -263,7 +263,6 @@ def _first_row(path, kept=[]):
     return kept[0].encode(iter_frames(path), 1).x[0]
 
 
-@pytest.mark.slow
 def test_knows_the_sound(shared):
     "The partner among 100 held-out clips, as good as the reference's 0.85."
     got = grid_retrieval(shared/"grid_s1")

@@ -68,7 +68,6 @@ def kill_often(tmp_path, kills):
 def test_killed_three_times(tmp_path):
     kill_often(tmp_path, 3)
 
-@pytest.mark.slow
 def test_killed_ten_times(tmp_path):
     kill_often(tmp_path, 10)
 

@@ -211,7 +211,6 @@ def test_memory_of_a_stream_does_not_grow():
     n, long = stream_long(120)
     assert n == 3600 and long < short + 1 and long < 16, (short, long)
 
-@pytest.mark.slow
 def test_two_hours():
     n, peak = stream_long(7200)
     assert n == 216_000 and peak < 16

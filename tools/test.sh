@@ -7,22 +7,15 @@ cores=$(python -c 'import os; print(len(os.sched_getaffinity(0)))')
 passed=0; failed=0; log=$(mktemp); trap 'rm -f "$log"' EXIT
 
 echo "== notebooks"
-mapfile -t nbs < <(find nbs -name '*.ipynb' -not -path '*/.*' -not -name '_*' | sort)
-# each notebook in a process of its own; the line printed is its verdict
-one() {
-    local out; out=$(mktemp)
-    if nbdev_test --path "$1" --n_workers 1 --do_print >"$out" 2>&1; then echo "ok    $1"; else echo "FAIL  $1"; sed 's/^/      /' "$out" | tail -40; fi
-    rm -f "$out"
-}
-export -f one
-printf '%s\n' "${nbs[@]}" | xargs -P "$cores" -I{} bash -c 'one {}' | tee "$log"
+python tools/pages.py | tee "$log"
 n=$(grep -c '^ok ' "$log"); f=$(grep -c '^FAIL ' "$log"); passed=$((passed+n)); failed=$((failed+f))
-[ $((n+f)) = ${#nbs[@]} ] || { echo "FAIL  $(( ${#nbs[@]}-n-f )) notebooks gave no verdict"; failed=$((failed+1)); }
+all=$(find nbs -name '*.ipynb' -not -path '*/.*' -not -name '_*' | wc -l)
+[ $((n+f)) = "$all" ] || { echo "FAIL  $((all-n-f)) notebooks gave no verdict"; failed=$((failed+1)); }
 
 echo "== tests"
 # Khronos's glTF validator, where npm is; its tests skip without it
 [ -d tools/avatar/node_modules/gltf-validator ] || { command -v npm >/dev/null && npm ci --prefix tools/avatar --ignore-scripts --no-audit --no-fund >/dev/null 2>&1; } || echo "no npm: the glTF validator's tests are skipped"
-python -m pytest tests -q -n "$cores" --dist worksteal -m "not slow" -p no:cacheprovider 2>&1 | tee "$log"
+python -m pytest tests -q -n "$cores" --dist worksteal -p no:cacheprovider 2>&1 | tee "$log"
 rc=${PIPESTATUS[0]}
 count() { local v; v=$(grep -oE "[0-9]+ $1" "$log" | tail -1 | cut -d' ' -f1); echo "${v:-0}"; }
 p=$(count passed); f=$(( $(count failed) + $(count errors\?) )); passed=$((passed+p))
