@@ -264,14 +264,11 @@ def answer(
 
 # %% ../../nbs/916_apps.guard.ipynb #c561b137
 def build_aside(
-    server,             # a Bokeh or Panel server that has not begun to serve
-    warm:Callable=None, # what the first page would have to wait for, such as imports
+    server, # a Bokeh or Panel server that has not begun to serve
 )->None:
     "Let the pages of `server` be built in a thread, one at a time."
     pool = ThreadPoolExecutor(1, "pages")
     sys.setswitchinterval(min(.001, sys.getswitchinterval()))  # how long a thread keeps the others waiting, s
-    if warm:
-        pool.submit(warm)
     _written_aside(server._tornado, pool)
     for context in server._tornado._applications.values():
         _made_aside(context, pool)
@@ -385,6 +382,8 @@ def put_guard(
 def _serve(pages, guard:Guard, begun:Callable, warm:Callable=None, **kw):
     "Make the server, guard it, and only then begin."
     from panel.io.server import get_server
+    if warm:
+        warm()
     try:
         server = get_server(pages, start=False, show=False, **kw)
     except OSError as e:
@@ -394,7 +393,7 @@ def _serve(pages, guard:Guard, begun:Callable, warm:Callable=None, **kw):
             "choose another: --port, or 0 for any free one",
         ) from None
     put_guard(server, guard)
-    build_aside(server, warm)
+    build_aside(server)
     server.start()
     begun(server)
     try:
@@ -409,7 +408,7 @@ def serve_guarded(
     guard:Guard=None,     # a new one with a token of its own where None
     threaded:bool=False,  # serve in a thread and go on
     begun:Callable=None,  # is called with the server once it listens
-    warm:Callable=None,   # is called in the thread that builds pages, before the first one
+    warm:Callable=None,   # is called before anybody is let in: imports, which would hold everybody
     **kw,                 # passed on to Panel's `get_server`: port, address, title …
 ): # the server, when it has stopped; or its thread, with `stop()` and `server`
     "Serve pages behind a guard."
