@@ -6,8 +6,8 @@
 __all__ = ['app', 'Json', 'err', 'SPELT', 'data', 'PARTS', 'BENCHES', 'Emotion', 'Vad', 'Intensity', 'finite', 'shown', 'Plain',
            'emit', 'complain', 'missing_part', 'open_streams', 'fault', 'ending', 'main', 'progress', 'encode',
            'split_words', 'find_trainer', 'source_of', 'train', 'eval_', 'eval_v3', 'phones', 'emotion', 'data_list',
-           'data_check', 'data_prepare', 'doctor', 'bench', 'parse_vad', 'compile_', 'animate', 'targets_', 'train_v3_',
-           'demo', 'serve', 'lab']
+           'data_check', 'data_prepare', 'doctor', 'list_figures', 'bench', 'parse_vad', 'compile_', 'animate',
+           'targets_', 'train_v3_', 'demo', 'serve', 'lab']
 
 # %% ../nbs/990_cli.ipynb #5f07f8bd
 import errno, importlib, importlib.metadata, importlib.util, json, math, os, re, subprocess, sys, traceback
@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from .bench.core import benches
+from .bench.core import benches, listed_figures
 from .core import CamelsError, WindowConfig, cache_dir, in_range, n_cores, nearest, parse_overrides, write_json
 from .train.run import read_record
 from .files import as_text, printable
@@ -388,13 +388,17 @@ def eval_(
         raise CamelsError(f"{'--model' if model else '--out'} goes with v3", "eval", "camels eval v3 --model FOLDER")
     if features is None:
         raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
-    from camels.latent.evaluate import evaluate_run, stage_table
+    from camels.latent.evaluate import evaluate_run
+    from camels.latent.row import as_dict, row_table
+    from camels.latent.rows import report_rows
     from camels.look.report import write_card, write_report
     in_range("--pool", pool)
     rep = evaluate_run(run, features, split=split, pool=pool)
     write_report(run)
     write_card(run)
-    emit(rep, as_json, stage_table(rep))
+    last = list(rep["stages"])[-1]
+    title = f"stage {last} of {run}, {split} split; every stage: --json, report.json, report.html"
+    emit([as_dict(r) for r in report_rows(rep)], as_json, row_table(report_rows(rep, [last]), escape(title)))
 
 # %% ../nbs/990_cli.ipynb #7176cad4
 def eval_v3(
@@ -404,23 +408,13 @@ def eval_v3(
 ):
     "The exam of a V3 model; a goal that is missed is marked, not an error."
     from camels.express.v3 import read_v3, shipped_v3
+    from camels.latent.row import as_dict, row_table
+    from camels.recipes.v3.rows import exam_rows
     from camels.recipes.v3.validate import validate
     read_v3(model) if model else shipped_v3()
-    rows = validate(model, out, tell=lambda s: err.print(s, markup=False, soft_wrap=True))
-    t = Table("what", "value", "goal", "", "null", "peers")
-    mark = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
-    def show(x):
-        return f"{x:.3g}" if math.isfinite(x) else ""
-    for r in rows:
-        t.add_row(
-            escape(r.what),
-            f"{show(r.value)} {r.unit}",
-            r.goal,
-            mark[r.met],
-            f"{show(r.null)} {escape(r.null_name)}",
-            escape(r.peer),
-        )
-    emit([{**vars(r), "goal": r.goal, "met": r.met} for r in rows], as_json, t)
+    found = validate(model, out, tell=lambda s: err.print(s, markup=False, soft_wrap=True))
+    rows = exam_rows(found)
+    emit([as_dict(r) for r in rows], as_json, row_table(rows))
 
 # %% ../nbs/990_cli.ipynb #ce131ea7
 @app.command()
@@ -649,6 +643,13 @@ def doctor(as_json:Json=False):
 # %% ../nbs/990_cli.ipynb #f8995ddf
 BENCHES = tuple(benches.list())
 
+def list_figures(as_json=False):
+    "Every figure of the benchmarks: id, meaning, unit, goal."
+    t, figures = Table("id", "what", "unit", "goal"), listed_figures()
+    for f in figures:
+        t.add_row(*map(escape, f.values()))
+    emit(figures, as_json, t)
+
 @app.command()
 def bench(
     names:Annotated[
@@ -656,7 +657,8 @@ def bench(
         typer.Argument(
             metavar="NAME... [INPUT]...",
             help=(
-                f"One or more of: {', '.join(BENCHES)}, all. Behind encode: media; behind latent: a feature table; "
+                f"One or more of: {', '.join(BENCHES)}, all; or list: what each measures. "
+                "Behind encode: media; behind latent: a feature table; "
                 "the development data's GRID clips where not given."
             ),
             show_default=False,
@@ -669,32 +671,28 @@ def bench(
     as_json:Json=False,
 ):
     "Speed, memory, truth and survival, beside a named peer measured in the same run."
+    if names == ["list"]:
+        return list_figures(as_json)
     inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]
     chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
     if not chosen or inputs and not {"encode", "latent"} & set(chosen):
         raise CamelsError(
             f"unknown benchmark {str((inputs or names)[0])!r}",
             "bench",
-            nearest(str((inputs or names)[0]), (*BENCHES, "all")),
+            nearest(str((inputs or names)[0]), (*BENCHES, "all", "list")),
         )
     given = dict(
         encode=lambda f: f(inputs or None),
         latent=lambda f: f(inputs[0] if inputs else None, out=out),
-        phones=lambda f: [Row(*r) for r in f()],
         faults=lambda f: f(out=out),
     )
-    from camels.bench.core import Row
+    from camels.latent.row import as_dict, row_table
     rows = []
     for n in chosen:
         err.print(f"bench {n} …")
         measure = benches[n]
         rows += given[n](measure) if n in given else measure()
-    t = Table("what", "ours", "peer", "ratio", "unit", "peer is", "goal")
-    def show(x):
-        return "" if x != x else f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.2f}" if abs(x) >= 1 or x == 0 else f"{x:.3g}"
-    for r in rows:
-        t.add_row(r.what, show(r.ours), show(r.peer), show(r.ratio), r.unit, r.peer_name, str(r.goal))
-    emit([{**vars(r), "ratio": r.ratio} for r in rows], as_json, t)
+    emit([as_dict(r) for r in rows], as_json, row_table(rows))
 
 # %% ../nbs/990_cli.ipynb #30bb7282
 Emotion = Annotated[str, typer.Option(help="One of the 16 emotions, or an alias such as happy.")]

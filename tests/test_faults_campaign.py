@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from camels.bench import faults as fb
 from camels.core import CamelsError
+from camels.latent.row import as_dict
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = settings(
@@ -145,12 +146,12 @@ def test_a_lost_row_is_seen(tmp_path):
     assert fb.kill_once(Fake(), job, tmp_path/"k", .5, 1., False) == (True, "other")
 
 def test_rows_have_the_shape_that_others_build_on():
-    row = vars(fb.fault_row("faults.kill.lost", "kills", fb.Tally(40), "lost"))
-    assert {
-        "id", "what", "value", "unit", "ci", "null", "null_name", "peer", "peer_name", "goal", "met", "tried",
-    } <= set(row)
-    assert (row["value"], row["goal"], row["met"], row["tried"]) == (0, 0, True, 40)
-    skipped = fb.fault_row("faults.disk.lost", "full disks", fb.Tally(skipped="only root may mount"), "lost")
+    row = as_dict(fb.fault_row("faults.kill.lost", fb.Tally(40), "lost"))
+    assert [*row] == [
+        "id", "what", "value", "unit", "ci", "null", "null_name", "peer", "peer_name", "ratio", "goal", "met",
+    ]
+    assert (row["value"], row["goal"], row["met"]) == (0, "= 0", True) and "of 40 tried" in row["what"]
+    skipped = fb.fault_row("faults.disk.lost", fb.Tally(skipped="only root may mount"), "lost")
     assert skipped.value is None and skipped.met is None and "skipped" in skipped.what
 
 def test_the_budget_is_ten_minutes():

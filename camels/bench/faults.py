@@ -14,8 +14,8 @@ __all__ = ['programs', 'PRELOAD', 'LIMIT_S', 'MOST_MB', 'REFUSED', 'OURS', 'FORM
            'small_disk', 'disk_jobs', 'do_file_result', 'disk_campaign', 'disk_once', 'read_a_table', 'read_a_run',
            'resume_a_run', 'read_targets', 'read_checkpoint', 'read_some_weights', 'do_samples', 'type_of', 'sample_of',
            'places_in', 'put_at', 'odd_json', 'odd_csv', 'odd_arrays', 'odd_file', 'spoil', 'do_read', 'commands',
-           'good_calls', 'odd_call', 'do_odd_call', 'fuzz_campaign', 'do_servers', 'server_campaign', 'FaultRow',
-           'fault_row', 'bench_faults']
+           'good_calls', 'odd_call', 'do_odd_call', 'fuzz_campaign', 'do_servers', 'server_campaign', 'fault_row',
+           'bench_faults']
 
 # %% ../../nbs/894_bench.faults.ipynb #ed77a54b
 import contextlib, importlib, json, os, random, re, resource, shutil, signal, struct, subprocess, sys, tempfile, time
@@ -30,9 +30,10 @@ from typing import Callable, Iterator
 import numpy as np
 from fastcore.basics import patch
 
-from .core import Row, table_digest
+from .core import figure, table_digest
 from ..core import CamelsError, Registry, fingerprint, n_cores, read_jsonl
 from ..files import as_text
+from ..latent.row import Row
 
 # %% ../../nbs/894_bench.faults.ipynb #4de80c8f
 # the command line is a floor above: found by name, when a campaign calls it
@@ -1638,47 +1639,21 @@ def server_campaign(call:Caller)->Tally:
         tally.add("open", route)
     return tally
 
-# %% ../../nbs/894_bench.faults.ipynb #0a71e5f0
-@dataclass
-class FaultRow(Row):
-    "Failures of one kind among those tried."
-    id:str=""          # stable name, such as faults.media.crashes
-    tried:int=0        # how many
-    value:float|None=None # failures; None where nothing could be tried
-    ci:list|None=None  # no interval: these are counts
-    null:float|None=None
-    null_name:str=""
-    met:bool|None=None # is the goal met?
-
 # %% ../../nbs/894_bench.faults.ipynb #8f185314
 # least tries
 WANTED = {"faults.media": 300, "faults.kill": 40, "faults.disk": 9, "faults.fuzz": 1000, "faults.server": 1}
 
 def fault_row(
     id:str,        # such as faults.media.crashes
-    what:str,      # in words
     tally:Tally,
     kind:str,      # of the failures that count
-)->FaultRow:
-    "One goal of a campaign."
-    n = None if tally.skipped else tally.of(kind)
-    tried, words = (
-        tally.tried,
-        f"{what}: skipped, {tally.skipped}" if tally.skipped else f"{what}, of {tally.tried} tried",
-    )
-    met = None if n is None else n == 0 and tried >= WANTED[id.rpartition(".")[0]]
-    return FaultRow(
-        words,
-        float("nan") if n is None else float(n),
-        float("nan"),
-        "failures",
-        "",
-        0,
-        id=id,
-        tried=tried,
-        value=n,
-        met=met,
-    )
+)->Row:
+    "One goal of a campaign: met where nothing failed and as many were tried as the goal asks for."
+    if tally.skipped:
+        return figure(id, None, f": skipped, {tally.skipped}")
+    n = tally.of(kind)
+    met = n == 0 and tally.tried >= WANTED[id.rpartition(".")[0]]
+    return figure(id, n, f", of {tally.tried} tried", met=met)
 
 # %% ../../nbs/894_bench.faults.ipynb #4c0f43c2
 # seconds of each campaign, in turn; what one leaves goes to the next
@@ -1688,7 +1663,7 @@ def bench_faults(
     out=None,       # folder for the list of failures, failures.jsonl
     scale:float=1., # of all counts and times
     seed:int=0,
-)->list[FaultRow]:
+)->list[Row]:
     "All campaigns, one after another, on all cores."
     def n(x):
         return max(2, round(x*scale))
@@ -1720,15 +1695,7 @@ def bench_faults(
             for f in t.failed
         ]
         (Path(out)/"failures.jsonl").write_text("".join(r + "\n" for r in rows), encoding="utf-8")
-    media = tallies["media"]
-    return [
-        fault_row("faults.media.crashes", "recordings that ended the program or stopped it", media, "crash"),
-        fault_row("faults.media.unexplained", "recordings neither taken nor refused, or both", media, "unexplained"),
-        fault_row("faults.media.silent", "recordings taken without a word though cut short", media, "silent"),
-        fault_row("faults.kill.lost", "killed jobs that ended otherwise", tallies["kill"], "lost"),
-        fault_row("faults.disk.lost", "jobs that a full disk spoilt", tallies["disk"], "lost"),
-        fault_row(
-            "faults.fuzz.tracebacks", "odd calls and files that ended in a traceback", tallies["fuzz"], "traceback"
-        ),
-        fault_row("faults.server.open_routes", "routes that let a stranger in", tallies["server"], "open"),
-    ]
+    kinds = {"faults.media.crashes": "crash", "faults.media.unexplained": "unexplained", "faults.media.silent": "silent",
+             "faults.kill.lost": "lost", "faults.disk.lost": "lost", "faults.fuzz.tracebacks": "traceback",
+             "faults.server.open_routes": "open"}
+    return [fault_row(id, tallies[id.split(".")[1]], kind) for id, kind in kinds.items()]

@@ -9,11 +9,23 @@ __all__ = ['LONG', 'bench_latent']
 import tempfile
 from pathlib import Path
 
-from .core import Row
 from .perceive import grid_clips
-from ..core import WindowConfig, cache_dir
+from ..core import WindowConfig, cache_dir, fingerprint
+from ..latent.row import Row
+from ..latent.rows import report_rows
 
 # %% ../../nbs/884_bench.latent.ipynb #061cbdad
+def _grid_features()->Path: # a feature table
+    "GRID's windows, encoded where they are not yet."
+    from camels.data.encode import encode, load_encoders
+    names = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody_contour")
+    clips, marks = grid_clips(), [e.fingerprint for e in load_encoders(names).values()]
+    made_of = fingerprint(marks, [[c.id, c.split] for c in clips])   # with another split it is another table
+    features = cache_dir()/f"grid_s1-{made_of[:8]}.lance"
+    encode(clips, features, names, WindowConfig(hop_s=.25))
+    return features
+
+# %% ../../nbs/884_bench.latent.ipynb #2ed8b81c
 LONG = dict(epochs_a=40, epochs_b=40, epochs_c=40, patience=16) # 300 clips of 3 s: an epoch is 15 steps
 
 def bench_latent(
@@ -22,29 +34,12 @@ def bench_latent(
     out=None,          # run folder to keep; a temporary one where None
 )->list[Row]:
     "R@1 after stage C beside linear CCA, every direction, pool of 100."
-    from camels.core import fingerprint
     from camels.latent.curriculum import train
-    from camels.data.encode import encode, load_encoders
     from camels.latent.evaluate import evaluate_run
     if features is None:
-        names = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody_contour")
-        clips, marks = grid_clips(), [e.fingerprint for e in load_encoders(names).values()]
-        made_of = fingerprint(marks, [[c.id, c.split] for c in clips])   # with another split it is another table
-        features = cache_dir()/f"grid_s1-{made_of[:8]}.lance"
-        encode(clips, features, names, WindowConfig(hop_s=.25))
-    tmp = tempfile.TemporaryDirectory()
-    run = Path(out or Path(tmp.name)/"run")
-    train(features, run, {**LONG, **(changes or {})}, resume=(run/"run.json").exists(), progress=False)
-    rep = evaluate_run(run, features)
-    cca = rep["peers"]["cca"]["retrieval"]
-    tmp.cleanup()
-    return [
-        Row(
-            f"R@1 {d.replace('->', ' → ')}, pool of {r['pool']}, chance {r['chance']:.2f}",
-            r["r1"],
-            cca[d]["r1"],
-            "share",
-            "linear CCA",
-        )
-        for d, r in rep["stages"]["C"]["retrieval"].items()
-    ]
+        features = _grid_features()
+    with tempfile.TemporaryDirectory() as d:
+        run = Path(out or Path(d)/"run")
+        train(features, run, {**LONG, **(changes or {})}, resume=(run/"run.json").exists(), progress=False)
+        report = evaluate_run(run, features)
+    return [row for row in report_rows(report, ["C"]) if row.id.startswith("latent.C.r1.")]

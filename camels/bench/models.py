@@ -9,10 +9,10 @@ __all__ = ['reference_sized', 'bench_phones', 'bench_text', 'first_frame_s', 'cp
 import functools, math, time
 from typing import Callable
 
-import torch
 import numpy as np
+import torch
 
-from .core import Row, in_turns
+from .core import figure, in_turns
 from ..core import CamelsError, one_thread
 from ..data.clips import shared_data
 from ..encoders.espeak_mini import EspeakMini
@@ -20,6 +20,7 @@ from ..express.features import n_frames
 from ..express.perform import quiet_around, speak_segments
 from ..express.v3 import ENGINES, V3
 from ..face.timeline import parse_tags, time_segments, timeline
+from ..latent.row import Row
 from ..recipes.core import on_threads
 from ..recipes.phones.corpus import PhonesConfig, read_sources
 from ..recipes.phones.measure import make_hiss, measure_chunks, measure_real, measure_synthetic
@@ -30,11 +31,13 @@ from ..recipes.v3.validate import Rules, test_sayings
 from ..text.albert import MicroAlbert
 from ..text.core import pearson
 
-# %% ../../nbs/888_bench.models.ipynb #0d1ebaf0
-def reference_sized()->Callable: # audio [n] at 16 kHz → logits
+# %% ../../nbs/888_bench.models.ipynb #787e4ac7
+def reference_sized(
+    layers:int=24, # of the transformer; the reference has 24
+)->Callable: # audio [n] at 16 kHz → logits [1 t 392]
     "A wav2vec 2.0 large network (Baevski et al. 2020) with weights drawn at random."
     from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
-    shape = dict(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096)
+    shape = dict(hidden_size=1024, num_hidden_layers=layers, num_attention_heads=16, intermediate_size=4096)
     kind = dict(vocab_size=392, feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True)
     net = Wav2Vec2ForCTC(Wav2Vec2Config(**kind, **shape)).eval()
     @torch.inference_mode()
@@ -42,13 +45,14 @@ def reference_sized()->Callable: # audio [n] at 16 kHz → logits
         return net(torch.from_numpy(x)[None]).logits
     return run
 
-# %% ../../nbs/888_bench.models.ipynb #f6dc511e
+# %% ../../nbs/888_bench.models.ipynb #a682e917
 def _seconds(f:Callable)->float:
+    "How long a call takes, by the clock on the wall."
     began = time.perf_counter()
     f()
     return time.perf_counter() - began
 
-def _speeds(enc, peer:bool)->list: # rows as `bench_phones` gives them
+def _speed_figures(enc, peer:bool)->list[Row]:
     "A minute at once beside the large network, and a tenth of a second of a stream."
     x, large = make_hiss(60., 16000), reference_sized() if peer else None
     ours_s, theirs_s = [], []
@@ -57,47 +61,47 @@ def _speeds(enc, peer:bool)->list: # rows as `bench_phones` gives them
             ours_s.append(_seconds(lambda: enc.encode(x, np.arange(0., 59.))))
             theirs_s.append(_seconds(lambda: large(x[:48000])) if peer else math.nan)
     ours, theirs = np.median(ours_s), np.median(theirs_s)
-    return [("a minute in one piece, one core", 60/ours, 3/theirs, "x real time", "wav2vec 2.0 large", "at least 100"),
-            ("100 ms of a stream, one core", measure_chunks(enc), math.nan, "ms", "", "at most 10")]
+    name = "wav2vec 2.0 large" if peer else ""
+    return [figure("phones.speed", 60/ours, peer=3/theirs, peer_name=name),
+            figure("phones.stream_ms", measure_chunks(enc))]
 
 # %% ../../nbs/888_bench.models.ipynb #273f1682
 def bench_phones(
     data=None,      # folder of shared data; where there is none, the sentences are the grammar's
     n:int=60,       # espeak sentences
     peer:bool=True, # run the large network too
-)->list: # rows (what, ours, the peer's, unit, who the peer is, goal): the fields of `camels.bench.core.Row`
+)->list[Row]:
     "The shipped recogniser: how right, and how fast on one core."
     src = read_sources(PhonesConfig(data=str(data or "")), test_only=True)
     both = EspeakMini(), EspeakMini(decode="greedy")
     said = [measure_synthetic(enc, src, n=n) for enc in both]
     real = [measure_real(enc, src.test) for enc in both] if src.test else []
-    start_ms = said[0]["boundary_median_ms"]
-    rows = [("start of a phone, unseen espeak voices", start_ms, math.nan, "ms off", "", "at most 30")]
-    for what, goal, found in (("unseen espeak voices", "at most 0.08", said),
-                              ("held-out speechocean762 speakers", "at most 0.28", real)):
-        if not found:
-            continue
-        ours, greedy = found
-        rows += [(f"phone error rate, {what}", ours["per"], greedy["per"], "share", "each frame for itself", goal),
-                 ("the same", ours["per"], ours["null"], "share", "null: another recording's phones", "")]
-    return rows + _speeds(both[0], peer)
+    rows = [figure("phones.start_ms", said[0]["boundary_median_ms"])]
+    for who, found in (("espeak_unseen", said), ("speechocean", real)):
+        if found:
+            ours, greedy = found
+            rows.append(figure(f"phones.{who}.per", ours["per"],
+                               null=ours["null"], null_name="another recording's phones",
+                               peer=greedy["per"], peer_name="each frame for itself"))
+    return rows + _speed_figures(both[0], peer)
 
-# %% ../../nbs/888_bench.models.ipynb #e7af65b4
-def _null_f1(exam:Exam)->float:
+# %% ../../nbs/888_bench.models.ipynb #d430b36a
+def _null_f1(exam:Exam)->float: # in [0, 1]
     "Macro-F1 of saying the frequencies of the comments set aside."
     y = exam.kept_emotions
     rate = np.tile(y.mean(0)/y.sum(1).mean(), (len(y), 1))
     return exam.macro_f1(rate, rate[:1].repeat(len(exam.comments), 0))
 
-def _speed_rows(texts, peer, name:str)->list[Row]:
+def _text_speeds(texts, peer:Callable, name:str)->list[Row]:
     "One sentence on one core, and a batch on two, in turns with the peer."
     single, batched = MicroAlbert(threads=1), MicroAlbert(threads=2)
-    one, peer_one = in_turns(lambda: [single.predict(t) for t in texts[:100]], lambda: [peer([t]) for t in texts[:100]])
-    many, peer_many = in_turns(lambda: batched.predict(texts[:2000]), lambda: peer(texts[:2000]))
-    return [Row("one sentence, one core", 10*one, 10*peer_one, "ms", name, "at most 5"),
-            Row("in a batch, two cores", 2000/many, 2000/peer_many, "sentences/s", name, "at least 1,500")]
+    few, many = texts[:100], texts[:2000]
+    one, peer_one = in_turns(lambda: [single.predict(t) for t in few], lambda: [peer([t]) for t in few])
+    all_s, peer_all_s = in_turns(lambda: batched.predict(many), lambda: peer(many))
+    return [figure("text.sentence_ms", 10*one, peer=10*peer_one, peer_name=name),
+            figure("text.batch", 2000/all_s, peer=2000/peer_all_s, peer_name=name)]
 
-# %% ../../nbs/888_bench.models.ipynb #d66a93f4
+# %% ../../nbs/888_bench.models.ipynb #ba96081e
 def bench_text(
     data=None, # folder of the development data
 )->list[Row]:
@@ -108,16 +112,17 @@ def bench_text(
     exam, model = Exam(read_texts(c), read_texts(c, "dev")), MicroAlbert(threads=2)
     kept, said, vad, peer = calibrated_ngrams(exam)
     ours = exam.macro_f1(model.scores(marked(exam.kept))[0], model.scores(marked(exam.comments))[0])
-    rows = [Row("macro-F1 of the 16, GoEmotions dev", ours, exam.macro_f1(kept, said), "share", name, "at least 0.60"),
-            Row("the same, beside saying the frequencies", ours, _null_f1(exam), "share", "null")]
-    own_r, peer_r = (pearson(exam.vad, v) for v in (model.scores(marked(exam.rated))[1], vad))
-    for axis, a, b, goal in zip(("valence", "arousal", "dominance"), own_r, peer_r, ("0.70", "0.50", "0.40")):
-        rows.append(Row(f"EmoBank dev, {axis}", float(a), float(b), "Pearson r", name, f"at least {goal}"))
-    return rows + _speed_rows(exam.comments, peer, name)
+    rows = [figure("text.f1", ours, null=_null_f1(exam), null_name="the frequencies",
+                   peer=exam.macro_f1(kept, said), peer_name=name)]
+    our_r, peer_r = (pearson(exam.vad, v) for v in (model.scores(marked(exam.rated))[1], vad))
+    for axis, a, b in zip(("valence", "arousal", "dominance"), our_r, peer_r):
+        rows.append(figure(f"text.{axis}", float(a), peer=float(b), peer_name=name))
+    return rows + _text_speeds(exam.comments, peer, name)
 
-# %% ../../nbs/888_bench.models.ipynb #e78e32a8
+# %% ../../nbs/888_bench.models.ipynb #7ff028f9
 @functools.cache
 def _tagger():
+    "The text model, loaded once."
     from camels.text.albert import get_text_model
     return get_text_model()
 
@@ -138,9 +143,9 @@ def first_frame_s(
             break
     return time.perf_counter() - start
 
-# %% ../../nbs/888_bench.models.ipynb #f35db17e
-def cpu_s(f:Callable)->float:
-    "Seconds of processor time."
+# %% ../../nbs/888_bench.models.ipynb #cc2777d0
+def cpu_s(f:Callable)->float: # seconds of processor time
+    "What a call costs."
     t = time.process_time()
     f()
     return time.process_time() - t
@@ -150,11 +155,30 @@ def step_s(v3:V3, audio, n:int=300)->np.ndarray: # float [n]
     s = v3.stream()
     return np.array([cpu_s(lambda: s.push(audio[k*533:(k + 1)*533])) for k in range(n + 20)][20:])
 
-# %% ../../nbs/888_bench.models.ipynb #5b0a9b3a
-_TEXT = (
-    "[joy:80] We won the match, and everybody sang! [sadness:70] But my poor old friend Bob was not there. "
-    "[surprise:90] Oh, wait: is that him at the door?"
-)
+# %% ../../nbs/888_bench.models.ipynb #0ff27a05
+_TAGGED = ("[joy:80] We won the match, and everybody sang! [sadness:70] But my poor old friend Bob was not there. "
+           "[surprise:90] Oh, wait: is that him at the door?")
+_PLAIN = "I cannot believe it, we actually won! But Tom was not there to see it."
+
+def _batch_figures(v3:V3, engines:dict, audio, cond, length_s:float, rounds:int)->list[Row]:
+    "A long sound in one go: beside the rules that hear phones, and one engine beside the other."
+    heard = Rules()
+    def by_rules():
+        heard.kept.clear()
+        heard(audio, cond)
+    def cost(f):
+        return lambda: cpu_s(f)
+    onnx, torch_s = in_turns(*(cost(lambda e=engines[k]: e.track(audio, cond)) for k in ("onnx", "torch")), rounds)
+    ours, rules = in_turns(cost(lambda: v3.track(audio, cond)), cost(by_rules), rounds)
+    return [figure("v3.batch", length_s/ours, peer=length_s/rules, peer_name="rules, phones heard"),
+            figure("v3.onnx", length_s/onnx, peer=length_s/torch_s, peer_name="PyTorch")]
+
+def _push_figures(v3:V3, engines:dict, audio)->list[Row]:
+    "A push of 33 ms of a stream, beside the same with PyTorch."
+    steps = {name: 1e3*step_s(engine, audio) for name, engine in engines.items()}
+    ours, peer = steps[v3.backend], steps["torch"]
+    return [figure("v3.push_ms.median", np.median(ours), peer=np.median(peer), peer_name="PyTorch"),
+            figure("v3.push_ms.p99", np.percentile(ours, 99), peer=np.percentile(peer, 99), peer_name="PyTorch")]
 
 def bench_v3(
     folder=None,     # of a checkpoint; the shipped one where None
@@ -164,54 +188,10 @@ def bench_v3(
     "V3's speed on one core."
     audio = np.resize(np.concatenate([s.audio for s in test_sayings(8)]), length_s*SR)
     cond = np.resize(np.concatenate([s.cond for s in test_sayings(8, True)]), (length_s*30, 19))
-    out = []
     with one_thread():
-        v = {b: V3(folder, b) for b in ENGINES}
-        fast = V3(folder)
-        heard = Rules()
-        onnx, torch = in_turns(
-            lambda: cpu_s(lambda: v["onnx"].track(audio, cond)),
-            lambda: cpu_s(lambda: v["torch"].track(audio, cond)),
-            rounds,
-        )
-        ours, by_rules = in_turns(
-            lambda: cpu_s(lambda: fast.track(audio, cond)),
-            lambda: cpu_s(lambda: (heard.kept.clear(), heard(audio, cond))),
-            rounds,
-        )
-        steps = {b: 1e3*step_s(m, audio) for b, m in v.items()}
-        wait = {
-            t: 1e3*min(first_frame_s(fast, t) for _ in range(1 + rounds))
-            for t in (_TEXT, "I cannot believe it, we actually won! But Tom was not there to see it.")
-        }
-    out += [
-        Row(
-            "V3 in batch, features and head",
-            length_s/ours,
-            length_s/by_rules,
-            "x real time",
-            "rules, phones heard",
-            "at least 1,000",
-        ),
-        Row("ONNX Runtime in batch", length_s/onnx, length_s/torch, "x real time", "PyTorch", "ratio at least 1"),
-        Row(
-            "a push of 33 ms, median",
-            np.median(steps[fast.backend]),
-            np.median(steps["torch"]),
-            "ms",
-            "PyTorch",
-            "at most 2",
-        ),
-        Row(
-            "a push of 33 ms, 99 of 100",
-            np.percentile(steps[fast.backend], 99),
-            np.percentile(steps["torch"], 99),
-            "ms",
-            "PyTorch",
-            "at most 2",
-        ),
-    ]
-    return out + [
-        Row(f"{name} text to the first frame", w, float("nan"), "ms", "", "at most 300")
-        for name, w in zip(("tagged", "plain"), wait.values())
-    ]
+        engines, v3 = {name: V3(folder, name) for name in ENGINES}, V3(folder)
+        rows = _batch_figures(v3, engines, audio, cond, length_s, rounds) + _push_figures(v3, engines, audio)
+        for name, text in (("tagged", _TAGGED), ("plain", _PLAIN)):
+            wait_s = min(first_frame_s(v3, text) for _ in range(1 + rounds))   # the shortest of some
+            rows.append(figure(f"v3.first_frame_ms.{name}", 1e3*wait_s, f", {name} text"))
+    return rows
