@@ -341,7 +341,7 @@ def style_counts(root):
     places, spread, *_ = house.survey(root)
     found = {k: places[k] for k in ("third exported cell without a lesson", "public definitions unused on their page")}
     found["cells over 40 statements"] = [n for n in spread["statements"] if n > EXPORTED]
-    where = [w for w in ("camels", "nbs", "tests", "tools") if (root/w).exists()]
+    where = [w for w in ("nbs", "tests", "tools") if (root/w).exists()]
     rules = f"--select E501,E70,E731 --line-length {house.WIDTH}"
     command = f"ruff check --isolated --no-cache {rules} --exclude _modidx.py --output-format json".split()
     run = subprocess.run([sys.executable, "-m", *command, *where], cwd=root, capture_output=True, text=True)

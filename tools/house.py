@@ -21,7 +21,7 @@ from pathlib import Path
 
 # A folder is a floor. Arrows point down: to a lower floor, or to a lower number on the same one.
 FLOORS = ["core files media sound voice", "face nn train", "encoders text", "data", "latent express", "look agent",
-          "fusion recipes", "live bench", "apps", "cli"]
+          "fusion recipes", "live bench", "apps", "commands cli"]
 FLOOR = {name: n for n, names in enumerate(FLOORS, 1) for name in names.split()}
 # A hundred is a chapter.
 CHAPTERS = ["Ground", "A face in 52 numbers", "Frozen encoders", "Recordings to rows", "Parts and a loop", "One latent",
@@ -140,6 +140,17 @@ def called(tree):
     return used | {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
 
 
+def said(tree):
+    "Texts of code, such as the words of a command."
+    return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def is_command(node):
+    "Is a function called from a command line, by its name as a word?"
+    calls = [d.func for d in getattr(node, "decorator_list", ()) if isinstance(d, ast.Call)]
+    return any(isinstance(f, ast.Attribute) and f.attr == "command" for f in calls)
+
+
 def definitions(tree):
     "Public functions, methods that are patched in, and classes of exported code."
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -204,7 +215,10 @@ def survey(root):
             wide = [k for k, line in enumerate(source.splitlines(), 1) if len(line) > WIDTH]
             places["lines over 120 columns"] += [f"{nb}[{i}]:{k}" for k in wide]
             places["semicolons"] += [f"{nb}[{i}]"]*semicolons(source)
-        used = set().union(*(called(t) for e, t in work if not e))
+        lesson = [t for e, t in work if not e]
+        used, words = (set().union(*map(f, lesson)) for f in (called, said))
+        commands = {n.name for e, t in work if e for n in t.body if is_command(n)}
+        used |= {name for name in commands if name.split("_")[-1] in words or name.rstrip("_") in words}
         names = [n for e, t in work if e for n in definitions(t)]
         places["public definitions unused on their page"] += [f"{module}.{n}" for n in names if n not in used]
     graph = defaultdict(set)
