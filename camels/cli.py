@@ -430,7 +430,7 @@ def phones(
     as_json:Json=False,
 ):
     "Phones with times and scores, a line a file."
-    from camels.data.encode import load_encoders
+    from camels.data.streams import load_encoders
     from camels.media.sound import read_audio
     if encoder in ("", "none"):
         raise CamelsError("needs an encoder", "--encoder", "such as espeak_mini")
@@ -591,7 +591,7 @@ PARTS = [
 def doctor(as_json:Json=False):
     "What is installed, which weights are present, what each missing part would need."
     rows = [dict(part=p[0], ok=ok, note=note) for p in PARTS for ok, note in [_probe(p)]]
-    from camels.data.encode import load_encoders
+    from camels.data.streams import load_encoders
     for m, n in [
         ("phoneme", "espeak_mini"),
         ("phoneme", "wav2vec2-lv-60-espeak-cv-ft"),

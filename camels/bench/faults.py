@@ -1049,8 +1049,8 @@ def disk_once(call:Caller, job:Job, home:Path, size:int, want)->str: # why it fa
 
 # %% ../../nbs/894_bench.faults.ipynb #55cc23a6
 READERS = dict(   # what is read: who reads it
-    npz="camels.data.features:as_features",
-    parquet="camels.data.features:as_features",
+    npz="camels.data.arrays:as_features",
+    parquet="camels.data.arrays:as_features",
     lance="camels.bench.faults:read_a_table",
     presets="camels.face.anchors:read_presets",
     manifest="camels.media.clips:read_clips",

@@ -24,7 +24,8 @@ def bench_latent(
     "R@1 after stage C beside linear CCA, every direction, pool of 100."
     from camels.core import fingerprint
     from camels.latent.curriculum import train
-    from camels.data.encode import encode, load_encoders
+    from camels.data.encode import encode
+    from camels.data.streams import load_encoders
     from camels.latent.evaluate import evaluate_run
     if features is None:
         names = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody_contour")

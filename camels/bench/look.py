@@ -19,7 +19,7 @@ from ..look.neighbours import VectorIndex, neighbours
 from ..look.project import fit_map
 from ..look.raster import Raster, map_large
 from ..look.views import LanceView
-from ..data.table import lance_path
+from ..data.store import lance_path
 from ..look.viz import MANY
 
 # %% ../../nbs/890_bench.look.ipynb #7f506c99
