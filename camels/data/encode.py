@@ -41,7 +41,7 @@ class EncodeReport:
     notes:list = field(default_factory=list)  # {"input", "note"}: what is masked or odd
     passed:list = field(default_factory=list) # names of files that are no recordings
 
-# %% ../../nbs/320_data.encode.ipynb #84314917
+# %% ../../nbs/320_data.encode.ipynb #e81a1afa
 class Job:
     "One call of `encode`, told of everything that happens."
     def __init__(self, table:FeatureTable, out:Path, report:EncodeReport, on_clip:Callable=None, tell:Callable=None):
@@ -49,6 +49,7 @@ class Job:
         self.on_clip, self.tell = on_clip or (lambda *a: None), tell or (lambda line: None)
         self.done, self.rows, self.last = 0, 0, time.perf_counter()
     def error(self, row:dict)->None:
+        "A line in the report, and in `errors.jsonl`."
         self.report.errors.append(row)
         add_error(self.out, row)
 
@@ -97,18 +98,19 @@ def commit(self:Job)->FeatureTable:
     table, self.last = self.writer.commit(), time.perf_counter()
     return table
 
-# %% ../../nbs/320_data.encode.ipynb #952b0ea0
+# %% ../../nbs/320_data.encode.ipynb #264573e6
 @contextlib.contextmanager
-def only_writer(path):
+def only_writer(
+    path, # a folder
+):
     "Hold the folder `path` for one writing process; a second one gets a clear error."
     fd = os.open(path, os.O_RDONLY)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CamelsError(
-                "another process is writing here", as_text(path), "wait for it, or write to another --out"
-            ) from None
+            hint = "wait for it, or write to another --out"
+            raise CamelsError("another process is writing here", as_text(path), hint) from None
         yield
     finally:
         os.close(fd)

@@ -54,7 +54,7 @@ def _as_line(out:Path, row:dict)->bytes:
     row = {k: as_text(v) if isinstance(v, str) else v for k, v in {**row, "table": out.name}.items()}
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
-# %% ../../nbs/315_data.errors.ipynb #5e308259
+# %% ../../nbs/315_data.errors.ipynb #ff273cbb
 def write_errors(
     out:Path,   # table
     rows:list,  # of errors
@@ -66,7 +66,8 @@ def write_errors(
     with held_file(p) as f:
         f.seek(0)
         keep = [o + b"\n" for o in f.read().split(b"\n") if o.strip() and _table_of(o) not in ("", as_text(out.name))]
-        data, tmp = b"".join(keep + [_as_line(Path(out), r) for r in rows]), p.with_name(f".{p.name}.{os.getpid()}.tmp")
+        data = b"".join(keep + [_as_line(Path(out), r) for r in rows])
+        tmp = p.with_name(f".{p.name}.{os.getpid()}.tmp")
         if not data:
             return p.unlink()
         tmp.write_bytes(data)

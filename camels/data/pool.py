@@ -12,7 +12,7 @@ from typing import Iterator
 
 from fastcore.basics import patch
 
-from ..core import CamelsError
+from ..core import CamelsError, WindowConfig
 from .rows import table_schema
 from .streams import clip_messages, load_encoders
 from .worker import PATIENCE_S, Worker, crashed, given_up, patience
@@ -30,7 +30,11 @@ class Pool:
         self.head, self.ever = 0, False   # whose turn it is; was any worker ever ready
         self.workers = []
     def held(self)->int: # bytes
-        return sum(m[1].nbytes for i, box in self.inbox.items() if i != self.head for m in box if m[0] == "rows")
+        waiting = (m for i, box in self.inbox.items() if i != self.head for m in box)
+        return sum(what.nbytes for kind, what in waiting if kind == "rows")
+    def end(self)->None:
+        for w in self.workers:
+            w.end()
 
 # %% ../../nbs/319_data.pool.ipynb #b88d674c
 @patch
@@ -42,32 +46,6 @@ def feed(self:Pool)->None:
         if w.ready and w.clip is None and self.todo and self.todo[0] < self.head + 3*self.jobs:
             i = self.todo.popleft()
             w.take(i, self.clips[i])
-
-# %% ../../nbs/319_data.pool.ipynb #7a8df044
-@patch
-def listen(self:Pool)->None:
-    "Take what was sent, and look after those that are silent."
-    full = self.held() > HELD
-    there = [w for w in self.workers if not full or w.clip in (None, self.head)]
-    for w in self.workers:
-        w.heard = w.heard if w in there else time.monotonic()   # not read: not its fault
-    sent = {id(c) for c in connection.wait([w.pipe for w in there], timeout=.5)}
-    for w in there:
-        if id(w.pipe) in sent:
-            self._receive(w)
-        elif w.clip is not None:
-            self._look_after(w)
-
-# %% ../../nbs/319_data.pool.ipynb #dfd1656e
-@patch
-def _look_after(self:Pool, w:Worker)->None:
-    "Give up the clip of a worker that was silent for too long."
-    clip = self.clips[w.clip]
-    limit = patience(clip, w.length_s, self.patience_s)
-    if time.monotonic() - w.heard <= limit:
-        return
-    self.inbox[w.clip].append(("error", given_up(clip, limit)))
-    self._replace(w)
 
 # %% ../../nbs/319_data.pool.ipynb #3a878cd3
 @patch
@@ -86,6 +64,36 @@ def _receive(self:Pool, w:Worker)->None:
         if kind != "rows":
             w.clip = None
 
+# %% ../../nbs/319_data.pool.ipynb #fbe8762d
+@patch
+def listen(self:Pool)->None:
+    "Take what was sent, and look after those that are silent."
+    full = self.held() > HELD
+    there = [w for w in self.workers if not full or w.clip in (None, self.head)]
+    for w in self.workers:
+        w.heard = w.heard if w in there else time.monotonic()   # not read: not its fault
+    sent = {id(c) for c in connection.wait([w.pipe for w in there], timeout=.5)}
+    for w in there:
+        if id(w.pipe) in sent:
+            self._receive(w)
+        elif w.clip is not None:
+            self._look_after(w)
+
+@patch
+def _look_after(self:Pool, w:Worker)->None:
+    "Give up the clip of a worker that was silent for too long."
+    clip = self.clips[w.clip]
+    limit = patience(clip, w.length_s, self.patience_s)
+    if time.monotonic() - w.heard <= limit:
+        return
+    self.inbox[w.clip].append(("error", given_up(clip, limit)))
+    self._replace(w)
+
+@patch
+def _replace(self:Pool, w:Worker)->None:
+    w.end()
+    self.workers[self.workers.index(w)] = Worker(*self.args)
+
 # %% ../../nbs/319_data.pool.ipynb #165a950b
 @patch
 def _died(self:Pool, w:Worker)->None:
@@ -101,17 +109,6 @@ def _died(self:Pool, w:Worker)->None:
             self.inbox[i].append(("again", None))
             self.todo.appendleft(i)
     self._replace(w)
-
-# %% ../../nbs/319_data.pool.ipynb #e0b1b0e2
-@patch
-def _replace(self:Pool, w:Worker)->None:
-    w.end()
-    self.workers[self.workers.index(w)] = Worker(*self.args)
-
-@patch
-def end(self:Pool)->None:
-    for w in self.workers:
-        w.end()
 
 # %% ../../nbs/319_data.pool.ipynb #704769ea
 def _by_workers(clips, names, window, jobs, patience_s)->Iterator:
@@ -141,7 +138,7 @@ class Hand:
         self.schema = table_schema({m: e.card for m, e in self.encs.items()}, window)
         self.todo, self.said = queue.SimpleQueue(), queue.Queue(maxsize=2)
         self.heard, self.length_s, self.stopped = time.monotonic(), 0., False
-        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
     def end(self)->None:
         "The thread ends at its next sign of life."
@@ -158,14 +155,14 @@ def tick(self:Hand, length_s:float)->None:
         raise _Stopped
 
 @patch
-def work(self:Hand)->None:
+def _work(self:Hand)->None:
     with contextlib.suppress(_Stopped):
         while (clip := self.todo.get()) is not None:
             for message in clip_messages(clip, self.encs, self.schema, self.tick):
-                self.say(message)
+                self._say(message)
 
 @patch
-def say(self:Hand, message)->None:
+def _say(self:Hand, message)->None:
     while True:
         try:
             return self.said.put(message, timeout=.5)
@@ -192,7 +189,7 @@ def messages(self:Hand, clip:Clip, patience_s:float)->Iterator[tuple]:
         self.heard = time.monotonic()
         yield kind, what
 
-# %% ../../nbs/319_data.pool.ipynb #b6da756d
+# %% ../../nbs/319_data.pool.ipynb #209c207f
 def _here(clips, names, window, patience_s)->Iterator:
     "The same in this process, one clip after the other; a thread that hangs is left behind."
     hand = None
@@ -206,8 +203,15 @@ def _here(clips, names, window, patience_s)->Iterator:
         if hand and not hand.stopped:
             hand.end()
 
-def results(clips, names, window, jobs, patience_s=PATIENCE_S)->Iterator:
-    "(clip, kind, what) in order of `clips`: rows …, then done or error; again takes back what came of the clip."
+# %% ../../nbs/319_data.pool.ipynb #2079c2ef
+def results(
+    clips:list,
+    names:dict,               # {modality: encoder name}, as `load_encoders` takes it
+    window:WindowConfig,      # how clips are cut
+    jobs:int,                 # worker processes; 1: a thread of this one
+    patience_s:float=PATIENCE_S, # seconds without a sign of life after which a short clip is given up
+)->Iterator: # (clip, kind, what)
+    "In order of `clips`: rows …, then done or error; again takes back what came of the clip."
     if not clips:
         return
     if jobs == 1:

@@ -21,7 +21,7 @@ from camels.data.store import (
 )
 from ..files import as_text, reading, writing
 
-# %% ../../nbs/310_data.table.ipynb #40f9e11f
+# %% ../../nbs/310_data.table.ipynb #bc7916c9
 class FeatureTable:
     "A Lance feature table: one row a window."
     def __init__(self, path, dataset):
@@ -47,10 +47,10 @@ class FeatureTable:
         not_a_file(path)
         if never_made(path):
             return cls(path, make_lance(path, schema))
-        t = cls.open(path)
-        check_same(t, json.loads(schema.metadata[b"camels"]))
-        _set_aside(t)
-        return _with_columns(t, schema)
+        table = cls.open(path)
+        check_same(table, json.loads(schema.metadata[b"camels"]))
+        _set_aside(table)
+        return _with_columns(table, schema)
     @property
     def cards(self)->dict:
         return self.meta["encoders"]
@@ -78,7 +78,7 @@ def about(self:FeatureTable)->dict:
     names = [c for c in ("clip", "start_s", *TEXT_COLUMNS, *MARK_COLUMNS) if c in self.ds.schema.names]
     return {r["clip"]: r for r in self.ds.to_table(columns=names, filter="`window` = 0").to_pylist()}
 
-# %% ../../nbs/310_data.table.ipynb #272bdc2f
+# %% ../../nbs/310_data.table.ipynb #544f5eed
 def check_same(
     table:FeatureTable,
     other:dict, # description of what is to be written: encoders' cards and window
@@ -88,11 +88,8 @@ def check_same(
         a, b = table.cards.get(m, {}), other["encoders"].get(m, {})
         if a.get("fingerprint") == b.get("fingerprint"):
             continue
-        what, hint = (
-            f"{m} features here are by {_who(a)}, not by {_who(b)}",
-            "write to another --out, or use the same encoder",
-        )
-        raise CamelsError(what, as_text(table.path), hint)
+        what = f"{m} features here are by {_who(a)}, not by {_who(b)}"
+        raise CamelsError(what, as_text(table.path), "write to another --out, or use the same encoder")
     mine, theirs = table.meta["window"], other["window"]
     if mine != theirs:
         raise CamelsError(f"cut with {mine}, not {theirs}", as_text(table.path), "write to another --out")

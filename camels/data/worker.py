@@ -80,13 +80,18 @@ def patience(
         size = 0
     return least_s*(1 + size/SLOW_BYTES_S/PATIENCE_S + 3*min(length_s, STRETCH_S)/PATIENCE_S)
 
-def given_up(clip, seconds)->dict:
+# %% ../../nbs/318_data.worker.ipynb #4d5cd034
+def given_up(
+    clip:Clip,
+    seconds:float, # it was silent for
+)->dict: # an error row
+    "The line of a clip that stood still."
     hint = "play it in another program to see if it is whole, or copy it to this machine's disk"
     return error_row(clip, "decode", CamelsError(f"no progress for {seconds:.0f} s: given up", hint=hint))
 
-def crashed(clip)->dict:
-    return error_row(
-        clip,
-        "decode",
-        CamelsError("its decoder crashed the worker process", hint="re-encode the file, for example to mp4"),
-    )
+def crashed(
+    clip:Clip,
+)->dict: # an error row
+    "The line of a clip that took its worker along."
+    hint = "re-encode the file, for example to mp4"
+    return error_row(clip, "decode", CamelsError("its decoder crashed the worker process", hint=hint))

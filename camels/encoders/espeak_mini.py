@@ -41,18 +41,12 @@ class EspeakMini(PhoneEncoder):
         if decode not in ("beam", "greedy"):
             raise CamelsError(f"decode={decode!r}", "espeak_mini", nearest(decode, ("beam", "greedy")))
         self.decode, self.grid_s = decode, c.grid/c.sr
-        self.context_s = max(
-            self.context_s, math.ceil((max(c.behind_s, c.ahead_s) + self.grid_s)/self.grid_s)*self.grid_s
-        )
+        view = math.ceil((max(c.behind_s, c.ahead_s) + self.grid_s)/self.grid_s)*self.grid_s
+        self.context_s = max(self.context_s, view)
     def state(self):
-        return [
-            "offset taken away",
-            self.config["labels"],
-            self.config["network"],
-            self.config.get("decoder", {}),
-            self.decode,
-            self.net.state_dict(),
-        ]
+        config = self.config
+        how = [config["labels"], config["network"], config.get("decoder", {}), self.decode]
+        return ["offset taken away", *how, self.net.state_dict()]
     def frames(self, audio):
         with torch.inference_mode():
             h, logits = self.net(torch.from_numpy(np.ascontiguousarray(audio))[None])
@@ -62,16 +56,16 @@ class EspeakMini(PhoneEncoder):
         sr, grid = self.window.sr, self.net.c.grid
         a = max(0, math.floor((lo_s-self.context_s)*sr/grid + 1e-6))*grid
         b = min(len(audio), math.ceil((hi_s+self.context_s)*sr/grid - 1e-6)*grid)
-        p, h = (
-            self.frames(OffsetFilter(sr)(audio[a:b]))
-            if b > a
-            else (np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32))
-        )
+        if b > a:
+            p, h = self.frames(OffsetFilter(sr)(audio[a:b]))
+        else:
+            p, h = np.zeros((0, len(self.labels)), np.float32), np.zeros((0, self.d_out), np.float32)
         return spans(p, self.decoder().push(p, last=True), self.frame_s), p, h, a/sr
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #be0afb3d
 @patch
-def decoder(self:EspeakMini):
+def decoder(self:EspeakMini)->Decoder: # with its weights in `config.json`
+    "A fresh decoder, at the beginning of a recording."
     return Decoder(self.net.trigram.numpy(), **self.config.get("decoder", {}), greedy=self.decode == "greedy")
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #54a6ddf5
@@ -80,30 +74,30 @@ class MiniStream:
     def __init__(self, net:MiniNet):
         self.steady = OffsetFilter(net.c.sr)
         c = net.c
-        self.net, self.heard, self.given = net, 0, 0
-        def z(n, d):
+        self.net, self.heard, self.given = net, 0, 0 # samples taken, frames given out
+        def frames(n, d):
             return torch.zeros(1, n, d)
-        self.audio, self.past, self.mel = (
-            torch.zeros(1, (c.win-c.hop)//2),
-            torch.zeros(1, c.level_past),
-            z(1, c.n_mels+1),
-        )
-        self.mels, self.edge, self.skip = 0, z(0, c.d), z(0, c.d)
+        # what the next output still needs: samples, levels, mel frames
+        self.audio, self.past = torch.zeros(1, (c.win-c.hop)//2), torch.zeros(1, c.level_past)
+        self.mel = frames(1, c.n_mels+1)
+        self.mels, self.edge, self.skip = 0, frames(0, c.d), frames(0, c.d)
         self.layers = [net.first, *net.blocks, net.last]
-        self.kept = [z(b.pad[0], b.conv.weight.shape[0]) for b in self.layers]
+        self.kept = [frames(b.pad[0], b.conv.weight.shape[0]) for b in self.layers]
 
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #47afb152
 @patch
 def layer(self:MiniStream, i:int, x:Float[Tensor, "1 t d"], last:bool)->Float[Tensor, "1 n d"]:
+    "The frames of block `i` that are final by now; what it still needs is kept."
     b = self.layers[i]
     x = torch.cat([self.kept[i], x] + [x.new_zeros(1, b.pad[1], x.shape[2])]*last, 1)
     n = x.shape[1] - sum(b.pad)
     self.kept[i] = x[:, max(0, n):]
     return b.inside(x) if n > 0 else x[:, :0]
 
-# %% ../../nbs/240_encoders.espeak_mini.ipynb #b314c5c1
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #8e02ea88
 @patch
 def features(self:MiniStream, x:Float[Tensor, "1 n"], last:bool)->Float[Tensor, "1 t m"]:
+    "Mel frames whose analysis window is whole by now."
     c, side = self.net.c, (self.net.c.win-self.net.c.hop)//2
     self.heard += x.shape[1]
     x = torch.from_numpy(self.steady(x[0].numpy()))[None]
@@ -118,7 +112,7 @@ def features(self:MiniStream, x:Float[Tensor, "1 n"], last:bool)->Float[Tensor, 
     self.past = torch.cat([self.past, power.mean(2)], 1)[:, -c.level_past:]
     return mel
 
-# %% ../../nbs/240_encoders.espeak_mini.ipynb #8e02ea88
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #fc981415
 @patch
 @torch.inference_mode()
 def push(self:MiniStream,
@@ -129,11 +123,10 @@ def push(self:MiniStream,
     mel = torch.cat([self.mel, mel] + [torch.zeros(1, -self.mels % 4 + 1, self.mel.shape[2])]*last, 1)
     n = max(0, (mel.shape[1]-4)//2 + 1)
     self.mel = mel[:, 2*n:]
-    h = (
-        net.stem_norm(F.conv1d(mel.transpose(1, 2), net.stem.weight, net.stem.bias, 2).transpose(1, 2))
-        if n
-        else self.edge[:, :0]
-    )
+    if n:
+        h = net.stem_norm(F.conv1d(mel.transpose(1, 2), net.stem.weight, net.stem.bias, 2).transpose(1, 2))
+    else:
+        h = self.edge[:, :0]
     h = torch.cat([self.edge, self.layer(0, h, last)], 1)
     pairs = h.shape[1]//2
     self.edge = h[:, 2*pairs:]
@@ -150,18 +143,15 @@ def push(self:MiniStream,
     self.given += h.shape[1]
     return h, net.head(h)
 
-# %% ../../nbs/240_encoders.espeak_mini.ipynb #a620c563
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #7329432a
 class PhoneStream:
     "Phones of sound that arrives in pieces: those of the whole recording, each as soon as its end is known."
     def __init__(self, enc:EspeakMini):
-        # `at`: the frame that row 0 of what is kept stands for
-        self.enc, self.net, self.decoder, self.at = enc, MiniStream(enc.net), enc.decoder(), 0
+        self.enc, self.net, self.decoder = enc, MiniStream(enc.net), enc.decoder()
+        self.at = 0  # the frame that row 0 of what is kept stands for
         self.old = 0 # rows at the head that belong to a phone given out before
-        self.p, self.h, self.ids = (
-            np.zeros((0, len(enc.labels)), np.float32),
-            np.zeros((0, enc.d_out), np.float32),
-            np.zeros(0, np.int64),
-        )
+        self.p, self.h = np.zeros((0, len(enc.labels)), np.float32), np.zeros((0, enc.d_out), np.float32)
+        self.ids = np.zeros(0, np.int64)
     def push(self,
         audio:Float[np.ndarray, " n"], # the next samples in [-1, 1] at `enc.window.sr`
         last:bool=False,               # nothing follows

@@ -23,6 +23,7 @@ from ..sound import mel_filters
 @dataclass(frozen=True)
 class MiniConfig:
     "Shape of the network; everything in frames is at its 20 ms step."
+    # sound
     sr: int = 16000           # audio sample rate in Hz
     n_mels: int = 64          # mel bands
     f_min: float = 20.        # lowest edge in Hz
@@ -31,10 +32,12 @@ class MiniConfig:
     hop: int = 160            # analysis step in samples (10 ms); the network's step is twice that
     floor: float = 1e-6       # power added to the level; full-scale white noise has about 0.3
     level_past: int = 60      # analysis frames before the present one over which the level is taken
-    d: int = 192              # width at the 20 ms step, and of the embedding
+    # blocks at the 20 ms step
+    d: int = 192              # width there, and of the embedding
     edge_kernel: int = 5      # frames that the first and the last block see …
     edge_ahead: int = 2       # … of them in the future
-    deep: int = 256           # width at the 40 ms step between them
+    # blocks at the 40 ms step between them
+    deep: int = 256           # width there
     layers: int = 6           # blocks there
     kernel: int = 7           # 40 ms frames that each of them sees
     ahead: int = 4            # how many of them, from the first on, see one 40 ms frame of the future
@@ -61,16 +64,15 @@ def behind_s(self:MiniConfig)->float:
     frames = 2*(self.edge_kernel-1-self.edge_ahead) + 1 + 2*(self.layers*(self.kernel-1) - self.ahead)
     return (frames*self.frame + (self.level_past+2)*self.hop + self.win//2)/self.sr
 
-# %% ../../nbs/234_encoders.mini_net.ipynb #d213f780
+# %% ../../nbs/234_encoders.mini_net.ipynb #5e56e7bd
 class LogMel(nn.Module):
     "Level-normalised log-mel frames every 10 ms, an even number of them, and the level as the last column."
     def __init__(self, c:MiniConfig):
         super().__init__()
         self.c, self.n_fft = c, 512
         self.register_buffer("window", torch.hann_window(c.win, periodic=False), persistent=False)
-        self.register_buffer(
-            "mel", torch.from_numpy(mel_filters(c.n_mels, self.n_fft, c.sr, c.f_min, c.f_max)), persistent=False
-        )
+        mel = torch.from_numpy(mel_filters(c.n_mels, self.n_fft, c.sr, c.f_min, c.f_max))
+        self.register_buffer("mel", mel, persistent=False)
     def forward(self, x:Float[Tensor, "b n"])->Float[Tensor, "b t m1"]:
         return self.scale(self.power(x))
 

@@ -44,26 +44,14 @@ class Decoder:
 
 # %% ../../nbs/236_encoders.path.ipynb #ed34fbe5
 @patch
-def emissions(self:Decoder, p)->tuple: # scores of labels [t v], log probabilities of their classes [t v]
+def emissions(self:Decoder,
+    p:Float[np.ndarray, "t v"], # posteriors
+)->tuple: # scores of labels [t v], log probabilities of their classes [t v]
     "Labels of a class stand together, and share what they have by `share`."
     whole = np.log(p@self.together + 1e-8)
     score = whole + self.share*(np.log(p + 1e-8) - whole)
     score[:, :1] -= self.silence
     return score, whole
-
-@patch
-def push(self:Decoder,
-    p:Float[np.ndarray, "t v"], # posteriors of the next frames
-    last:bool=False,            # nothing follows
-)->Int[np.ndarray, " n"]: # labels of the frames that are settled by now and were not before
-    score, whole = self.emissions(p)
-    if self.greedy:
-        return score.argmax(1)
-    back, best = np.full((len(p), self.v, self.v), -1, np.int8), np.zeros(len(p), np.int64)
-    for t, row in enumerate(score):
-        best[t] = self._advance(row, np.flatnonzero(whole[t] > self.least), back[t])
-    self.back, self.best = np.concatenate([self.back, back]), np.concatenate([self.best, best])
-    return self._settle(len(self.best) if last else max(0, len(self.best) - self.lag))
 
 # %% ../../nbs/236_encoders.path.ipynb #5bc2c801
 @patch
@@ -96,7 +84,7 @@ def _advance(self:Decoder,
     score -= score.flat[best]
     return best
 
-# %% ../../nbs/236_encoders.path.ipynb #f2f38fc6
+# %% ../../nbs/236_encoders.path.ipynb #96dd5016
 @patch
 def _settle(self:Decoder,
     n:int, # frames
@@ -112,6 +100,20 @@ def _settle(self:Decoder,
         pair[on_the_way] = np.where(older < 0, pair[on_the_way], older*self.v + before)
     self.back, self.best = self.back[n:], self.best[n:]
     return pair % self.v
+
+@patch
+def push(self:Decoder,
+    p:Float[np.ndarray, "t v"], # posteriors of the next frames
+    last:bool=False,            # nothing follows
+)->Int[np.ndarray, " n"]: # labels of the frames that are settled by now and were not before
+    score, whole = self.emissions(p)
+    if self.greedy:
+        return score.argmax(1)
+    back, best = np.full((len(p), self.v, self.v), -1, np.int8), np.zeros(len(p), np.int64)
+    for t, row in enumerate(score):
+        best[t] = self._advance(row, np.flatnonzero(whole[t] > self.least), back[t])
+    self.back, self.best = np.concatenate([self.back, back]), np.concatenate([self.best, best])
+    return self._settle(len(self.best) if last else max(0, len(self.best) - self.lag))
 
 # %% ../../nbs/236_encoders.path.ipynb #0439ebb1
 def spans(
