@@ -22,7 +22,7 @@ from ..files import as_text, reading
 class FeatureSet:
     "Features of n windows in memory."
     # rows
-    ids: dict                        # {column: array [n]}: clip, window, speaker, …; vad float32 [n 3], NaN where unknown
+    ids: dict                        # {column: array [n]}: clip, speaker, …; vad float32 [n 3], NaN where unknown
     x: dict                          # {modality: float32 [n d]} of fixed width
     mask: dict                       # {modality: bool [n]}
     # phones of all rows, P of them
@@ -130,7 +130,7 @@ def batch(
     fs:FeatureSet, # features
     idx,           # int [b], row numbers
     device="cpu",  # torch device
-)->dict: # video [b d], prosody [b d], phones [b p d], phone_mask [b p], phone_place [b p 2], phone_label [b p], *_mask [b]
+)->dict: # video and prosody [b d], phones [b p d], phone_mask and phone_label [b p], phone_place [b p 2], *_mask [b]
     "The rows `idx` as padded tensors."
     import torch
     idx = np.asarray(idx, np.int64)

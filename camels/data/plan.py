@@ -81,7 +81,7 @@ def with_splits(
     have:dict,        # `FeatureTable.about()`
     among:list=None,  # all clips of the call, where the table holds no others
 )->list: # clips with splits
-    "New clips of a speaker who is in the table go to the speaker's split; the others where an undisturbed call puts them."
+    "New clips of a speaker in the table go to the speaker's split; the others where an undisturbed call puts them."
     if not clips:
         return []
     known = [Clip(r["clip"], r["source"], **{k: r[k] for k in ("speaker", "dialogue", "split")}) for r in have.values()]

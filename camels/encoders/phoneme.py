@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HEARD_S', 'WAV2VEC2', 'REVISION', 'runs', 'Segments', 'crossings', 'segment', 'window_phones', 'window_groups',
-           'PhoneEncoder', 'heard', 'find_wav2vec2', 'convert_line', 'Wav2Vec2Phones']
+           'heard', 'PhoneEncoder', 'find_wav2vec2', 'Wav2Vec2Phones']
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #aa6b3dbb
 import math
@@ -101,29 +101,13 @@ def window_groups(
     "Windows in order of time, in groups that fit a chunk; stretches without windows are not run over."
     order, group = np.argsort(starts_s, kind="stable"), []
     for i in order:
-        if group and (
-            starts_s[i] + window_s - starts_s[group[0]] > chunk_s or starts_s[i] > starts_s[group[-1]] + window_s
-        ):
+        too_long = group and starts_s[i] + window_s - starts_s[group[0]] > chunk_s
+        if too_long or (group and starts_s[i] > starts_s[group[-1]] + window_s):
             yield group
             group = []
         group.append(int(i))
     if group:
         yield group
-
-# %% ../../nbs/230_encoders.phoneme.ipynb #7b4c233b
-class PhoneEncoder(AudioEncoder):
-    "Audio to phones; a subclass gives `frames` and `labels`."
-    modality = "phoneme"
-    frame_s:float = .02     # step of the frames in seconds
-    offset_s:float = 0.     # left edge of frame 0 in seconds
-    context_s:float = 1.    # sound before and after a window that its row depends on, in seconds; a multiple of `frame_s`
-    chunk_s:float = 30.     # longest stretch run at once, without context
-    labels:tuple = ()       # symbol of each class
-    silent:tuple = (0,)     # classes that are no phone
-    def frames(self,
-        audio:Float[np.ndarray, " n"], # samples in [-1, 1] at `window.sr`
-    )->tuple: # posteriors float32 [t v], hidden states float32 [t d_out]
-        raise NotImplementedError
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #8ab13f32
 HEARD_S = .025 # seconds of sound below which nothing can be heard: one analysis window
@@ -140,6 +124,21 @@ def heard(
     return moves[b] - moves[a] >= HEARD_S*sr
 
 # %% ../../nbs/230_encoders.phoneme.ipynb #c67bd11c
+class PhoneEncoder(AudioEncoder):
+    "Audio to phones; a subclass gives `frames` and `labels`."
+    modality = "phoneme"
+    frame_s:float = .02     # step of the frames in seconds
+    offset_s:float = 0.     # left edge of frame 0 in seconds
+    context_s:float = 1.    # seconds before and after a window that its row depends on; a multiple of `frame_s`
+    chunk_s:float = 30.     # longest stretch run at once, without context
+    labels:tuple = ()       # symbol of each class
+    silent:tuple = (0,)     # classes that are no phone
+    def frames(self,
+        audio:Float[np.ndarray, " n"], # samples in [-1, 1] at `window.sr`
+    )->tuple: # posteriors float32 [t v], hidden states float32 [t d_out]
+        raise NotImplementedError
+
+# %% ../../nbs/230_encoders.phoneme.ipynb #ff07084b
 @patch
 def stretch(self:PhoneEncoder,
     audio:Float[np.ndarray, " n"], # the recording
@@ -155,13 +154,13 @@ def stretch(self:PhoneEncoder,
         p, h = self.frames(audio[a:b])
     return segment(p, self.silent, self.frame_s), p, h, a/sr + self.offset_s
 
-# %% ../../nbs/230_encoders.phoneme.ipynb #a21927c9
 @patch
 def no_phones(self:PhoneEncoder)->Phones:
     "The row of a window in which nothing is heard."
     none = np.zeros(0, np.float32)
     return Phones(np.zeros((0, self.d_out), np.float16), [], none, none, none)
 
+# %% ../../nbs/230_encoders.phoneme.ipynb #7ce453df
 @patch
 def encode(self:PhoneEncoder, audio, starts_s)->PhoneFeatures:
     "Phones of each window; row N is `starts_s[N]`."
@@ -202,38 +201,13 @@ WAV2VEC2 = "facebook/wav2vec2-lv-60-espeak-cv-ft"
 REVISION = "ae45363bf3413b374fecd9dc8bc1df0e24c3b7f4" # of the model on the Hub: what is fetched never changes unseen
 _WEIGHTS, _PICKLE = "model.safetensors", "pytorch_model.bin"
 
-def find_wav2vec2(
-    source=WAV2VEC2,      # Hub id or local folder
-    download:bool=False,  # fetch it where it is absent
-)->Path: # folder with `config.json`, `vocab.json` and weights
-    "Where the model lies on this machine; what is missing is said with its name, size, licence and the command that gets it."
-    name, _, revision = str(source).partition("@")
-    revision = revision or (REVISION if name == WAV2VEC2 else "")
-    get = (
-        f"get it (1.26 GB, Apache-2.0): hf download {name}{f' --revision {revision}'*bool(revision)}; or name a "
-        "folder that holds config.json, "
-        "vocab.json and model.safetensors"
-    )
-    if Path(source).is_dir():
-        folder, get = Path(source), "copy the missing files from the model's page on the Hub"
-    else:
-        folder = _fetch(name, revision, get) if download else _cached(name, revision, get)
-    if not (folder/_WEIGHTS).is_file() and (folder/_PICKLE).is_file():
-        raise CamelsError(f"holds only {_PICKLE}, a pickle, which is never opened here", source, convert_line(folder))
-    missing = [f for f in ("config.json", "vocab.json", _WEIGHTS) if not (folder/f).is_file()]
-    if missing:
-        raise CamelsError(f"{', '.join(missing)} missing", source, get)
-    return folder
-
-# %% ../../nbs/230_encoders.phoneme.ipynb #6a37f93e
-def convert_line(folder)->str:
+def _convert_line(folder)->str:
     "The one line that makes safetensors of a pickle, for whoever trusts where it came from."
-    load = (
-        "from transformers import Wav2Vec2ForCTC as W; W.from_pretrained('{0}', "
-        "use_safetensors=False).save_pretrained('{0}')"
-    )
+    read = "W.from_pretrained('{0}', use_safetensors=False)"
+    load = "from transformers import Wav2Vec2ForCTC as W; " + read + ".save_pretrained('{0}')"
     return f'if you trust it, convert it once: python -c "{load.format(folder)}"'
 
+# %% ../../nbs/230_encoders.phoneme.ipynb #3444a5a6
 def _fetch(name:str, revision:str, get:str)->Path:
     "The model's folder in the cache, fetched where it is absent, at one revision."
     from huggingface_hub import snapshot_download
@@ -244,21 +218,47 @@ def _fetch(name:str, revision:str, get:str)->Path:
     except Exception as e:
         raise CamelsError(f"could not be fetched ({type(e).__name__})", name, get) from None
 
-# %% ../../nbs/230_encoders.phoneme.ipynb #3444a5a6
+# %% ../../nbs/230_encoders.phoneme.ipynb #68901148
 def _cached(name:str, revision:str, get:str)->Path:
     "The model's folder in the cache: of the revision where that is there, else of the last one fetched by hand."
     from huggingface_hub import try_to_load_from_cache
     for r in (revision, None):
-        hit = (
-            try_to_load_from_cache(name, "config.json", revision=r or None)
-            if name.count("/") == 1 and (r or r is None)
-            else None
-        )
+        if name.count("/") != 1 or r == "":
+            continue
+        hit = try_to_load_from_cache(name, "config.json", revision=r)
         if isinstance(hit, str):
             return Path(hit).parent
     raise CamelsError("this model is not on this machine", name, get)
 
+# %% ../../nbs/230_encoders.phoneme.ipynb #c9142052
+def find_wav2vec2(
+    source=WAV2VEC2,      # Hub id or local folder
+    download:bool=False,  # fetch it where it is absent
+)->Path: # folder with `config.json`, `vocab.json` and weights
+    "Where the model lies; what is missing is said with its name, size, licence and the command that gets it."
+    name, _, revision = str(source).partition("@")
+    revision = revision or (REVISION if name == WAV2VEC2 else "")
+    get = f"get it (1.26 GB, Apache-2.0): hf download {name}{f' --revision {revision}'*bool(revision)}; or name a "
+    get += "folder that holds config.json, vocab.json and model.safetensors"
+    if Path(source).is_dir():
+        folder, get = Path(source), "copy the missing files from the model's page on the Hub"
+    else:
+        folder = _fetch(name, revision, get) if download else _cached(name, revision, get)
+    if not (folder/_WEIGHTS).is_file() and (folder/_PICKLE).is_file():
+        raise CamelsError(f"holds only {_PICKLE}, a pickle, which is never opened here", source, _convert_line(folder))
+    missing = [f for f in ("config.json", "vocab.json", _WEIGHTS) if not (folder/f).is_file()]
+    if missing:
+        raise CamelsError(f"{', '.join(missing)} missing", source, get)
+    return folder
+
 # %% ../../nbs/230_encoders.phoneme.ipynb #b9312bbf
+def _symbols(path:Path)->tuple: # the symbol of each class
+    vocab = read_json(path)
+    if not isinstance(vocab, dict) or any(type(k) is not int for k in vocab.values()):
+        raise CamelsError("no table of symbols", path, "fetch the model again")
+    return tuple(s for s, _ in sorted(vocab.items(), key=lambda o: o[1]))
+
+# %% ../../nbs/230_encoders.phoneme.ipynb #742a2636
 @register_encoder("wav2vec2-lv-60-espeak-cv-ft")
 class Wav2Vec2Phones(PhoneEncoder):
     "The reference phone encoder: wav2vec 2.0 with a CTC head over espeak phones."
@@ -274,32 +274,19 @@ class Wav2Vec2Phones(PhoneEncoder):
         self.folder, self.device = find_wav2vec2(source, download), device
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
+        load = transformers.Wav2Vec2ForCTC.from_pretrained
         try:
-            self.model = (
-                transformers.Wav2Vec2ForCTC
-                .from_pretrained(self.folder, local_files_only=True, use_safetensors=True)
-                .eval()
-                .requires_grad_(False)
-                .to(device)
-            )
+            model = load(self.folder, local_files_only=True, use_safetensors=True)
+            self.model = model.eval().requires_grad_(False).to(device)
         except Exception as e:
-            raise CamelsError(
-                f"could not be read ({type(e).__name__}: {str(e).splitlines()[0][:80]})",
-                source,
-                "fetch the model again",
-            ) from None
-        vocab = read_json(self.folder/"vocab.json")
-        if not isinstance(vocab, dict) or any(type(k) is not int for k in vocab.values()):
-            raise CamelsError("no table of symbols", self.folder/"vocab.json", "fetch the model again")
-        self.labels = tuple(s for s, _ in sorted(vocab.items(), key=lambda o: o[1]))
-        self.silent = tuple(
-            i
-            for i, s in enumerate(self.labels)
-            if i == self.model.config.pad_token_id or s in ("|", " ", "") or s.startswith("<")
-        )
-        self.d_out = self.model.config.hidden_size
-        if len(self.labels) != (n := self.model.config.vocab_size):
-            raise CamelsError(f"vocab.json has {len(vocab)} symbols, the model {n}", source)
+            what = f"could not be read ({type(e).__name__}: {str(e).splitlines()[0][:80]})"
+            raise CamelsError(what, source, "fetch the model again") from None
+        config = self.model.config
+        self.labels, self.d_out = _symbols(self.folder/"vocab.json"), config.hidden_size
+        marks = [i for i, s in enumerate(self.labels) if s in ("|", " ", "") or s.startswith("<")]
+        self.silent = tuple(sorted({*marks, config.pad_token_id} & {*range(len(self.labels))}))
+        if len(self.labels) != config.vocab_size:
+            raise CamelsError(f"vocab.json has {len(self.labels)} symbols, the model {config.vocab_size}", source)
     def state(self):
         return [self.folder/_WEIGHTS, self.folder/"config.json", self.folder/"vocab.json", self.context_s, self.chunk_s]
     def frames(self, audio):

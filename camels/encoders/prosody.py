@@ -85,7 +85,10 @@ class Tracks:
     zcr:np.ndarray      # [n], crossings per sample
 
 # %% ../../nbs/212_encoders.prosody.ipynb #e1e9f022
-def masked_mean(x, m):
+def masked_mean(
+    x, # [n t] or [n t d]
+    m, # bool, as `x` or broadcast to it
+)->np.ndarray: # [n] or [n d]
     "Mean of `x` over axis 1 where `m`; 0 where there is nothing."
     return np.where(m, x, 0).sum(1)/np.maximum(m.sum(1), 1)
 
@@ -98,6 +101,7 @@ def frame_offsets(
     weights = g.hann/g.hann.sum()
     return np.concatenate([frames[i:i+chunk] @ weights for i in range(0, len(frames), chunk)]).astype(np.float32)
 
+# %% ../../nbs/212_encoders.prosody.ipynb #c4d09843
 def crossings(
     x:Float[np.ndarray, " s"],      # samples
     start:Int[np.ndarray, " n"],    # first sample of each window
@@ -141,13 +145,13 @@ def track(
     f0, hnr, zcr = g.sr/period, hnr_db(r), crossings(x, first*g.step, size, middle)
     return Tracks(level[idx], sound, voiced, spread(f0), spread(hnr), tones[idx], spread(cycle), steady, zcr)
 
-# %% ../../nbs/212_encoders.prosody.ipynb #935ca757
+# %% ../../nbs/212_encoders.prosody.ipynb #3cf657e2
 @shaped
 def track_pitch(
     audio:Float[np.ndarray, " n"], # samples in [-1, 1]
     sr:int=16000,                  # sample rate in Hz
     config:ProsodyConfig=None,
-)->tuple[np.ndarray, np.ndarray, np.ndarray]: # frame middles in seconds, f0 in Hz (0 where unvoiced), level in dB full scale
+)->tuple[np.ndarray, np.ndarray, np.ndarray]: # middles in seconds, f0 in Hz (0 where unvoiced), dB full scale
     "Pitch and level over a whole recording, as one window."
     g = FrameGrid(config, sr)
     if (t := g.n_frames(len(audio))) == 0:
@@ -174,7 +178,7 @@ def prosody_values(w:Tracks)->Float[np.ndarray, "n 22"]:
     return np.column_stack([f0, f0_std, w.voiced.mean(1), np.sqrt(w.level.mean(1)), tone, *jitter_shimmer(w),
                             masked_mean(w.hnr_db, w.voiced), w.zcr]).astype(np.float32)
 
-# %% ../../nbs/212_encoders.prosody.ipynb #ce57e9fb
+# %% ../../nbs/212_encoders.prosody.ipynb #cc4d556c
 @register_encoder("prosody22")
 class Prosody22(AudioEncoder):
     "f0, voicing, level, spectrum, jitter, shimmer, HNR: 22 raw values a window. Masked where there is no sound."
@@ -185,9 +189,8 @@ class Prosody22(AudioEncoder):
         self.config = configure(ProsodyConfig(), changes)
         self.grid = FrameGrid(self.config, self.window.sr)
         if not self.grid.n_frames(self.window.n_samples):
-            raise CamelsError(
-                "window shorter than a prosody frame", self.name, f"window_s of at least {self.config.frame_s}"
-            )
+            hint = f"window_s of at least {self.config.frame_s}"
+            raise CamelsError("window shorter than a prosody frame", self.name, hint)
     def state(self):
         return [self.config]
     def encode(self,
@@ -213,19 +216,23 @@ class Prosody22(AudioEncoder):
             out.x[rows] = np.where(out.mask[rows, None], self.values(w), 0)
         return out
 
-# %% ../../nbs/212_encoders.prosody.ipynb #cc4d556c
+# %% ../../nbs/212_encoders.prosody.ipynb #5c4eb8ea
 @patch
-def values(self:Prosody22, w:Tracks):
+def values(self:Prosody22, w:Tracks)->Float[np.ndarray, "n d"]:
+    "What a row holds, of the tracks of its window."
     return prosody_values(w)
 
 # %% ../../nbs/212_encoders.prosody.ipynb #744d0ef5
-def bridge(f0_hz):
+def bridge(
+    f0_hz, # [t], 0 where unvoiced
+)->np.ndarray: # float32 [t]
     "Octaves from the median of the voiced frames; straight lines across unvoiced gaps, 0 where nothing is voiced."
     on = np.flatnonzero(f0_hz)
     if not len(on):
         return np.zeros(len(f0_hz), np.float32)
     return np.interp(np.arange(len(f0_hz)), on, np.log2(f0_hz[on]/np.median(f0_hz[on]))).astype(np.float32)
 
+# %% ../../nbs/212_encoders.prosody.ipynb #0c245d3f
 @shaped
 def contours(
     w:Tracks,
@@ -237,16 +244,13 @@ def contours(
     f0 = np.array([bridge(f) for f in w.f0_hz]).reshape(db.shape)
     return np.stack([f0, db - db.mean(1, keepdims=True), w.voiced.astype(np.float32)], 1)
 
-# %% ../../nbs/212_encoders.prosody.ipynb #c7331aa7
+# %% ../../nbs/212_encoders.prosody.ipynb #478aa842
 CONTOUR_COEFS = 24
-CONTOUR_UNITS = {
-    **PROSODY_UNITS,
-    **{
-        f"{n}_dct{k}": f"{u}, movement of {k} half periods a window"
-        for n, u in (("f0", "octaves from the median"), ("energy", "dB from the mean"), ("voiced", "0 or 1"))
-        for k in range(1, CONTOUR_COEFS+1)
-    },
-}
+_COURSES = {"f0": "octaves from the median", "energy": "dB from the mean", "voiced": "0 or 1"}
+CONTOUR_UNITS = dict(PROSODY_UNITS)
+for _name, _unit in _COURSES.items():
+    for _k in range(1, CONTOUR_COEFS+1):
+        CONTOUR_UNITS[f"{_name}_dct{_k}"] = f"{_unit}, movement of {_k} half periods a window"
 CONTOUR_NAMES = tuple(CONTOUR_UNITS)
 
 @register_encoder("prosody_contour")
@@ -282,19 +286,9 @@ def librosa_prosody22(
     noise = audio-harmonic
     hnr = 10*np.log10((np.sum(harmonic**2)+1e-10)/(np.sum(noise**2)+1e-10))
     mfcc = f.mfcc(y=audio, sr=sr, n_mfcc=13)[1:].mean(1)
-    return np.array(
-        [
-            f0.mean() if len(f0) else 0,
-            f0.std() if len(f0) else 0,
-            part,
-            level.mean(),
-            f.spectral_centroid(y=audio, sr=sr).mean(),
-            f.spectral_rolloff(y=audio, sr=sr).mean(),
-            *mfcc,
-            np.abs(np.diff(period)).mean()/period.mean(),
-            np.abs(np.diff(level)).mean()/max(level.mean(), 1e-9),
-            hnr,
-            f.zero_crossing_rate(audio).mean(),
-        ],
-        np.float32,
-    )
+    pitch = (f0.mean(), f0.std()) if len(f0) else (0, 0)
+    spectrum = f.spectral_centroid(y=audio, sr=sr).mean(), f.spectral_rolloff(y=audio, sr=sr).mean()
+    jitter = np.abs(np.diff(period)).mean()/period.mean()
+    shimmer = np.abs(np.diff(level)).mean()/max(level.mean(), 1e-9)
+    zcr = f.zero_crossing_rate(audio).mean()
+    return np.array([*pitch, part, level.mean(), *spectrum, *mfcc, jitter, shimmer, hnr, zcr], np.float32)
