@@ -69,7 +69,8 @@ OTHER = frozenset("""
     .onnx .pkl .mat .h5 .hdf5 .zip .gz .tar .bz2 .xz .7z .rar .lance .manifest .txn .db .sqlite .tmp .part .crdownload
     .lock .m3u .m3u8 .pls .cue .mpd .ffconcat .exe .so .dll
 """.split())
-DRAWN = frozenset("image2 gif apng ico webp bin xbin adf idf tty".split()) # formats that are pictures or screens of text
+# formats that are pictures or screens of text
+DRAWN = frozenset("image2 gif apng ico webp bin xbin adf idf tty".split())
 
 # %% ../../nbs/300_data.clips.ipynb #bca11b5e
 def is_plain(

@@ -196,7 +196,7 @@ Track = namedtuple("Track", "t_s seen channels")
 # %% ../../nbs/222_encoders.face.ipynb #030aed3c
 @register_encoder("facemesh_landmarks")
 class FaceMeshEncoder(VideoEncoder):
-    "MediaPipe FaceMesh of one person → pose-normalised, neutral-free movement of lips, jaw, eyes, brows, cheeks and head."
+    "MediaPipe FaceMesh of one person → movement of lips, jaw, eyes, brows, cheeks and head, free of pose and neutral."
     # 2: upside-down faces are righted
     name, version, modality, d_out = "facemesh_landmarks", "2", "video", len(VIDEO_NAMES)
     def __init__(self,
