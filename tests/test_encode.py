@@ -99,7 +99,7 @@ def test_jobs_do_not_change_a_table(tmp_path, talk):
 
 
 def test_long_sound_in_stretches_equals_short(tmp_path, monkeypatch):
-    import camels.data.encode as e
+    import camels.data.streams as e
     rng = np.random.default_rng(0)
     write_audio(tmp_path/"a.wav", voice(12) + .01*rng.normal(size=12*SR).astype(np.float32), SR)
     encode([tmp_path/"a.wav"], tmp_path/"whole.lance", jobs=1)

@@ -19,7 +19,8 @@ from camels import cli
 from camels.core import CamelsError, configure, in_range, write_json
 from camels.train.run import RunFolder, read_record
 from camels.latent.config import TrainConfig, checked
-from camels.data.features import as_features, toy_features
+from camels.data.arrays import as_features
+from camels.data.features import toy_features
 from camels.train.run import is_held, run_lock
 from camels.latent.curriculum import train
 from camels.train.checkpoint import BrokenCheckpoint, Checkpoints, load_state, save_state
@@ -727,7 +728,7 @@ def test_targets_of_any_content(tmp_path):
 
 def test_views_of_spoilt_files(tmp_path, mine):
     from camels.look.views import open_view
-    from camels.data.table import lance_path
+    from camels.data.store import lance_path
     import lance
     import pyarrow as pa
     np.savez(tmp_path/"a.npz", **mine)

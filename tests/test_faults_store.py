@@ -21,13 +21,19 @@ import camels.media.sound as encoding_sound
 import camels.media.read as encoding_read
 import camels.data.clips as encoding_clips
 import camels.media.read
+import camels.data.digests as digests
+import camels.data.rows as rows_of
+import camels.data.streams as streams
 import camels.data.table as store
 from camels.core import CamelsError
 from camels.data.clips import MEDIA, clips_from, find_clips
 from camels.media.clips import Clip
-from camels.data.encode import encode, only_writer, write_errors
+from camels.data.encode import encode, only_writer
+from camels.data.errors import add_error, write_errors
 from camels.media.write import write_audio, write_video
-from camels.data.table import FeatureTable, TableWriter, tidy
+from camels.data.digests import note_digests
+from camels.data.store import open_lance, versions_of
+from camels.data.table import FeatureTable, TableWriter, compact, tidy
 from camels.data.features import load_features
 
 SR = 16000
@@ -286,10 +292,10 @@ def test_stretches_of_one_file_are_clips_of_their_own(tmp_path):
 def old_table(path, clips, monkeypatch):
     "A table as it was made before marks were kept, with ids without endings."
     with monkeypatch.context() as m:
-        m.setattr(store, "MARK_COLUMNS", ())
+        m.setattr(rows_of, "MARK_COLUMNS", ())
         m.setattr(encoding, "find_clips", lambda inputs, corpus: (clips, encoding_clips.Passed()))
         go("x", path)
-    assert not {*store.MARK_COLUMNS} & {*FeatureTable.open(path).ds.schema.names}
+    assert not {*rows_of.MARK_COLUMNS} & {*FeatureTable.open(path).ds.schema.names}
 
 
 def test_a_table_of_before_is_resumed(tmp_path, monkeypatch):
@@ -392,7 +398,7 @@ def fake(monkeypatch, **errors):
         def frames(*a, e=e, **kw):
             raise e
             yield
-        monkeypatch.setattr(encoding, name, frames if name == "iter_frames" else fails)
+        monkeypatch.setattr(streams, name, frames if name == "iter_frames" else fails)
 
 
 def film(path, seconds=3., heard=None):
@@ -436,7 +442,7 @@ def test_a_damaged_stream_masks_its_modality(tmp_path, monkeypatch):
 
 
 def test_sound_that_stops_in_a_long_video(tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "STRETCH_S", 5.)
+    monkeypatch.setattr(streams, "STRETCH_S", 5.)
     p = film(tmp_path/"a.mp4", 20, heard=3)
     rep = go(p, tmp_path/"t.lance", names=dict(video="none"))
     fs = load_features(tmp_path/"t.lance")
@@ -597,7 +603,7 @@ def good(tmp_path_factory):
 def alone(path):
     "The table without its old versions: nothing to fall back to."
     t = FeatureTable.open(path)
-    t.ds._dataset.cleanup_old_versions(versions=[v for v, _ in store._versions(path)[1:]], delete_unverified=True)
+    t.ds._dataset.cleanup_old_versions(versions=[v for v, _ in versions_of(path)[1:]], delete_unverified=True)
     return path
 
 
@@ -637,11 +643,11 @@ def test_every_flipped_bit_is_found(tmp_path, good):
     "Data, manifest and the list of digests itself: other values never, a false alarm never."
     path = alone(shutil.copytree(good, tmp_path/"t.lance"))
     want = load_features(path)
-    for f in (data_file(path), next(path.glob("_versions/*.manifest")), path/store.DIGESTS):
+    for f in (data_file(path), next(path.glob("_versions/*.manifest")), path/digests.DIGESTS):
         whole = f.read_bytes()
         for at in np.linspace(0, len(whole) - 1, 23).astype(int):
             f.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1:])
-            if f.name == store.DIGESTS:
+            if f.name == digests.DIGESTS:
                 assert np.array_equal(load_features(path).x["prosody"], want.x["prosody"])
             else:
                 with pytest.raises(CamelsError, match="is not as it was written"):
@@ -669,8 +675,8 @@ def test_an_older_sound_version_is_read(tmp_path, good, caplog):
 
 def test_a_broken_manifest_falls_back(tmp_path, good, caplog):
     path = shutil.copytree(good, tmp_path/"t.lance")
-    (path/store._versions(path)[0][1]).write_bytes(os.urandom(1500))
-    (path/store.DIGESTS).unlink()                                    # as in a table of before
+    (path/versions_of(path)[0][1]).write_bytes(os.urandom(1500))
+    (path/digests.DIGESTS).unlink()                                    # as in a table of before
     with caplog.at_level(logging.WARNING):
         assert len(load_features(path)) == 5
     assert go(good.parent/"in", path).skipped == 2
@@ -678,13 +684,13 @@ def test_a_broken_manifest_falls_back(tmp_path, good, caplog):
 
 def test_a_second_look_costs_nothing(tmp_path, good, monkeypatch):
     path, read = shutil.copytree(good, tmp_path/"t.lance"), []
-    was = store.content_digest
-    monkeypatch.setattr(store, "content_digest", lambda p: (read.append(p), was(p))[1])
+    was = digests.content_digest
+    monkeypatch.setattr(digests, "content_digest", lambda p: (read.append(p), was(p))[1])
     FeatureTable.open(path)
     assert read
     read.clear()
     FeatureTable.open(path)
-    store._checked.clear()                                           # another process remembers too
+    digests._checked.clear()                                           # another process remembers too
     FeatureTable.open(path)
     assert not read
     for f in path.glob("data/*.lance"):
@@ -710,7 +716,7 @@ def test_rows_of_a_long_clip_come_in_stretches(tmp_path, monkeypatch):
     put(tmp_path/"in"/"a.wav", 20)
     put(tmp_path/"in"/"b.wav", 4)
     go(tmp_path/"in", tmp_path/"whole.lance")
-    monkeypatch.setattr(encoding, "STRETCH_S", 4.)
+    monkeypatch.setattr(streams, "STRETCH_S", 4.)
     monkeypatch.setattr(store, "SPILL", 500)
     seen, was = [], TableWriter.add
     monkeypatch.setattr(TableWriter, "add", lambda self, rows: (seen.append(rows.num_rows), was(self, rows))[1])
@@ -723,14 +729,14 @@ def test_rows_of_a_long_clip_come_in_stretches(tmp_path, monkeypatch):
 def test_a_clip_that_fails_late_leaves_no_row(tmp_path, monkeypatch):
     for n in "abc":
         put(tmp_path/"in"/f"{n}.wav", 12)
-    monkeypatch.setattr(encoding, "STRETCH_S", 3.)
+    monkeypatch.setattr(streams, "STRETCH_S", 3.)
     monkeypatch.setattr(store, "SPILL", 100)
     was = encoding_sound.read_audio
     def late(path, sr, start_s=0., end_s=None):
         if "b.wav" in str(path) and start_s > 5:
             raise CamelsError("truncated: the header says 12.0 s", path)
         return was(path, sr, start_s, end_s)
-    monkeypatch.setattr(encoding, "read_audio", late)
+    monkeypatch.setattr(streams, "read_audio", late)
     rep = go(tmp_path/"in", tmp_path/"t.lance")
     assert (
         rep.clips == 2
@@ -741,7 +747,7 @@ def test_a_clip_that_fails_late_leaves_no_row(tmp_path, monkeypatch):
     t = FeatureTable.open(tmp_path/"t.lance")
     known = {
         d.path
-        for v, _ in store._versions(t.path)
+        for v, _ in versions_of(t.path)
         for f in __import__("lance").dataset(str(t.path), version=v).get_fragments()
         for d in f.metadata.files
     }
@@ -755,7 +761,7 @@ def test_a_clip_of_days_is_refused(tmp_path, monkeypatch):
         info = was(path)
         info.duration_s = 3e9
         return info
-    monkeypatch.setattr(encoding, "probe", long)
+    monkeypatch.setattr(streams, "probe", long)
     [e] = go(p, tmp_path/"t.lance").errors
     assert "hours" in e["error"] and "at most 24" in e["hint"]
 
@@ -766,7 +772,7 @@ def test_a_clip_that_stands_still_is_given_up(tmp_path, monkeypatch):
     for n in "abc":
         put(tmp_path/"in"/f"{n}.wav")
     was = encoding_read.probe
-    monkeypatch.setattr(encoding, "probe", lambda p: threading.Event().wait() if "b.wav" in str(p) else was(p))
+    monkeypatch.setattr(streams, "probe", lambda p: threading.Event().wait() if "b.wav" in str(p) else was(p))
     rep = go(tmp_path/"in", tmp_path/"t.lance", patience_s=1.)
     assert (
         rep.clips == 2
@@ -857,7 +863,7 @@ def writes(folder, name, barrier):
         if i % 2:
             write_errors(Path(folder)/name, rows)
         else:
-            encoding.add_error(Path(folder)/name, rows[-1])
+            add_error(Path(folder)/name, rows[-1])
 
 
 def test_two_tables_keep_each_others_errors(tmp_path):
@@ -893,5 +899,5 @@ def test_digests_cost_little(tmp_path):
     go(p, tmp_path/"t.lance")
     whole, t = time.process_time() - t, time.process_time()
     for _ in range(5):
-        store.content_digest(p)
+        digests.content_digest(p)
     assert (time.process_time() - t)/5 < .02*whole

@@ -11,7 +11,7 @@ from camels.train.run import RunFolder
 torch = pytest.importorskip("torch")
 
 from camels.train.run import run_lock  # noqa: E402
-from camels.encoders.espeak_mini import MiniConfig  # noqa: E402
+from camels.encoders.mini_net import MiniConfig  # noqa: E402
 from camels.train.learner import Callback, Learner, MetricsCB, SeedCB
 from camels.train.callbacks import MomentumCB
 from camels.train.control import ask, trainers  # noqa: E402

@@ -18,8 +18,11 @@ from bokeh.palettes import Cividis256
 from fastcore.basics import patch
 from panel.custom import JSComponent
 
-from .kit import BAD, SOFT, VOICES, Words, heading, ink, panel_figure
-from .state import AXES, CrossfadeState, one_thread
+from .kit import VOICES, Words, heading, panel_figure
+from .web import BAD, SOFT, ink
+from .expression_state import AXES
+from .kit import one_thread
+from .text_state import CrossfadeState
 from ..core import CamelsError, EMOTIONS
 from ..express.export import FORMATS, save_animation, save_mp4
 from ..express.perform import Performance

@@ -14,8 +14,10 @@ import panel as pn
 import param
 from fastcore.basics import patch
 
-from .kit import BAD, SOFT, TRACK, Pace, Words, face_image, heading, image_url, live_face
-from .state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset, one_thread
+from .kit import TRACK, Pace, Words, face_image, heading, image_url, live_face
+from .web import BAD, SOFT
+from .kit import one_thread
+from .preset_state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset
 from ..face.arkit import ARKIT, DOES
 from ..face.anchors import anchors
 from ..files import escaped

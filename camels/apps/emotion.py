@@ -11,8 +11,10 @@ import asyncio, functools
 import panel as pn
 from fastcore.basics import patch
 
-from .kit import BAD, SOFT, Words, face_image, heading, image_url
-from .state import EmotionState, one_thread
+from .kit import Words, face_image, heading, image_url
+from .web import BAD, SOFT
+from .kit import one_thread
+from .text_state import EmotionState
 from ..core import EMOTIONS, CamelsError
 from ..face.compiler import compile_face
 from ..files import escaped

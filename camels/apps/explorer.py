@@ -21,8 +21,12 @@ from panel.custom import JSComponent
 
 from .kit import Later
 from .latent_face import LatentFace
-from .panes import LARGE, LargeMap, Panes, classes, legend_of
-from .state import ExplorerState, LINES, LINKED, PROJECTIONS, find, from_query, locked, one_thread, to_query
+from .large_map import LARGE, LargeMap
+from .panes import Panes, classes, legend_of
+from .kit import one_thread
+from .links import from_query, to_query
+from .locks import locked
+from .state import ExplorerState, LINES, LINKED, PROJECTIONS, find
 from ..core import CamelsError, WindowConfig, cache_dir, fingerprint, write_json
 from ..files import read_json
 from ..look.decode import BEYOND, Decoder

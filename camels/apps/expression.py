@@ -16,12 +16,11 @@ from bokeh.plotting import figure
 from fastcore.basics import patch
 from panel.custom import JSComponent
 
-from camels.apps.kit import (
-    CHOSEN, Pace, SOFT, Words, face_image, heading, hover_text, image_url, ink, live_face, plain, slider,
-)
-from camels.apps.state import (
-    AXES, ExpressionState, PARTS, expression_json, expression_python, face_layers, nearest_anchors, one_thread,
-)
+from .kit import CHOSEN, Pace, Words, face_image, heading, hover_text, image_url, live_face, plain, slider
+from .web import SOFT, ink
+from .expression_state import AXES, ExpressionState, PARTS, expression_json, expression_python, face_layers
+from .expression_state import nearest_anchors
+from .kit import one_thread
 from ..face.anchors import LEVELS, anchors
 from ..face.arkit import ARKIT, DOES, GROUPS
 from ..look.viz import ACCENT, INK, OKABE_ITO

@@ -14,7 +14,7 @@ from typing import Callable
 
 import panel as pn
 
-from .kit import SOFT
+from .web import SOFT
 from .guard import Guard, serve_guarded
 from ..core import CamelsError, nearest
 from ..files import printable

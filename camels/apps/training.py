@@ -19,8 +19,9 @@ from bokeh.plotting import figure
 from fastcore.basics import patch
 from panel.custom import JSComponent
 
-from .kit import BAD, CHOSEN, SOFT, Words, heading, hover_text, ink, plain
-from .state import one_thread
+from .kit import CHOSEN, Words, heading, hover_text, plain
+from .web import BAD, SOFT, ink
+from .kit import one_thread
 from ..core import CamelsError, parse_overrides
 from ..files import escaped
 from ..look.curves import LatentFilm, charts, line_of

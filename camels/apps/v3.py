@@ -21,8 +21,11 @@ from panel.custom import Children, JSComponent
 from ..express.perform import Performance, hear, perform, quiet_around, speak_segments
 from .avatar import Avatar
 from .kit import VOICES, panel_figure
-from .kit import BAD, CHOSEN, SOFT, Words, heading, ink, slider
-from .state import AXES, MOST_WORDS, TEXT, one_thread
+from .kit import CHOSEN, Words, heading, slider
+from .web import BAD, SOFT, ink
+from .expression_state import AXES
+from .kit import one_thread
+from .text_state import MOST_WORDS, TEXT
 from ..face.arkit import index
 from ..core import EMOTIONS, CamelsError
 from ..face.anchors import vad_at

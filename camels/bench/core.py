@@ -26,7 +26,7 @@ benches = Registry("benchmark", {
     "explore": "camels.bench.look:bench_explore",
     "text": "camels.bench.models:bench_text",
     "v3": "camels.bench.models:bench_v3",
-    "faults": "camels.bench.faults:bench_faults",
+    "faults": "camels.bench.faults.core:bench_faults",
 })
 
 # %% ../../nbs/880_bench.core.ipynb #eb0bfe0c

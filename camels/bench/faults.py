@@ -1050,23 +1050,23 @@ def disk_once(call:Caller, job:Job, home:Path, size:int, want)->str: # why it fa
 
 # %% ../../nbs/894_bench.faults.ipynb #55cc23a6
 READERS = dict(   # what is read: who reads it
-    npz="camels.data.features:as_features",
-    parquet="camels.data.features:as_features",
-    lance="camels.bench.faults:read_a_table",
+    npz="camels.data.arrays:as_features",
+    parquet="camels.data.arrays:as_features",
+    lance="camels.bench.faults.spoil.spoil:read_a_table",
     presets="camels.face.anchors:read_presets",
     manifest="camels.media.clips:read_clips",
     csv="camels.face.arkit:read_livelink",
-    run="camels.bench.faults:read_a_run",
+    run="camels.bench.faults.spoil.spoil:read_a_run",
     view="camels.look.views:open_view",
     npz_view="camels.look.views:open_view",
     lance_view="camels.look.views:open_view",
     latent="camels.latent.space:LatentSpace.from_pretrained",
-    resume="camels.bench.faults:resume_a_run",
+    resume="camels.bench.faults.spoil.spoil:resume_a_run",
     v3="camels.express.v3:V3",
     text="camels.text.albert:MicroAlbert",
-    targets="camels.bench.faults:read_targets",
-    checkpoint="camels.bench.faults:read_checkpoint",
-    weights="camels.bench.faults:read_some_weights",
+    targets="camels.bench.faults.spoil.spoil:read_targets",
+    checkpoint="camels.bench.faults.spoil.spoil:read_checkpoint",
+    weights="camels.bench.faults.spoil.spoil:read_some_weights",
     turns="camels.recipes.v3.scenarios:read_turns",
 )
 

@@ -17,7 +17,8 @@ from ..latent.rows import report_rows
 # %% ../../nbs/884_bench.latent.ipynb #061cbdad
 def _grid_features()->Path: # a feature table
     "GRID's windows, encoded where they are not yet."
-    from camels.data.encode import encode, load_encoders
+    from camels.data.encode import encode
+    from camels.data.streams import load_encoders
     names = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody_contour")
     clips, marks = grid_clips(), [e.fingerprint for e in load_encoders(names).values()]
     made_of = fingerprint(marks, [[c.id, c.split] for c in clips])   # with another split it is another table

@@ -15,7 +15,7 @@ import numpy as np
 
 from .core import figure
 from ..core import CamelsError
-from ..data.table import lance_path
+from ..data.store import lance_path
 from ..latent.row import Row
 from ..look.neighbours import VectorIndex, neighbours
 from ..look.project import fit_map

@@ -25,7 +25,7 @@ def phones(
     as_json:Json=False,
 ):
     "Phones with times and scores, a line a file."
-    from camels.data.encode import load_encoders
+    from camels.data.streams import load_encoders
     from camels.media.sound import read_audio
     if encoder in ("", "none"):
         raise CamelsError("needs an encoder", "--encoder", "such as espeak_mini")

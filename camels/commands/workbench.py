@@ -54,7 +54,7 @@ ENCODERS = dict(phoneme=("espeak_mini", "wav2vec2-lv-60-espeak-cv-ft"), video=("
                 prosody=("prosody22",))
 
 def _encoder_note(modality:str, name:str)->str:
-    from camels.data.encode import load_encoders
+    from camels.data.streams import load_encoders
     others = dict.fromkeys(ENCODERS, "none")
     return f"fingerprint {load_encoders(others | {modality: name})[modality].fingerprint}"
 

@@ -29,7 +29,7 @@ class Phones:
     "The phones of one window, in order of time."
     x: np.ndarray          # float16 [p d_out], one embedding a phone
     labels: list[str]      # espeak IPA symbols without stress
-    start_s: np.ndarray    # float32 [p], seconds from the start of the window; a phone cut by the window's edge starts at 0
+    start_s: np.ndarray    # float32 [p], seconds from the window's start; 0 for a phone that its edge cuts
     end_s: np.ndarray      # float32 [p], seconds from the start of the window, at most its length
     scores: np.ndarray     # float32 [p], mean posterior of the label in [0, 1]
     def __len__(self):
@@ -60,7 +60,7 @@ def create_encoder(name:str, **kw):
     "A ready encoder by name; `kw` goes to its constructor."
     return encoders[name](**kw)
 
-# %% ../../nbs/200_encoders.core.ipynb #9aded6b5
+# %% ../../nbs/200_encoders.core.ipynb #8ae74845
 class Encoder:
     "Base of all encoders: who it is, and a fingerprint of what it is."
     name:str = ""
@@ -80,17 +80,16 @@ class Encoder:
     @property
     def card(self)->dict:
         "What a feature table keeps."
-        return dict(
-            name=self.name, version=self.version, modality=self.modality, d_out=self.d_out, fingerprint=self.fingerprint
-        )
+        kept = ("name", "version", "modality", "d_out", "fingerprint")
+        return {k: getattr(self, k) for k in kept}
 
-# %% ../../nbs/200_encoders.core.ipynb #8ae74845
+# %% ../../nbs/200_encoders.core.ipynb #e4c779c8
 class AudioEncoder(Encoder):
     "Takes mono audio at `window.sr` and the window starts."
     def encode(
         self,
         audio:Float[np.ndarray, " n"], # samples in [-1, 1] at `window.sr`
-        starts_s:Sequence[float],      # start of each window in seconds; a window that runs past the end is padded with silence
+        starts_s:Sequence[float],      # start of each window in seconds; past the end is silence
     ): # `Features` or `PhoneFeatures`, one row per start
         raise NotImplementedError
 

@@ -20,19 +20,24 @@ from ..core import Float, Int, shaped
 @dataclass(frozen=True)
 class ProsodyConfig:
     "How frames are cut and voicing is decided; the costs are those of Boersma (1993)."
+    # frames
     frame_s: float = 0.06      # frame length: three periods of the lowest f0
     step_s: float = 0.01       # from one frame to the next
+    # candidates
     f0_min_hz: float = 50.
     f0_max_hz: float = 400.
     candidates: int = 4        # pitch candidates a frame
+    # the path through them
     voicing: float = 0.45      # autocorrelation above which a frame is rather voiced
     silence: float = 0.03      # peak relative to the window's, below which a frame is rather silent
     octave: float = 0.01       # cost per octave below `f0_max_hz`: prefers the shorter of two periods
     jump: float = 0.35         # cost per octave between neighbouring frames
     change: float = 0.25       # cost of turning voiced or unvoiced; Praat's 0.14 lets more fricatives pass
+    # what counts as sound
     floor_db: float = -60.     # frames below this level (dB full scale) hold no sound
     min_sound_s: float = 0.1   # a window with less sound than this is masked
-    n_mels: int = 40
+    # spectrum
+    n_mels: int = 40           # mel bands under the cosine coefficients
 
 # %% ../../nbs/210_encoders.pitch.ipynb #09eafc44
 class FrameGrid:
@@ -72,8 +77,10 @@ def window_blocks(
         yield np.array(block)
 
 # %% ../../nbs/210_encoders.pitch.ipynb #7b4c9bc0
-def parabola(a, b, c):
-    "Place (in samples from the middle) and height of the top through three neighbouring values."
+def parabola(
+    a, b, c, # values at -1, 0 and 1 samples
+)->tuple: # place of the top in samples from the middle, at most one away; its height
+    "The top of the parabola through three neighbouring values."
     bend = a - 2*b + c
     off = np.where(bend < 0, .5*(a-c)/np.where(bend < 0, bend, 1), 0).clip(-1, 1)
     return off, b - .25*(a-c)*off
@@ -146,7 +153,10 @@ def refine_peak(
         at = at + off*d
     return base+at, np.where(top > 1, 1/np.maximum(top, 1), top).clip(0, 1)
 
-def hnr_db(r):
+# %% ../../nbs/210_encoders.pitch.ipynb #facdc901
+def hnr_db(
+    r, # height of the peak in [0, 1]
+): # dB
     "Harmonic over noise power in dB, for a normalised autocorrelation peak in [0, 1]; within ±40."
     return 10*np.log10((r+1e-4)/(1-r+1e-4))
 
@@ -181,8 +191,13 @@ def match_cycle(
         out.append((sign*(shift[i]+off), top))
     return out
 
-# %% ../../nbs/210_encoders.pitch.ipynb #14fbf9ed
-def pulse_level(x, at, width, offset):
+# %% ../../nbs/210_encoders.pitch.ipynb #17df9143
+def pulse_level(
+    x,      # samples [s]
+    at,     # middles [n], in samples
+    width,  # half-widths of the windows [n], in samples
+    offset, # what the samples lie about [n]
+)->np.ndarray: # [n]
     "RMS of the samples around `at`, about `offset`, under a Hann window of half-width `width` samples."
     base = np.rint(at).astype(int)[:, None] + np.arange(-int(width.max(initial=0))-1, int(width.max(initial=0))+2)
     u = (base - at[:, None])/width[:, None]

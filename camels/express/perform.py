@@ -275,7 +275,7 @@ def hear(
     encoder:str="espeak_mini",   # a phoneme encoder
 )->Speech:
     "A recording with the phones that are heard in it."
-    from camels.data.encode import load_encoders
+    from camels.data.streams import load_encoders
     enc = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"]
     s = sound(audio, enc.window.sr)
     found = enc.phones(s.audio)

@@ -16,7 +16,8 @@ import torch
 from fastcore.basics import patch
 
 from ..core import CamelsError, SPLITS, configure, set_seed, write_json
-from ..data.features import FeatureSet, as_features, subset
+from ..data.arrays import as_features
+from ..data.features import FeatureSet, subset
 from ..files import as_path, as_text
 from .batches import GatherCB, deal, phased
 from .config import STAGES, TrainConfig, checked

@@ -16,7 +16,8 @@ import torch
 import numpy as np
 
 from ..core import CamelsError, one_thread, write_json
-from ..data.features import FeatureSet, as_features, batch
+from ..data.arrays import as_features
+from ..data.features import FeatureSet, batch
 from ..files import read_json
 from .config import STAGES
 from camels.latent.metrics import (

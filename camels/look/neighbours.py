@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from ..core import CamelsError, Float, cache_dir, fingerprint
 from .views import View
 from ..latent.metrics import unit_rows
-from ..data.table import lance_path, open_lance
+from ..data.store import lance_path, open_lance
 
 # %% ../../nbs/574_look.neighbours.ipynb #14e76acb
 def best_of(cos, ids, k:int)->tuple: # (ids [q k], cosine [q k]), best first; ties by id

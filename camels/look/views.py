@@ -14,7 +14,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core import CamelsError, nearest
-from ..data.table import MARK_COLUMNS, open_lance
+from ..data.rows import MARK_COLUMNS
+from ..data.store import open_lance
 from ..files import as_path, as_text, open_plain, read_arrays, read_parquet, reading
 from ..latent.snapshots import Checkpoint, STORED_STAGES, checked_vectors, checkpoints, read_points, run_latents
 

@@ -14,7 +14,8 @@ from ..core import CamelsError, WindowConfig, cache_dir, configure, fingerprint,
 from ..train.run import RunFolder
 from ..latent.config import TrainConfig, checked
 from ..latent.curriculum import began_with, train
-from ..data.encode import encode, load_encoders
+from ..data.encode import encode
+from ..data.streams import load_encoders
 from ..data.studio.film import VERSION, write_studio
 from ..latent.evaluate import evaluate_run
 from ..latent.evaluate import read_report

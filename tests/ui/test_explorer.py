@@ -65,7 +65,7 @@ def faces(run):
     from camels.encoders.face import window_features
     from camels.look.decode import channel_effect
     from camels.face.retarget import natural_faces, response
-    from camels.data.table import table_schema
+    from camels.data.rows import table_schema
     g, n = np.random.default_rng(3), 240
     said = g.integers(0, 5, (n, 6))
     t = np.clip(np.arange(60)/10 - .5, 0, 5)

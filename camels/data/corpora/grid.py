@@ -8,7 +8,6 @@ __all__ = ['ALIGN_HZ', 'read_align', 'Grid']
 # %% ../../../nbs/340_data.corpora.grid.ipynb #3d82ba81
 from pathlib import Path
 
-from fastcore.basics import patch
 
 from ...core import CamelsError
 from ...files import as_text, read_text
@@ -40,8 +39,8 @@ class Grid(Corpus):
     name, about = "grid", "34 talkers x 1,000 six-word commands, 25 fps video with sound, word times"
     licence, size = "CC BY 4.0", "about 16 GB (a talker: 0.4 GB)"
     get = (
-        "download talkers and alignments from https://spandh.dcs.shef.ac.uk/gridcorpus/, then: camels data check grid "
-        "FOLDER"
+        "download talkers and alignments from https://spandh.dcs.shef.ac.uk/gridcorpus/, "
+        "then: camels data check grid FOLDER"
     )
     @staticmethod
     def align_of(p:Path)->Path|None:
@@ -51,11 +50,9 @@ class Grid(Corpus):
     def found(cls, root):
         return any(Path(root).glob("*.align")) or any(Path(root).glob("*/*.align"))
     def check(self, root):
-        return (
-            [f"{p}: no alignment" for p in media_files(root) if not self.align_of(p)]
-            if self.found(root)
-            else super().check(root)
-        )
+        if not self.found(root):
+            return super().check(root)
+        return [f"{p}: no alignment" for p in media_files(root) if not self.align_of(p)]
     def clips(self, root):
         root, out = Path(root), []
         files = media_files(root, self.passed)
@@ -65,7 +62,7 @@ class Grid(Corpus):
         for i, p in enumerate(files):
             split = ("test" if i % 4 == 3 else "train") if one else split_of(talker[p])
             try:
-                words = self.words_of(p)
+                words = _words_of(p)
             except CamelsError as e:
                 self.passed.error(e.where, e)   # one bad alignment is one line; the others go on
                 continue
@@ -73,7 +70,5 @@ class Grid(Corpus):
             out.append(Clip(name, str(p), speaker=as_text(talker[p]), source="grid", transcript=words, split=split))
         return out
 
-# %% ../../../nbs/340_data.corpora.grid.ipynb #7520bc53
-@patch
-def words_of(self:Grid, p:Path)->str:
-    return " ".join(w for _, _, w in read_align(a)) if (a := self.align_of(p)) else ""
+def _words_of(p:Path)->str:
+    return " ".join(w for _, _, w in read_align(a)) if (a := Grid.align_of(p)) else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 import numpy as np
 
-from ...encoders.espeak_mini import MiniNet
+from ...encoders.mini_net import MiniNet
 from .corpus import Track
 from .inventory import IGNORE, LABELS
 

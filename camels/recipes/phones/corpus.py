@@ -17,7 +17,7 @@ import torch
 import numpy as np
 
 from ...core import Float, atomic_path
-from ...encoders.espeak_mini import LogMel, MiniConfig
+from ...encoders.mini_net import LogMel, MiniConfig
 from ..core import data_folder
 from .inventory import FOLD, FOLD39, IGNORE, LABELS, arpa_states, phone_data
 from ...sound import augment, level, music, noise

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...core import Float
-from ...encoders.espeak_mini import MiniConfig
+from ...encoders.mini_net import MiniConfig
 from .corpus import Corpus, PhonesConfig, Track
 
 # %% ../../../nbs/813_recipes.phones.hearing.ipynb #b3ea7779

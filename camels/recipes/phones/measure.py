@@ -16,7 +16,9 @@ import numpy as np
 from safetensors.torch import load_file
 
 from ...core import asset, write_json, write_text
-from ...encoders.espeak_mini import Decoder, EspeakMini, MiniConfig, PhoneStream, load_mini, save_mini
+from ...encoders.espeak_mini import EspeakMini, PhoneStream
+from ...encoders.mini_net import MiniConfig, load_mini, save_mini
+from ...encoders.path import Decoder
 from ...encoders.phoneme import runs
 from ..core import on_threads
 from .corpus import PhonesConfig, Sources, UNSEEN, read_sources, say, sentence

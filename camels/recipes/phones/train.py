@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ...core import CamelsError, atomic_path, configure
-from ...encoders.espeak_mini import LogMel, MiniNet, load_mini, save_mini
+from ...encoders.mini_net import LogMel, MiniNet, load_mini, save_mini
 from ...latent.curriculum import settings_now
 from ..core import Batches, RateCB, Sitting, checked_recipe, on_threads, settings_of, steer_weights
 from .align import align_corpus
