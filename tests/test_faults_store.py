@@ -31,9 +31,8 @@ from camels.media.clips import Clip
 from camels.data.encode import encode, only_writer
 from camels.data.errors import add_error, write_errors
 from camels.media.write import write_audio, write_video
-from camels.data.digests import note_digests
-from camels.data.store import open_lance, versions_of
-from camels.data.table import FeatureTable, TableWriter, compact, tidy
+from camels.data.store import versions_of
+from camels.data.table import FeatureTable, TableWriter, tidy
 from camels.data.features import load_features
 
 SR = 16000
