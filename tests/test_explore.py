@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camels.apps.explorer import Explorer
-from camels.apps.state import LINKED, ExplorerState, from_query, to_query
+from camels.apps.links import from_query, to_query
+from camels.apps.state import LINKED, ExplorerState
 from camels.core import CamelsError
 from camels.look.decode import FACE, Decoder, channel_weights, heard, slots_of
 from camels.look.jobs import Film

@@ -294,7 +294,7 @@ def test_a_text_of_any_length_holds_nobody():
 
 
 def test_two_pages_that_save_at_once_lose_nothing(tmp_path):
-    from camels.apps.state import PresetState, save_preset
+    from camels.apps.preset_state import PresetState, save_preset
     from camels.face.anchors import read_presets
     path, states = tmp_path/"mine.json", [PresetState("joy_L3") for _ in range(6)]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
@@ -304,7 +304,7 @@ def test_two_pages_that_save_at_once_lose_nothing(tmp_path):
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom", "fifo", "folder"])
 def test_the_editor_opens_plain_files_only(tmp_path, path):
-    from camels.apps.state import PresetState
+    from camels.apps.preset_state import PresetState
     if path == "fifo":
         os.mkfifo(tmp_path/"fifo")
     if path == "folder":

@@ -176,7 +176,7 @@ def test_a_foreign_bracket_says_how_it_is_written():
         assert r"write \[ for a bracket" in str(e.value)
 
 def test_text_that_becomes_tags_is_escaped_in_both_ways():
-    from camels.apps.state import EmotionState
+    from camels.apps.text_state import EmotionState
     from camels.text.albert import get_text_model
     model = get_text_model()
     for text in (
