@@ -115,6 +115,15 @@ def both(*plants):
 def printed(s, **kw):
     return code("1", outputs=[dict(output_type="stream", name="stdout", text=[s]) | kw])
 
+def planted(path, text):
+    "A file, and a module that names it."
+    def plant(root):
+        at = root/"camels/assets"/path
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_text(text)
+        append("camels/core.py", f'PLACE = "{path}"')(root)
+    return plant
+
 HOME = "/ho" + "me/someone/data"
 FAULTS = {
     "upward": (
@@ -254,6 +263,14 @@ FAULTS = {
     "path in a module": ("paths", append("camels/core.py", f"x = '{HOME}'"), "camels/core.py: absolute path"),
     "edited module": ("settled", append("camels/core.py", "# by hand"), "camels/core.py: changed"),
     "not exported": ("settled", lesson(code("#| export", "def new(): pass")), "camels/core.py: changed"),
+    "wide script": (
+        "assets", planted("a/b.js", "const a = 1\n// " + "x"*130 + "\n"), "camels/assets/a/b.js:2: 133 columns",
+    ),
+    "tab in a style": ("assets", planted("a/b.css", "p {\n\tmargin: 0;\n}\n"), "camels/assets/a/b.css:2: a tab"),
+    "script of nobody": ("assets", append("camels/assets/b.js", "const a = 1"), "camels/assets/b.js: no module names it"),
+    "open brace": ("assets", planted("a/b.js", "const f = () => {\n  return `}${1}`\n"), "b.js:1: { is not closed"),
+    "brace too many": ("assets", planted("a/b.css", "p {margin: 0}\n}\n"), "b.css:2: } closes nothing"),
+    "no script": ("scripts", planted("a/b.js", "const a = ;\n"), "camels/assets/a/b.js: SyntaxError"),
     "not cleaned": (
         "settled",
         lesson(
@@ -271,6 +288,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named(house, fault):
     name, plant, message = FAULTS[fault]
+    if name == "scripts" and not shutil.which("node"):
+        pytest.skip("node reads scripts, and there is none")
     plant(house)
     problems = CHECKS[name](house)
     assert any(message in p for p in problems), f"{message!r} not among {problems}"
@@ -286,6 +305,12 @@ def test_reasons_and_magics_pass(house):
         code("#| export", "#| cuda", "x = 1"),
     )(house)
     assert [p for n in ("skipped", "directives", "order", "cells") for p in CHECKS[n](house)] == []
+
+@pytest.mark.parametrize(
+    "text", ["const a = /[(\\d]+/g // (\n", "f(`a ${b(`}`)} {`, '(', \"[\")", "/* { */ a = 1/2, b = c/(d)", "x = {a: /\\//}"]
+)
+def test_brackets_in_strings_and_patterns_do_not_count(text):
+    assert check.unmatched(text, script=True) == ""
 
 def test_circles():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c", "a"]]

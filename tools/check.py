@@ -20,7 +20,8 @@ SEES = {"files": "core", "face": "core files voice face", "nn": "core nn"} # roo
 # of packages numpy and its types alone; cv2 inside functions
 NUMPY_ONLY = "face"
 ONLY_IN = {"panel": "apps", "bokeh": "apps", "holoviews": "look apps", "matplotlib": "look apps"}
-STATE_ONLY = {"apps.state": "panel bokeh holoviews matplotlib"}             # param classes, no views
+STATES = "apps.state apps.expression_state apps.preset_state apps.text_state"  # param classes, no views
+STATE_ONLY = {name: "panel bokeh holoviews matplotlib" for name in STATES.split()}
 LATE = set(
     "mediapipe transformers librosa umap parselmouth sklearn numba cv2 ray accelerate espeakng_loader edge_tts".split()
 ) # in functions only
@@ -431,6 +432,70 @@ def settled(root):
         after = sorted(p for p in copy.rglob("*") if p.is_file() and ".cache" not in p.parts)
         return [f"{p.relative_to(copy).as_posix()}: changed by nbdev_export or nbdev_clean" for p in after
                 if not (o := root/p.relative_to(copy)).exists() or not filecmp.cmp(p, o, shallow=False)]
+
+@check
+def assets(root):
+    "Scripts, styles and pages in `camels/assets`: narrow, without tabs, used by a module, brackets that match."
+    code = "\n".join(p.read_text(encoding="utf-8") for p in sources(root).values())
+    out = []
+    for path in own_assets(root, ".js", ".css", ".html"):
+        place, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+        for n, line in enumerate(text.splitlines(), 1):
+            if len(line) > house.WIDTH:
+                out.append(f"{place}:{n}: {len(line)} columns, {house.WIDTH} at most")
+            if "\t" in line:
+                out.append(f"{place}:{n}: a tab")
+        if f'"{path.relative_to(root/"camels/assets").as_posix()}"' not in code:
+            out.append(f"{place}: no module names it")
+        if path.suffix != ".html" and (wrong := unmatched(text, path.suffix == ".js")):
+            out.append(f"{place}:{wrong}")
+    return out
+
+def own_assets(root, *endings):
+    "Files that we wrote; the avatar's bundle is built by tools/avatar."
+    found = sorted(p for p in (root/"camels/assets").rglob("*") if p.suffix in endings)
+    return [p for p in found if "avatar" not in p.relative_to(root).parts]
+
+PAIRS = {")": "(", "]": "[", "}": "{"}
+# comments, strings, and where an expression may begin a regular expression
+SKIPPED = r"/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+REGEX = r"(?<=[(,=:!&|?{;\[])\s*/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
+
+def unmatched(text, script:bool):
+    "Line and bracket that has no partner; empty where all match. Strings and comments do not count."
+    skip = re.compile(f"//[^\n]*|{SKIPPED}|{REGEX}" if script else SKIPPED, re.S)
+    stack, at = [], 0
+    while at < len(text):
+        char, line = text[at], text.count("\n", 0, at) + 1
+        if stack and stack[-1][0] == "`": # inside a template: only its end and ${ matter
+            if char == "\\":
+                at += 1
+            elif char == "`":
+                stack.pop()
+            elif text.startswith("${", at):
+                stack.append(("{", line))
+                at += 1
+        elif found := skip.match(text, at):
+            at = found.end() - 1
+        elif char in "([{" or (script and char == "`"):
+            stack.append((char, line))
+        elif char in PAIRS:
+            if not stack or stack.pop()[0] != PAIRS[char]:
+                return f"{line}: {char} closes nothing"
+        at += 1
+    return f"{stack[-1][1]}: {stack[-1][0]} is not closed" if stack else ""
+
+@slow
+def scripts(root):
+    "Node, where it is installed, can read every script."
+    out = []
+    for path in own_assets(root, ".js") if shutil.which("node") else []:
+        command = ["node", "--check", "--input-type=module"]
+        run = subprocess.run(command, input=path.read_text(encoding="utf-8"), capture_output=True, text=True)
+        if run.returncode:
+            error = next((l for l in run.stderr.splitlines() if "Error" in l), "cannot be read")
+            out.append(f"{path.relative_to(root).as_posix()}: {error}")
+    return out
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

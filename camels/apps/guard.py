@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from tornado import httputil
 
-from ..core import CamelsError
+from ..core import CamelsError, asset
 from ..files import escaped
 from ..look.viz import ACCENT
 
@@ -150,11 +150,7 @@ def judge(
     return Verdict(403, "This page is for those who have its address with the token.", HINT)
 
 # %% ../../nbs/916_apps.guard.ipynb #e417153e
-REFUSED = """<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width,initial-scale=1"><title>CAMELS: not let in</title><style>
-:root{color-scheme:light dark}body{font:16px/1.55 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-items:center;color:light-dark(#222,#e6e6e6);background:light-dark(#f7f6f3,#16181b)}
-main{max-width:34rem;margin:1.2rem;padding:1.6rem 1.8rem;border-radius:12px;background:light-dark(#fff,#1f2227);border:1px solid light-dark(#ddd,#333);border-top:4px solid ACCENT}
-h1{font-size:1.3rem;margin:0 0 .5rem}p{margin:.5rem 0}code{background:light-dark(#eef0f2,#2b2f35);padding:.1em .4em;border-radius:4px;overflow-wrap:anywhere}small{color:light-dark(#667,#9aa)}
-</style><main><h1>Not let in</h1><p>WHY</p><p>HINT</p><p>In the terminal it looks like this:<br><code>open http://localhost:5006/?token=…</code></p><small>STATUS · CAMELS</small></main></html>"""
+REFUSED = asset("guard/refused.html").read_text(encoding="utf-8")
 
 def refused_page(v:Verdict)->str: # HTML
     "What happened, and where the right address is."
