@@ -109,7 +109,7 @@ def test_a_message_of_many_lines_is_a_failure(home, tmp_path, monkeypatch):
     def reader(path):
         raise CamelsError("one\ntwo", path)
     monkeypatch.setattr(fb, "read_checkpoint", reader)
-    monkeypatch.setitem(fb.READERS, "presets", "camels.bench.faults.spoil.spoil.spoil:read_checkpoint")
+    monkeypatch.setitem(fb.READERS, "presets", "camels.bench.faults.spoil.spoil.spoil.spoil:read_checkpoint")
     with pytest.raises(RuntimeError, match="many lines"):
         read_spoilt("presets", home, tmp_path, monkeypatch, 1)
 

@@ -18,11 +18,10 @@ from bokeh.palettes import Cividis256
 from fastcore.basics import patch
 from panel.custom import JSComponent
 
-from .kit import VOICES, Words, heading, panel_figure
-from .web import BAD, SOFT, ink
 from .expression_state import AXES
-from .kit import one_thread
+from .kit import VOICES, Words, heading, one_thread, panel_figure
 from .text_state import CrossfadeState
+from .web import BAD, SOFT, ink, script, style
 from ..core import CamelsError, EMOTIONS
 from ..express.export import FORMATS, save_animation, save_mp4
 from ..express.perform import Performance
@@ -53,19 +52,8 @@ class Film(JSComponent):
     film = param.Bytes(b"", doc="an mp4 file")
     time_s = param.Number(0., doc="playhead in seconds, told by the browser")
     seek = param.List([0., 0], doc="[seconds, a counter]: a change jumps there")
-    _esm = """
-export function render({model}) {
-  const v = document.createElement("video"); v.controls = true; v.playsInline = true; v.preload = "auto"; v.setAttribute("aria-label", "the performance")
-  let url, told = 0
-  const load = () => { if (url) URL.revokeObjectURL(url); if (model.film && (model.film.byteLength || model.film.length)) { url = URL.createObjectURL(new Blob([model.film], {type: "video/mp4"})); v.src = url } }
-  const tell = () => { if (Math.abs(v.currentTime - model.time_s) > 1e-3) model.time_s = v.currentTime }
-  const tick = now => { if (now - told > 66) { told = now; tell() } if (!v.paused && !v.ended) requestAnimationFrame(tick) }
-  v.onplay = () => requestAnimationFrame(tick); v.onpause = v.onseeked = v.onended = tell
-  v.onloadeddata = () => { v.dataset.ready = "yes" }
-  load(); model.on("film", load); model.on("seek", () => { v.currentTime = model.seek[0] })
-  return v
-}"""
-    _stylesheets = ["video {width: 100%; height: 100%; border-radius: 10px; display: block; background: #c4ced6}"]
+    _esm = script("film/player.js")
+    _stylesheets = [style("film/player.css")]
     def show(self, p:Performance, size:int=320):
         "Draw a performance, to be shown by `film`."
         with tempfile.TemporaryDirectory() as d:
@@ -102,9 +90,7 @@ def curve_columns(p:Performance)->dict: # {panel: columns}
 # %% ../../nbs/948_apps.crossfade.ipynb #df9dac11
 class Curves(pn.viewable.Viewer):
     "A performance over time, with a playhead."
-    POINT = """const [x, y, d] = [cb_obj.x, cb_obj.y, source.data], w = d.dw[0], n = d.image[0].length/52, k = Math.floor(y), i = Math.floor(x/w*n)
-tip.data = k < 0 || k > 51 || i < 0 || i >= n ? {x: [], y: [], text: [], align: []}
-  : {x: [x], y: [Math.min(y + 2.5, 50)], text: [`${names[k]}  ${d.image[0][k*n + i].toFixed(2)}`], align: [x > w/2 ? "right" : "left"]}"""
+    POINT = script("film/point.js")
     def __init__(self, p:Performance, go, height:int=300, **kw): # go(seconds): called where a hand asks for a time
         super().__init__(**kw)
         c = curve_columns(p)
@@ -217,9 +203,7 @@ class CrossfadeApp(pn.viewable.Viewer):
         self.button = pn.widgets.Button(
             name="Speak",
             button_type="primary",
-            stylesheets=[
-                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
-            ],
+            stylesheets=[style("widgets/primary.css")],
             width=110,
             margin=(21, 8, 4, 0),
         )

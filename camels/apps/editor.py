@@ -14,14 +14,13 @@ import panel as pn
 import param
 from fastcore.basics import patch
 
-from .kit import TRACK, Pace, Words, face_image, heading, image_url, live_face
-from .web import BAD, SOFT
-from .kit import one_thread
+from .kit import TRACK, Pace, Words, face_image, heading, image_url, live_face, one_thread
 from .preset_state import SIDEWAYS, PresetState, preset_neighbours, preset_place, save_preset
+from .web import BAD, SOFT, style
 from ..face.arkit import ARKIT, DOES
 from ..face.anchors import anchors
 from ..files import escaped
-from ..look.viz import ACCENT, INK
+from ..look.viz import ACCENT
 
 # %% ../../nbs/950_apps.editor.ipynb #16c3f45a
 def _region(name:str)->str:
@@ -51,16 +50,9 @@ def slider_rows(names)->list: # [(right's or only name, left's or None)]
     return pairs + [tuple((alone[i:i+2] + [None])[:2]) for i in range(0, len(alone), 2)]
 
 # %% ../../nbs/950_apps.editor.ipynb #6501598e
-CARD = (
-    f":host {{box-shadow: none; border: 1px solid color-mix(in srgb, {INK} 35%, transparent); border-radius: 8px}} "
-    f".card-header {{background: color-mix(in srgb, {INK} 14%, transparent); border: none; border-radius: 7px; "
-    f"padding: 3px 6px; min-height: 0; color: inherit}}"
-)
-BUTTON = (
-    f".bk-btn.bk-btn-primary {{background-color: {ACCENT} !important; border-color: {ACCENT} !important; color: white "
-    f"!important}}"
-)
-SWITCH = f":host {{--active-bg: color-mix(in srgb, {ACCENT} 45%, transparent); --active-fg: {ACCENT}}}"
+CARD = style("editor/card.css")
+BUTTON = style("editor/button.css")
+SWITCH = style("editor/switch.css")
 
 # %% ../../nbs/950_apps.editor.ipynb #c4c5a6d4
 class ChannelSliders(pn.viewable.Viewer):

@@ -11,10 +11,9 @@ import asyncio, functools
 import panel as pn
 from fastcore.basics import patch
 
-from .kit import Words, face_image, heading, image_url
-from .web import BAD, SOFT
-from .kit import one_thread
+from .kit import Words, face_image, heading, image_url, one_thread
 from .text_state import EmotionState
+from .web import BAD, SOFT, style
 from ..core import EMOTIONS, CamelsError
 from ..face.compiler import compile_face
 from ..files import escaped
@@ -89,9 +88,7 @@ class EmotionApp(pn.viewable.Viewer):
         self.button = pn.widgets.Button(
             name="Read",
             button_type="primary",
-            stylesheets=[
-                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
-            ],
+            stylesheets=[style("widgets/primary.css")],
             width=110,
             margin=(0, 10, 0, 0),
         )

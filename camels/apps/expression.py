@@ -16,11 +16,13 @@ from bokeh.plotting import figure
 from fastcore.basics import patch
 from panel.custom import JSComponent
 
-from .kit import CHOSEN, Pace, Words, face_image, heading, hover_text, image_url, live_face, plain, slider
-from .web import SOFT, ink
-from .expression_state import AXES, ExpressionState, PARTS, expression_json, expression_python, face_layers
-from .expression_state import nearest_anchors
-from .kit import one_thread
+from camels.apps.expression_state import (
+    AXES, PARTS, ExpressionState, expression_json, expression_python, face_layers, nearest_anchors,
+)
+from camels.apps.kit import (
+    CHOSEN, Pace, Words, face_image, heading, hover_text, image_url, live_face, one_thread, plain, slider,
+)
+from .web import SOFT, ink, script, style
 from ..face.anchors import LEVELS, anchors
 from ..face.arkit import ARKIT, DOES, GROUPS
 from ..look.viz import ACCENT, INK, OKABE_ITO
@@ -31,23 +33,8 @@ class FaceLayers(JSComponent):
     srcs = param.List([])
     labels = param.List([])
     chosen = param.String()
-    _esm = """
-export function render({model}) {
-  const box = document.createElement("div"); box.className = "layers"
-  const parts = model.labels.map(l => {
-    const b = document.createElement("button"), img = document.createElement("img"), t = document.createElement("span")
-    b.type = "button"; b.setAttribute("aria-label", "show " + l); img.alt = ""; t.textContent = l
-    b.onclick = () => { model.chosen = l }; b.append(img, t); box.append(b); return [b, img, l]
-  })
-  const set = () => parts.forEach(([b, img, l], i) => { img.src = model.srcs[i] || ""; b.setAttribute("aria-pressed", l === model.chosen) })
-  set(); model.on(["srcs", "chosen"], set); return box
-}"""
-    _stylesheets = [f"""
-.layers {{display: flex; flex-direction: column; gap: 6px; height: 100%}}
-button {{all: unset; cursor: pointer; flex: 1; display: flex; flex-direction: column; align-items: center; font: 12px/1.4 system-ui, sans-serif; border-radius: 8px; border: 2px solid transparent}}
-button img {{height: 78px; width: 78px; border-radius: 6px; display: block}}
-button[aria-pressed=true] {{border-color: {ACCENT}}}
-button:focus-visible {{outline: 2px solid {ACCENT}; outline-offset: 1px}}"""]
+    _esm = script("widgets/layers.js")
+    _stylesheets = [style("widgets/layers.css")]
 
 # %% ../../nbs/946_apps.expression.ipynb #b5dea7d8
 LABEL_AT = dict(
@@ -103,10 +90,7 @@ def anchor_line(emotion:str)->dict: # {"x", "y"}
 # %% ../../nbs/946_apps.expression.ipynb #6cf40fd6
 class VADPlane(pn.viewable.Viewer):
     "Valence and arousal to drag in."
-    DRAG = (
-        "const c = v => Math.round(Math.min(1, Math.max(-1, v))*100)/100; point.data = {x: [c(cb_obj.x)], y: "
-        "[c(cb_obj.y)]}"
-    )
+    DRAG = script("widgets/drag.js")
     def __init__(self, state:ExpressionState, size:int=356):
         super().__init__()
         self.state = state
@@ -273,29 +257,8 @@ class TakeAway(JSComponent):
     "The face as Python and as JSON, with a button each that copies it."
     python = param.String()
     json = param.String()
-    _esm = """
-export function render({model}) {
-  const box = document.createElement("div"); box.className = "take"
-  const part = (key, title) => {
-    const head = document.createElement("div"), t = document.createElement("b"), b = document.createElement("button"), pre = document.createElement("pre")
-    head.className = "head"; t.textContent = title; b.type = "button"; b.textContent = b.ariaLabel = "Copy " + title; pre.className = key; pre.tabIndex = 0
-    const set = () => { pre.textContent = model[key] }
-    const say = text => { b.textContent = text; setTimeout(() => { b.textContent = "Copy " + title }, 1200) }
-    const pick = () => { const r = document.createRange(); r.selectNodeContents(pre); const s = getSelection(); s.removeAllRanges(); s.addRange(r); say("Selected") }
-    b.onclick = () => navigator.clipboard ? navigator.clipboard.writeText(model[key]).then(() => say("Copied"), pick) : pick()
-    set(); model.on(key, set); head.append(t, b); box.append(head, pre)
-  }
-  part("python", "Python"); part("json", "JSON"); return box
-}"""
-    _stylesheets = [f"""
-.take {{display: flex; flex-direction: column; height: 100%; font: 13px/1.4 system-ui, sans-serif}}
-.head {{display: flex; justify-content: space-between; align-items: center; margin-bottom: 4px}}
-button {{all: unset; cursor: pointer; font-size: 12px; padding: 3px 10px; border-radius: 6px; border: 1px solid {ACCENT}; color: {ACCENT}; min-width: 76px; text-align: center}}
-button:hover, button:focus-visible {{background: {ACCENT}; color: white}}
-pre {{margin: 0 0 10px; padding: 8px; overflow: auto; font: 11px/1.45 ui-monospace, monospace; background: color-mix(in srgb, {INK} 12%, transparent); border-radius: 8px}}
-pre {{white-space: pre-wrap; overflow-wrap: anywhere}}
-pre.python {{flex: none}}
-pre.json {{flex: 1; min-height: 0}}"""]
+    _esm = script("widgets/copy.js")
+    _stylesheets = [style("widgets/copy.css")]
 
 # %% ../../nbs/946_apps.expression.ipynb #dacf92cd
 def expression_note(state:ExpressionState)->str: # HTML

@@ -14,11 +14,10 @@ from typing import Callable
 
 import panel as pn
 
-from .web import SOFT
 from .guard import Guard, serve_guarded
+from .web import style
 from ..core import CamelsError, nearest
 from ..files import printable
-from ..look.viz import ACCENT, INK
 
 # %% ../../nbs/970_apps.home.ipynb #fbd32dc5
 @dataclass(frozen=True)
@@ -108,13 +107,7 @@ def page_of(name:str)->Page:
     return next(p for p in PAGES if p.name == name)
 
 # %% ../../nbs/970_apps.home.ipynb #988fe58c
-STYLE = f""".home {{font: 15px/1.5 system-ui, sans-serif; max-width: 980px; margin: 32px auto; padding: 0 20px}}
-.home h1 {{font-size: 28px; margin: 0}} .home p {{color: {SOFT}; margin: 4px 0 20px}}
-.cards {{display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 16px}}
-.cards a, .cards div {{display: block; padding: 16px 18px; border-radius: 12px; border: 1px solid color-mix(in srgb, {INK} 40%, transparent); text-decoration: none; color: inherit}}
-.cards a:hover, .cards a:focus-visible {{border-color: {ACCENT}; box-shadow: 0 0 0 1px {ACCENT}}}
-.cards b {{color: {ACCENT}; font-size: 17px}} .cards span {{display: block; color: {SOFT}; font-size: 14px}} .cards div {{opacity: .7}}
-.home nav {{float: right; font-size: 14px; color: {SOFT}}} .home nav a {{color: inherit}} .home nav b {{font-weight: 600}}"""
+STYLE = style("home/cards.css")
 
 def home_html(run=None, dark:bool=False)->str: # dark: the theme of this page, which its links keep
     "Cards of all apps; the explorer's says what it needs where there is no run."

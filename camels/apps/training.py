@@ -19,9 +19,8 @@ from bokeh.plotting import figure
 from fastcore.basics import patch
 from panel.custom import JSComponent
 
-from .kit import CHOSEN, Words, heading, hover_text, plain
-from .web import BAD, SOFT, ink
-from .kit import one_thread
+from .kit import CHOSEN, Words, heading, hover_text, one_thread, plain
+from .web import BAD, SOFT, ink, script, style
 from ..core import CamelsError, parse_overrides
 from ..files import escaped
 from ..look.curves import LatentFilm, charts, line_of
@@ -179,26 +178,8 @@ class RunList(JSComponent):
     rows = param.List([], doc="{path, name, colour, dash, words, failed, state, part}")
     ticked = param.List([])
     chosen = param.String()
-    _esm = """
-export function render({model}) {
-  const box = document.createElement("div"); box.className = "runs"; box.setAttribute("role", "group"); box.setAttribute("aria-label", "runs")
-  let made = "", parts = {}
-  const make = () => { parts = {}; box.replaceChildren(...model.rows.map(r => {
-    const row = document.createElement("div"), tick = document.createElement("input"), b = document.createElement("button"), line = document.createElement("i"), name = document.createElement("b"), words = document.createElement("span")
-    tick.type = "checkbox"; tick.setAttribute("aria-label", "draw " + r.name); b.type = "button"; b.setAttribute("aria-label", "choose " + r.name); b.title = r.path
-    tick.onchange = () => { model.ticked = tick.checked ? [...model.ticked, r.path] : model.ticked.filter(p => p !== r.path) }
-    b.onclick = () => { model.chosen = r.path; if (!model.ticked.includes(r.path)) model.ticked = [...model.ticked, r.path] }
-    name.textContent = r.name; line.style.borderTopColor = r.colour; line.style.borderTopStyle = r.dash; b.append(name, words); row.append(tick, line, b); parts[r.path] = [row, tick, words]; return row }))
-    if (!model.rows.length) { const p = document.createElement("p"); p.textContent = "No run here yet. Start one below, or name a run folder to follow."; box.append(p) } }
-  const show = () => {
-    const now = JSON.stringify(model.rows.map(r => [r.path, r.name, r.colour])); if (now !== made) { made = now; make() }
-    for (const r of model.rows) { const [row, tick, words] = parts[r.path]; tick.checked = model.ticked.includes(r.path); row.dataset.state = r.state; row.setAttribute("aria-current", r.path === model.chosen); words.textContent = r.words; words.className = r.failed ? "bad" : "" } }
-  show(); model.on(["rows", "ticked", "chosen"], show); return box
-}"""
-    _stylesheets = [f""".runs {{display: flex; flex-direction: column; gap: 2px; max-height: 196px; overflow-y: auto; font: 13px/1.35 system-ui, sans-serif}} .runs p {{margin: 4px 0; color: {SOFT}}}
-.runs > div {{display: flex; align-items: center; gap: 7px; border-radius: 7px; padding: 3px 6px; border: 1px solid transparent}} .runs > div[aria-current=true] {{border-color: {ACCENT}}} input {{margin: 0; accent-color: {ACCENT}; flex: none}}
-i {{width: 20px; border-top: 3px solid; flex: none}} button {{all: unset; cursor: pointer; min-width: 0; flex: 1}} button:focus-visible, input:focus-visible {{outline: 2px solid {ACCENT}; outline-offset: 1px; border-radius: 3px}}
-b, span {{display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap}} span {{color: {SOFT}; font-size: 12px}} span.bad {{color: {BAD}; white-space: normal}}"""]
+    _esm = script("widgets/runs.js")
+    _stylesheets = [style("widgets/runs.css")]
 
 def run_rows(s:TrainingState)->list: # of `RunList`
     "Every run in a line."
@@ -498,21 +479,8 @@ class Reel(JSComponent):
     n = param.Integer(0)
     at = param.Integer(-1, doc="-1: the newest")
     label = param.String("")
-    _esm = """
-export function render({model}) {
-  const box = document.createElement("div"), play = document.createElement("button"), range = document.createElement("input"), live = document.createElement("button"), out = document.createElement("output")
-  box.className = "reel"; range.type = "range"; range.min = 0; range.setAttribute("aria-label", "snapshot"); play.type = live.type = "button"; live.textContent = "newest"
-  let timer = 0
-  const stop = () => { clearInterval(timer); timer = 0; show() }, go = i => { model.at = i >= model.n - 1 ? -1 : Math.max(0, i) }
-  const step = () => { const i = +range.value + 1; if (i >= model.n) return stop(); range.value = i; go(i) }
-  const toggle = () => { if (timer) return stop(); if (+range.value >= model.n - 1) { range.value = 0; go(0) } timer = setInterval(step, 250); show() }
-  const show = () => { range.max = Math.max(0, model.n - 1); range.value = model.at < 0 ? model.n - 1 : model.at; range.disabled = play.disabled = model.n < 2; play.textContent = timer ? "❚❚" : "▶"; play.setAttribute("aria-label", timer ? "hold the film" : "play the film"); live.setAttribute("aria-pressed", model.at < 0); out.textContent = model.label }
-  range.oninput = () => { clearInterval(timer); timer = 0; go(+range.value) }; play.onclick = toggle; live.onclick = () => { stop(); model.at = -1 }
-  box.onkeydown = e => { if (e.key === " " && e.target === range) { e.preventDefault(); toggle() } }
-  show(); model.on(["n", "at", "label"], show); model.on("remove", () => clearInterval(timer)); box.append(play, range, live, out); return box
-}"""
-    _stylesheets = [f""".reel {{display: flex; align-items: center; gap: 8px; font: 12px/1.3 system-ui, sans-serif}} input {{flex: 1; min-width: 60px; accent-color: {ACCENT}}} output {{color: {SOFT}; white-space: nowrap}}
-button {{all: unset; cursor: pointer; padding: 3px 9px; border-radius: 6px; border: 1px solid {ACCENT}; color: {ACCENT}}} button[aria-pressed=true] {{background: {ACCENT}; color: white}} button:focus-visible, input:focus-visible {{outline: 2px solid {ACCENT}; outline-offset: 1px}} button:disabled {{opacity: .4; cursor: default}}"""]
+    _esm = script("film/reel.js")
+    _stylesheets = [style("film/reel.css")]
 
 # %% ../../nbs/940_apps.training.ipynb #7d4cade9
 class Maps(pn.viewable.Viewer):
@@ -612,9 +580,7 @@ class Desk(pn.viewable.Viewer):
             lambda _: s.start(),
             W,
             button_type="primary",
-            stylesheets=[
-                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
-            ],
+            stylesheets=[style("widgets/primary.css")],
         )
         self.line = Words(width=W, min_height=34, margin=(6, 0, 0, 0))
         s.param.watch(lambda *_: self.say(), ["status", "failed"])

@@ -20,12 +20,10 @@ from panel.custom import Children, JSComponent
 
 from ..express.perform import Performance, hear, perform, quiet_around, speak_segments
 from .avatar import Avatar
-from .kit import VOICES, panel_figure
-from .kit import CHOSEN, Words, heading, slider
-from .web import BAD, SOFT, ink
 from .expression_state import AXES
-from .kit import one_thread
+from .kit import CHOSEN, VOICES, Words, heading, one_thread, panel_figure, slider
 from .text_state import MOST_WORDS, TEXT
+from .web import BAD, SOFT, ink, script, style
 from ..face.arkit import index
 from ..core import EMOTIONS, CamelsError
 from ..face.anchors import vad_at
@@ -168,23 +166,8 @@ class SoundFile(JSComponent):
     most_mb = param.Number(MOST_MB, doc="larger files are refused")
     accept = param.String(".wav,.flac,.mp3,.ogg,.m4a", doc="endings that are offered")
     refused = param.String("", doc="why a file was not taken")
-    _esm = """
-export function render({model}) {
-  const box = document.createElement("div"), input = document.createElement("input"), line = document.createElement("div"), PIECE = 2**21
-  box.className = "upload"; input.type = "file"; input.accept = model.accept; input.setAttribute("aria-label", "a recording"); line.setAttribute("role", "status")
-  const say = (text, bad) => { line.textContent = text; line.className = bad ? "bad" : "" }
-  input.onchange = async () => {
-    const f = input.files[0]; if (!f) return
-    if (f.size > model.most_mb*2**20) { input.value = ""; model.refused = `${f.name} has ${Math.ceil(f.size/2**20)} MB; at most ${model.most_mb} here`; return say(model.refused + ". Cut it to a minute, or save it as FLAC.", true) }
-    model.refused = ""; say("sending …")
-    for (let at = 0; at < f.size || at === 0; at += PIECE) {
-      model.send_msg({name: f.name, at, size: f.size, piece: await f.slice(at, at + PIECE).arrayBuffer()}); say(`sending … ${Math.round(100*Math.min(1, (at + PIECE)/(f.size || 1)))} %`) }
-    say(`${f.name}, ${f.size < 2**20 ? Math.ceil(f.size/1024) + " KB" : (f.size/2**20).toFixed(1) + " MB"}`) }
-  box.append(input, line); return box
-}"""
-    _stylesheets = [
-        f""".upload {{font: 13px/1.4 system-ui, sans-serif}} input {{max-width: 100%; color: inherit}} div[role=status] {{min-height: 18px; color: {SOFT}; overflow-wrap: anywhere}} div.bad {{color: {BAD}}}"""
-    ]
+    _esm = script("widgets/upload.js")
+    _stylesheets = [style("widgets/upload.css")]
     def __init__(self, **kw):
         super().__init__(**kw)
         self.pieces, self.got = [], 0
@@ -211,31 +194,8 @@ class Stage(JSComponent):
     time_s = param.Number(0., doc="playhead in seconds, told by the browser")
     seek = param.List([0., 0], doc="[seconds, a counter]: a change jumps there")
     busy = param.Boolean(False)
-    _esm = r"""
-const found = el => el.stage ? [el.stage] : [...(el.shadowRoot ? el.shadowRoot.children : []), ...el.children].flatMap(found)
-export function render({model}) {
-  const box = document.createElement("div"), row = document.createElement("div"), a = document.createElement("audio")
-  box.className = "box"; row.className = "row"; a.controls = true; a.preload = "auto"; a.setAttribute("aria-label", "the sound of all three")
-  let url, told = 0, shown = -1
-  const fill = () => { row.replaceChildren(...model.get_child("heads").map((h, i) => {
-    const f = document.createElement("figure"), c = document.createElement("figcaption"), [title, text, colour, note] = model.labels[i] || ["", "", "", ""]
-    for (const [tag, s] of [["i", ""], ["b", title], ["span", note || text]]) { const o = document.createElement(tag); o.textContent = o.title = s; if (tag == "i") o.style.background = colour; if (tag == "span" && note) o.className = "note"; c.append(o) }
-    f.append(c, h); return f })) }
-  const load = () => { if (url) URL.revokeObjectURL(url); if (model.sound && (model.sound.byteLength || model.sound.length)) { url = URL.createObjectURL(new Blob([model.sound], {type: "audio/wav"})); a.src = url } }
-  const show = () => { if (a.currentTime !== shown || !a.paused) { shown = a.currentTime; const all = found(row); all.forEach(s => s.seek(shown)); box.dataset.heads = all.length; box.dataset.at = shown.toFixed(3) } }
-  const tell = () => { if (Math.abs(a.currentTime - model.time_s) > 1e-3) model.time_s = a.currentTime }
-  const tick = now => { show(); if (now - told > 66) { told = now; tell() } if (!a.paused && !a.ended) requestAnimationFrame(tick) }
-  a.onplay = () => requestAnimationFrame(tick); a.onpause = a.onended = a.onseeked = () => { shown = -1; show(); tell() }
-  a.onloadeddata = () => { a.dataset.ready = "yes" }
-  const wait = () => { box.classList.toggle("busy", model.busy); box.setAttribute("aria-busy", model.busy) }
-  requestAnimationFrame(() => { const c = getComputedStyle(box).color.match(/\d+/g); a.style.colorScheme = c && c[0] > 128 ? "dark" : "light" })   // the theme's, whatever the system's is
-  fill(); load(); wait(); model.on(["heads", "labels"], fill); model.on("sound", load); model.on("busy", wait); model.on("seek", () => { a.currentTime = model.seek[0] })
-  box.append(row, a)
-  return box
-}"""
-    _stylesheets = [f""".box {{width: 100%}} .row {{display: flex; gap: 12px}} figure {{margin: 0; flex: 1; min-width: 0; transition: opacity .2s}} .busy figure {{opacity: .4}}
-figcaption {{display: flex; align-items: baseline; gap: 6px; font-size: 13px; height: 22px; white-space: nowrap; overflow: hidden}} figcaption b {{font-size: 15px; font-weight: 600}} figcaption i {{width: 14px; height: 4px; border-radius: 2px; align-self: center; flex: none}}
-figcaption span {{color: {SOFT}; overflow: hidden; text-overflow: ellipsis}} figcaption .note {{color: {BAD}}} audio {{width: 100%; height: 36px; margin-top: 8px; display: block}}"""]
+    _esm = script("film/stage.js")
+    _stylesheets = [style("film/stage.css")]
 
 # %% ../../nbs/954_apps.v3.ipynb #758e8d45
 _COLOURS = dict(zip(WAYS, OKABE_ITO))
@@ -405,9 +365,7 @@ class V3App(pn.viewable.Viewer):
         self.button = pn.widgets.Button(
             name="Perform",
             button_type="primary",
-            stylesheets=[
-                f":host(.solid) .bk-btn.bk-btn-primary {{background-color: {ACCENT}; border-color: {ACCENT}}}"
-            ],
+            stylesheets=[style("widgets/primary.css")],
             width=286,
             margin=(12, 0, 0, 0),
         )
