@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from camels.bench import faults as fb
+from camels.bench.faults import calls, core, damage, kills, media
+from camels.bench.faults.spoil import spoil
 from camels.core import CamelsError
 from camels.latent.row import as_dict
 
@@ -32,7 +33,7 @@ def home(tmp_path_factory):
     from camels.face.arkit import write_livelink
     from camels.face.anchors import anchors, save_presets
     from camels.media.write import write_audio
-    fb.do_features(str(d/"npz.npz"), 40)
+    kills.do_features(str(d/"npz.npz"), 40)
     arrays = dict(np.load(d/"npz.npz"))
     pq.write_table(pa.table({k: list(v) if v.ndim == 2 else v for k, v in arrays.items()}), d/"parquet.parquet")
     save_presets(d/"presets.json", {k: anchors()[k][1] for k in anchors().ids[:2]})
@@ -60,7 +61,7 @@ def read_spoilt(kind, home, tmp_path, monkeypatch, seed):
         monkeypatch.chdir(work)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return fb.do_read(kind, str(fb.sample_of(kind, home)), seed)
+            return spoil.do_read(kind, str(spoil.sample_of(kind, home)), seed)
 
 @pytest.mark.parametrize("kind", ["npz", "parquet", "presets", "manifest", "csv", "npz_view", "weights"])
 def test_a_spoilt_file_is_read_or_refused(kind, home, tmp_path, monkeypatch):
@@ -75,7 +76,7 @@ def test_a_spoilt_file_is_read_or_refused(kind, home, tmp_path, monkeypatch):
 def test_a_damaged_recording_is_read_or_refused(home, tmp_path, seed, kind):
     from camels.media.read import probe
     from camels.media.sound import read_audio
-    name, data = fb.damaged(
+    name, data = damage.damaged(
         (home/"sound.wav").read_bytes() if kind != "noise" else random.Random(seed).randbytes(400), seed
     )
     path = tmp_path/f"{name}.{kind if kind != 'noise' else 'wav'}"
@@ -99,7 +100,7 @@ def test_any_text_is_a_manifest_presets_or_csv_or_is_refused(tmp_path, text):
 
 def test_a_reader_that_raises_is_a_failure(home, tmp_path, monkeypatch):
     "Old readers, in short: the property above would be red for them."
-    monkeypatch.setitem(fb.READERS, "presets", "json:loads")
+    monkeypatch.setitem(spoil.READERS, "presets", "json:loads")
     with pytest.raises(Exception) as e:
         for seed in range(5):
             read_spoilt("presets", home, tmp_path, monkeypatch, seed)
@@ -108,15 +109,15 @@ def test_a_reader_that_raises_is_a_failure(home, tmp_path, monkeypatch):
 def test_a_message_of_many_lines_is_a_failure(home, tmp_path, monkeypatch):
     def reader(path):
         raise CamelsError("one\ntwo", path)
-    monkeypatch.setattr(fb, "read_checkpoint", reader)
-    monkeypatch.setitem(fb.READERS, "presets", "camels.bench.faults.spoil.spoil.spoil.spoil:read_checkpoint")
+    monkeypatch.setattr(spoil, "read_checkpoint", reader)
+    monkeypatch.setitem(spoil.READERS, "presets", "camels.bench.faults.spoil:read_checkpoint")
     with pytest.raises(RuntimeError, match="many lines"):
         read_spoilt("presets", home, tmp_path, monkeypatch, 1)
 
 def test_damage_is_the_same_for_the_same_seed():
     data = bytes(range(256))*40
-    assert [fb.damaged(data, s) for s in range(40)] == [fb.damaged(data, s) for s in range(40)]
-    assert len({fb.damaged(data, s)[1] for s in range(42)}) > 30
+    assert [damage.damaged(data, s) for s in range(40)] == [damage.damaged(data, s) for s in range(40)]
+    assert len({damage.damaged(data, s)[1] for s in range(42)}) > 30
 
 @pytest.mark.parametrize("how, sign", [("raise", "ValueError: odd"), ("die", "signal 11"), ("hang", "time")])
 def test_a_call_that_ends_badly_is_told_apart(caller, how, sign):
@@ -133,7 +134,7 @@ def test_a_refusal_is_no_crash(caller):
 @pytest.fixture(scope="module")
 def caller(tmp_path_factory):
     "One helper process for this file: the modules it imports take some seconds."
-    c = fb.Caller(tmp_path_factory.mktemp("caller"))
+    c = calls.Caller(tmp_path_factory.mktemp("caller"))
     yield c
     c.close()
 
@@ -141,28 +142,28 @@ def test_a_lost_row_is_seen(tmp_path):
     "`kill_once` compares what was left: a job that leaves something else is counted as lost."
     class Fake:
         def __call__(self, name, *args, **kw):
-            return fb.Ended(-9, .1, "killed") if kw.get("kill_s") is not None else fb.Ended(0, .1, value="other")
-    job = fb.Job("fake", lambda f: [], lambda f: [], "do_file_result", "x")
-    assert fb.kill_once(Fake(), job, tmp_path/"k", .5, 1., False) == (True, "other")
+            return calls.Ended(-9, .1, "killed") if kw.get("kill_s") is not None else calls.Ended(0, .1, value="other")
+    job = kills.Job("fake", lambda f: [], lambda f: [], "do_file_result", "x")
+    assert kills.kill_once(Fake(), job, tmp_path/"k", .5, 1., False) == (True, "other")
 
 def test_rows_have_the_shape_that_others_build_on():
-    row = as_dict(fb.fault_row("faults.kill.lost", fb.Tally(40), "lost"))
+    row = as_dict(core.fault_row("faults.kill.lost", calls.Tally(40), "lost"))
     assert [*row] == [
         "id", "what", "value", "unit", "ci", "null", "null_name", "peer", "peer_name", "ratio", "goal", "met",
     ]
     assert (row["value"], row["goal"], row["met"]) == (0, "= 0", True) and "of 40 tried" in row["what"]
-    skipped = fb.fault_row("faults.disk.lost", fb.Tally(skipped="only root may mount"), "lost")
+    skipped = core.fault_row("faults.disk.lost", calls.Tally(skipped="only root may mount"), "lost")
     assert skipped.value is None and skipped.met is None and "skipped" in skipped.what
 
 def test_the_budget_is_ten_minutes():
-    assert sum(fb.BUDGET_S.values()) <= 600
+    assert sum(core.BUDGET_S.values()) <= 600
 
 @pytest.mark.parametrize("data", [b"", b"x", b"RIFF", bytes(9)])
 def test_hardly_any_bytes_can_be_damaged_too(data):
-    assert all(isinstance(fb.damaged(data, s)[1], bytes) for s in range(60))
+    assert all(isinstance(damage.damaged(data, s)[1], bytes) for s in range(60))
 
 def test_odd_names_are_known_by_their_token():
-    assert [fb.token(n) for n in ("s100_bad\\xff.wav", "/a/b/m012_x.mp4", "x", "", "/a.b/s1017")] == [
+    assert [media.token(n) for n in ("s100_bad\\xff.wav", "/a/b/m012_x.mp4", "x", "", "/a.b/s1017")] == [
         "s100",
         "m012",
         "",
@@ -171,8 +172,8 @@ def test_odd_names_are_known_by_their_token():
     ]
 
 def test_notes_of_the_report_count_as_lines():
-    e = fb.Ended(0, 1., out=json.dumps(dict(notes=[dict(input="/x/m003_a.wav", note="cut")])))
-    assert fb.said_of(e, {})["m003"][0]["stage"] == "note" and fb.said_of(fb.Ended(1, 1., out="no json"), {}) == {}
+    e = calls.Ended(0, 1., out=json.dumps(dict(notes=[dict(input="/x/m003_a.wav", note="cut")])))
+    assert media.said_of(e, {})["m003"][0]["stage"] == "note" and media.said_of(calls.Ended(1, 1., out="no json"), {}) == {}
 
 
 def test_times_that_are_no_numbers_are_named():

@@ -155,7 +155,7 @@ def _camels(args, kill_after=None)->bool: # was it killed?
     return False
 
 # %% ../../nbs/880_bench.core.ipynb #46bac675
-def _kill_one(job:Callable, folder:Path, rng, quickest:float)->tuple: # (was it hit?, arguments of the next call, quickest)
+def _kill_one(job:Callable, folder:Path, rng, quickest:float)->tuple: # (hit?, arguments of the next call, quickest)
     "Kill a job while it runs; one that was quicker than any before is missed, and tried again with its time."
     for _ in range(4):
         first, later = job(folder)
@@ -166,6 +166,7 @@ def _kill_one(job:Callable, folder:Path, rng, quickest:float)->tuple: # (was it 
         shutil.rmtree(folder)
     return False, (), quickest
 
+# %% ../../nbs/880_bench.core.ipynb #218beb91
 def survive(
     job:Callable,      # (folder) -> (arguments of the first call, arguments of the later calls)
     result:Callable,   # (folder) -> anything that can be compared

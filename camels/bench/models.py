@@ -180,6 +180,7 @@ def _push_figures(v3:V3, engines:dict, audio)->list[Row]:
     return [figure("v3.push_ms.median", np.median(ours), peer=np.median(peer), peer_name="PyTorch"),
             figure("v3.push_ms.p99", np.percentile(ours, 99), peer=np.percentile(peer, 99), peer_name="PyTorch")]
 
+# %% ../../nbs/888_bench.models.ipynb #d7965f72
 def bench_v3(
     folder=None,     # of a checkpoint; the shipped one where None
     rounds:int=3,    # turns
