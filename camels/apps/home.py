@@ -14,7 +14,8 @@ from typing import Callable
 
 import panel as pn
 
-from .guard import Guard, serve_guarded
+from .entry import Guard
+from .guard import serve_guarded
 from .web import style
 from ..core import CamelsError, nearest
 from ..files import printable
