@@ -403,7 +403,8 @@ def eval_v3(
     as_json=False,
 ):
     "The exam of a V3 model; a goal that is missed is marked, not an error."
-    from camels.express.v3 import read_v3, shipped_v3
+    from camels.express.v3 import shipped_v3
+    from camels.express.v3_files import read_v3
     from camels.recipes.v3.validate import validate
     read_v3(model) if model else shipped_v3()
     rows = validate(model, out, tell=lambda s: err.print(s, markup=False, soft_wrap=True))
