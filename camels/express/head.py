@@ -75,7 +75,7 @@ class V3Size:
     mood:tuple = (1, 2) # dilations of the conditioned blocks
     own:int = 0         # width of a path from the condition alone to the EXPRESSION channels; 0: they hear as well
 
-# %% ../../nbs/625_express.head.ipynb #a55eee2e
+# %% ../../nbs/625_express.head.ipynb #104d744c
 _LIPS = [index(n) for n in GROUPS["LIPSYNC"]]
 _MOOD = [index(n) for g in ("EXPRESSION", "SHARED") for n in GROUPS[g]]
 _BACK = torch.tensor(_LIPS + _MOOD).argsort()  # from lips and mood to the order of ARKIT
@@ -85,6 +85,7 @@ def _two_layers(a:int, width:int, b:int)->nn.Sequential:
     "A map from the condition to channels."
     return nn.Sequential(nn.Linear(a, width), nn.SiLU(), nn.Linear(width, b))
 
+# %% ../../nbs/625_express.head.ipynb #01d2eb7e
 class V3Head(nn.Module):
     "Audio features and condition to 52 weights."
     def __init__(self, size:V3Size=V3Size()):
