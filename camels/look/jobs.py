@@ -81,19 +81,6 @@ class MapWorker:
     "Makes maps one after the other in a process of its own."
     def __init__(self):
         self._todo, self._process, self._thread, self._now = queue.Queue(), None, None, None
-    def _loop(self):
-        "Do what is asked for, for ever."
-        while True:
-            j = self._now = self._todo.get()
-            try:
-                if j.state == "cancelled":
-                    j._finish("cancelled")
-                else:
-                    self._do(j)
-            except CamelsError as e:
-                j._finish("failed", error=e)
-            except Exception as e:
-                j._finish("failed", error=CamelsError(f"{type(e).__name__}: {e}", j.method))
     def _ask(self, j:Job)->str: # a line; "" where the process is gone
         "Put a job to the process."
         with tempfile.TemporaryDirectory() as d:
@@ -104,30 +91,48 @@ class MapWorker:
                 return self._process.stdout.readline()
             except OSError:
                 return ""
-    def _do(self, j:Job):
-        "Have one map made."
-        if self._process is None or self._process.poll() is not None:
-            self._process = _start()
-        j.state = "running" if j.state == "queued" else j.state
-        line = self._ask(j)
-        if not line:
-            self.close()
-        if j.state == "cancelled":
-            return j._finish("cancelled")
-        if not line:
-            raise CamelsError("the process that makes maps was ended", j.method, "ask again: it starts anew")
-        said = json.loads(line)
-        seconds = said.pop("seconds")
-        if said:
-            j._finish("failed", error=CamelsError(**said), seconds=seconds)
-        else:
-            j._finish("done", map=Map.load(map_path(j.x, j.method, j.params)), seconds=seconds)
     def close(self):
         "End the process."
         if self._process:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+# %% ../../nbs/572_look.jobs.ipynb #49be1aac
+@patch
+def _do(self:MapWorker, j:Job):
+    "Have one map made."
+    if self._process is None or self._process.poll() is not None:
+        self._process = _start()
+    j.state = "running" if j.state == "queued" else j.state
+    line = self._ask(j)
+    if not line:
+        self.close()
+    if j.state == "cancelled":
+        return j._finish("cancelled")
+    if not line:
+        raise CamelsError("the process that makes maps was ended", j.method, "ask again: it starts anew")
+    said = json.loads(line)
+    seconds = said.pop("seconds")
+    if said:
+        j._finish("failed", error=CamelsError(**said), seconds=seconds)
+    else:
+        j._finish("done", map=Map.load(map_path(j.x, j.method, j.params)), seconds=seconds)
+
+@patch
+def _loop(self:MapWorker):
+    "Do what is asked for, for ever."
+    while True:
+        j = self._now = self._todo.get()
+        try:
+            if j.state == "cancelled":
+                j._finish("cancelled")
+            else:
+                self._do(j)
+        except CamelsError as e:
+            j._finish("failed", error=e)
+        except Exception as e:
+            j._finish("failed", error=CamelsError(f"{type(e).__name__}: {e}", j.method))
 
 # %% ../../nbs/572_look.jobs.ipynb #1ccb7b53
 @patch
