@@ -129,8 +129,8 @@ def carry(self:Decoder, z, source:str, target:str)->torch.Tensor: # unit norm [n
     if source == target:
         return z
     if not learned(self.info, self.stage, "flow"):
-        what, where = f"no way from {source} to {target}: the flow is learned in stage C", f"{self.run.name}, {self.stage}"
-        raise CamelsError(what, where, "choose stage C, or the modality's own decoder")
+        what = f"no way from {source} to {target}: the flow is learned in stage C"
+        raise CamelsError(what, f"{self.run.name}, {self.stage}", "choose stage C, or the modality's own decoder")
     return self.latent.flow(z, source, target)
 
 # %% ../../nbs/580_look.decode.ipynb #c029d24b
@@ -182,15 +182,20 @@ class Truth:
         out[order] = x
         out[~self.mask[m][moments]] = np.nan
         return out
-    def phones(self, moment:int)->list: # [(label, start in s, end in s)]
-        "The phones that were heard."
-        columns = ["phone_labels", "phone_start_s", "phone_end_s"]
-        row = self.table.ds.take([int(self.row[moment])], columns=columns).to_pylist()[0]
-        return list(zip(*(row[k] for k in columns)))
-    def others(self, m:str, not_these=(), k:int=64)->np.ndarray: # int, at most k
-        "Some other moments in which a modality is real, always the same."
-        at = np.setdiff1d(np.flatnonzero(self.mask[m]), not_these)
-        return np.sort(np.random.default_rng(0).permutation(at)[:k])
+
+# %% ../../nbs/580_look.decode.ipynb #226790fb
+@patch
+def phones(self:Truth, moment:int)->list: # [(label, start in s, end in s)]
+    "The phones that were heard."
+    columns = ["phone_labels", "phone_start_s", "phone_end_s"]
+    row = self.table.ds.take([int(self.row[moment])], columns=columns).to_pylist()[0]
+    return list(zip(*(row[k] for k in columns)))
+
+@patch
+def others(self:Truth, m:str, not_these=(), k:int=64)->np.ndarray: # int, at most k
+    "Some other moments in which a modality is real, always the same."
+    at = np.setdiff1d(np.flatnonzero(self.mask[m]), not_these)
+    return np.sort(np.random.default_rng(0).permutation(at)[:k])
 
 # %% ../../nbs/580_look.decode.ipynb #0de38eaa
 PARTS = dict(
