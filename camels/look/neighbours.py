@@ -142,19 +142,24 @@ class VectorIndex:
         fragments = self.ds.get_fragments()
         starts = np.cumsum([0] + [f.count_rows() for f in fragments]).tolist()
         return dict(zip([f.fragment_id for f in fragments], starts))
-    def search(self, query, k:int=10)->tuple: # (rows int64 [k], cosines [k])
-        "The nearest rows to one vector."
-        wanted = dict(column=self.column, q=np.asarray(query, np.float32), k=k, nprobes=self.probes,
-                      refine_factor=self.refine)
-        t = self.ds.to_table(columns=["_distance"], with_row_id=True, nearest=wanted)
-        # fragment and place in it; as row numbers of a table to which nothing was deleted
-        ids = t["_rowid"].to_numpy()
-        rows = np.array([self.first[int(i) >> 32] + (int(i) & 0xFFFFFFFF) for i in ids], np.int64)
-        return rows, 1 - t["_distance"].to_numpy()
-    def recall(self, queries, truth, k:int=10)->float:
-        "Share of the true k nearest that `search` finds. `truth` int [q ≥k]."
-        hits = [len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)]
-        return float(np.mean(hits))
+
+# %% ../../nbs/574_look.neighbours.ipynb #1116d234
+@patch
+def search(self:VectorIndex, query, k:int=10)->tuple: # (rows int64 [k], cosines [k])
+    "The nearest rows to one vector."
+    wanted = dict(column=self.column, q=np.asarray(query, np.float32), k=k, nprobes=self.probes,
+                  refine_factor=self.refine)
+    t = self.ds.to_table(columns=["_distance"], with_row_id=True, nearest=wanted)
+    # fragment and place in it; as row numbers of a table to which nothing was deleted
+    ids = t["_rowid"].to_numpy()
+    rows = np.array([self.first[int(i) >> 32] + (int(i) & 0xFFFFFFFF) for i in ids], np.int64)
+    return rows, 1 - t["_distance"].to_numpy()
+
+@patch
+def recall(self:VectorIndex, queries, truth, k:int=10)->float:
+    "Share of the true k nearest that `search` finds. `truth` int [q ≥k]."
+    hits = [len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)]
+    return float(np.mean(hits))
 
 # %% ../../nbs/574_look.neighbours.ipynb #12e34d0d
 MOST = 400_000 # rows that are copied to be indexed
