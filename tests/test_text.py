@@ -275,7 +275,7 @@ def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
     """The same answer to good and to bad news: only what was said before tells joy from sadness, and the recipe
     learns it from a file of dialogues."""
     torch = pytest.importorskip("torch")
-    from camels.text.albert import AlbertSize
+    from camels.text.network import AlbertSize
     from camels.recipes.text.corpus import TextConfig
     from camels.recipes.text.student import train_text
     rng = np.random.default_rng(0)

@@ -154,7 +154,8 @@ def eval_v3(
     as_json=False,
 ):
     "The exam of a V3 model; a goal that is missed is marked, not an error."
-    from camels.express.v3 import read_v3, shipped_v3
+    from camels.express.v3 import shipped_v3
+    from camels.express.v3_files import read_v3
     from camels.latent.row import as_dict, row_table
     from camels.recipes.v3.rows import exam_rows
     from camels.recipes.v3.validate import validate

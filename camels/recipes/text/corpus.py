@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ...core import EMOTIONS, atomic_path, write_text
 from ..core import Batches, data_folder, epoch_batches
-from ...text.albert import AlbertSize, read_tokenizer
+from ...text.albert import read_tokenizer
+from ...text.network import AlbertSize
 from ...text.core import OTHER, SELF, get_sentences, normalise
 
 # %% ../../../nbs/830_recipes.text.corpus.ipynb #75b35f15

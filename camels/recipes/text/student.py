@@ -26,7 +26,8 @@ from .lessons import Lessons, add_emoji, disguise, make_lessons
 from .measure import calibrate, measure, write_card
 from .surgery import borrow_layers, borrow_words
 from .teacher import Teacher, encoder_folder, fit_part, read_teacher, train_teacher
-from ...text.albert import build_net, read_tokenizer, save_albert
+from ...text.albert import read_tokenizer
+from ...text.network import build_net, save_albert
 from ...text.core import SELF
 from ...train.control import Trainer
 from ...train.run import RunFolder, run_lock

@@ -164,7 +164,7 @@ def folder_lock(
 # %% ../../../nbs/852_recipes.v3.targets.ipynb #0dd2bff8
 def best_lipsync()->str:
     "lam where its weights are in the cache, else contact."
-    from camels.express.lam import find_lam
+    from camels.express.lam_net import find_lam
     try:
         find_lam()
         return "lam"

@@ -37,7 +37,7 @@ from ...train.control import Trainer
 from ..core import Batches, RateCB
 from ...express.features import FEATURE_GROUPS, FeatureStats, fit_stats, normalise
 from ...express.head import V3Head, V3Size, from_v2, with_own
-from ...express.v3 import save_v3
+from ...express.v3_files import save_v3
 from .targets import Targets
 
 # %% ../../../nbs/856_recipes.v3.train.ipynb #6c6ed2e8

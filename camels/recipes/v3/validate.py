@@ -23,7 +23,8 @@ from camels.core import (
 from ...data.clips import media_files, shared_data
 from ...express.features import n_frames
 from ...express.perform import hear, quiet_around, speak_segments
-from ...express.v3 import V3, read_v3
+from ...express.v3 import V3
+from ...express.v3_files import read_v3
 from ...face.anchors import anchors
 from ...face.arkit import ARKIT, GROUPS, index
 from ...face.channels import CLOSED, lip_gap, merge, speech_gate
