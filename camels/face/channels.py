@@ -15,7 +15,8 @@ from jaxtyping import Float
 from .arkit import ARKIT, GROUPS, index
 from ..core import CamelsError
 from .mesh import base_mesh
-from .shapes import GAZE_DEG, basis, smooth
+from .anatomy import smooth
+from .shapes import GAZE_DEG, basis
 
 # %% ../../nbs/155_face.channels.ipynb #9bc45cf3
 CLOSED = .025  # gap, as a share of the mouth's width, up to which lips count as meeting (1.2 mm of 50 mm)
@@ -203,7 +204,7 @@ _AGAINST = [
 def look_weights(
     gaze:Float[np.ndarray, "t 2"], # yaw, pitch in radians, relative to the head
 )->Float[np.ndarray, "t k"]: # the eight eyeLook channels, in [0, 1]
-    "Both eyes turned alike, as weights (the batch of `camels.face.shapes.gaze_weights`)."
+    "Both eyes turned alike, as weights (the batch of `camels.face.puppet.gaze_weights`)."
     x, y = np.degrees(np.asarray(gaze, np.float32)).T/GAZE_DEG*[[1], [1/.8]]
     out = np.zeros((len(x), len(ARKIT)), np.float32)
     for name, v in (

@@ -19,7 +19,8 @@ from .head import avatar
 from .makeup import linear, makeup, screen
 from .mesh import triangle_normals
 from .parts import Part, normals, seams
-from .shapes import Identity, PIVOT, gaze_weights, rotation_matrix, weight_vector
+from .people import Identity
+from .puppet import PIVOT, gaze_weights, rotation_matrix, weight_vector
 
 # %% ../../nbs/178_face.glb.ipynb #7b49a7ef
 UNIT_M = .09 # metres in a unit

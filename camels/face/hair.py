@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core import Registry
 from .pen import LAMP, mix, shade
-from .shapes import PIVOT
+from .puppet import PIVOT
 
 # %% ../../nbs/120_face.hair.ipynb #9abc4516
 hair_styles = Registry("hair style")

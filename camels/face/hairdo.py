@@ -9,8 +9,9 @@ __all__ = ['EDGE', 'HAIRDO', 'hair']
 import numpy as np
 
 from .parts import Part, grid
-from .render import Head
-from .shapes import Identity, smooth
+from .rig import Head
+from .anatomy import smooth
+from .people import Identity
 
 # %% ../../nbs/172_face.hairdo.ipynb #b2e0db96
 EDGE = (

@@ -14,7 +14,8 @@ from jaxtyping import UInt8
 from .mesh import base_mesh
 from .parts import BOX, fine_face
 from .pen import spline
-from .shapes import Identity, smooth
+from .anatomy import smooth
+from .people import Identity
 
 # %% ../../nbs/176_face.makeup.ipynb #65adef21
 SIDE = 512 # pixels of the texture, both ways

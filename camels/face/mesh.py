@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..core import CamelsError, asset
+from .pose import best_turn, in_face_axes
 
 # %% ../../nbs/105_face.mesh.ipynb #c84e7094
 @dataclass(frozen=True)
@@ -87,9 +88,8 @@ def align(
 )->Float[np.ndarray, "v 3"]: # `x` turned, scaled and shifted
     "The similarity transform of `x` that lies nearest to `y`."
     mx, my = x.mean(0), y.mean(0)
-    u, s, vt = np.linalg.svd((y - my).T @ (x - mx))
-    d = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    return (x - mx) @ ((u * d) @ vt).T * ((s * d).sum() / ((x - mx)**2).sum()) + my
+    turn, trace = best_turn(y - my, x - mx)
+    return (x - mx) @ turn.T * (trace / ((x - mx)**2).sum()) + my
 
 # %% ../../nbs/105_face.mesh.ipynb #6e143130
 def mirror_map(
@@ -135,25 +135,14 @@ def neutral_mean(
     rest = {k: v for k, v in rest.items() if len(v) >= min_frames}
     if not rest:
         raise CamelsError("nobody has enough neutral frames", "neutral_mean", "add recordings with closed mouths")
-    mean = _frame(next(iter(rest.values()))[0])
+    mean = in_face_axes(next(iter(rest.values()))[0])
     for _ in range(4):
-        mean = _frame(np.mean([np.median([align(f, mean) for f in v], axis=0) for v in rest.values()], axis=0))
+        mean = in_face_axes(np.mean([np.median([align(f, mean) for f in v], axis=0) for v in rest.values()], axis=0))
     mirror = mirror_map(mean, triangles)
     for _ in range(4):
         mean = (mean + align(mean[mirror]*[-1, 1, 1], mean))/2
-        mean = _frame(mean)
+        mean = in_face_axes(mean)
     return (mean + mean[mirror]*[-1, 1, 1])/2, mirror, {k: len(v) for k, v in rest.items()}
-
-# %% ../../nbs/105_face.mesh.ipynb #34871aee
-def _frame(x):
-    "`x` in our axes: x through the outer eye corners, y from chin to forehead, unit and origin as documented."
-    ex = x[263] - x[33]
-    unit = np.linalg.norm(ex)
-    ex = ex/unit
-    ey = x[10] - x[152]
-    ey = ey - ex*(ex @ ey)
-    ey = ey/np.linalg.norm(ey)
-    return (x - (x[263] + x[33])/2) @ np.stack([ex, ey, np.cross(ex, ey)]).T / unit
 
 # %% ../../nbs/105_face.mesh.ipynb #6d34495f
 ARCS = dict(
