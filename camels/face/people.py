@@ -61,10 +61,12 @@ def _mouth_width(a):
 def _mouth_height(a):
     return a.near(a.i["lips"], .15)*[0, .025, 0]
 
-# %% ../../nbs/116_face.people.ipynb #0eacf2bd
+# %% ../../nbs/116_face.people.ipynb #5942e123
 def _both_eyes(a, f):
+    "Sum of `f(side, ring, iris)` over the person's left (1) and right eye (-1)."
     return f(1, a.i["eye_left"], a.p[473]) + f(-1, a.i["eye_right"], a.p[468])
-def _around(a, ring, radius):  # irises too
+def _around(a, ring, radius):
+    "Gaussian reach as `Anatomy.near` gives it, irises included."
     return np.exp(-((a.p[:, None] - a.p[ring])**2).sum(-1).min(1)/(2*radius**2))[:, None]
 
 @traits.register("eyeSize")
@@ -119,8 +121,9 @@ def _ramp(rng, colours, spread=6.):
     c = np.array(colours[k])*(1 - i + k) + np.array(colours[k+1])*(i - k) + rng.normal(0, spread)
     return tuple(int(v) for v in np.clip(c, 0, 255).round())
 
-# %% ../../nbs/116_face.people.ipynb #4d5ea8bc
+# %% ../../nbs/116_face.people.ipynb #d5675477
 def _pick(rng, colours):
+    "One of some colours."
     return colours[rng.integers(len(colours))]
 
 def random_identity(
@@ -134,21 +137,11 @@ def random_identity(
     hair = HAIRS[rng.integers(2)] if dark > .5 else _pick(rng, HAIRS)
     iris = IRISES[rng.integers(2)] if dark > .45 else _pick(rng, IRISES)
     male = rng.random() < .5  # decides only which hair and beard are likely
-    style = rng.choice(
-        ["short", "crop", "swept", "curly", "bald"] if male else ["bob", "long", "bun", "curly", "swept", "crop"]
-    )
+    styles = ["short", "crop", "swept", "curly", "bald"] if male else ["bob", "long", "bun", "curly", "swept", "crop"]
+    style = rng.choice(styles)
     beard = float(rng.choice([0, 0, .35, .8])) if male else 0.
     red = np.array(skin)*([.86, .64, .62] if male else [.88, .57, .58]) + [16, 4, 8]
-    return Identity(
-        amounts,
-        skin,
-        hair,
-        iris,
-        tuple(int(v) for v in np.clip(red, 0, 255)),
-        _pick(rng, SHIRTS),
-        _pick(rng, BACKDROPS),
-        str(style),
-        round(float(rng.uniform(.8, 1.35) if male else rng.uniform(.55, .95)), 3),
-        beard,
-        .8 if male else 1.4,
-    )
+    lips, shirt, background = tuple(int(v) for v in np.clip(red, 0, 255)), _pick(rng, SHIRTS), _pick(rng, BACKDROPS)
+    brow = round(float(rng.uniform(.8, 1.35) if male else rng.uniform(.55, .95)), 3)
+    lashes = .8 if male else 1.4
+    return Identity(amounts, skin, hair, iris, lips, shirt, background, str(style), brow, beard, lashes)

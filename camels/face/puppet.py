@@ -12,19 +12,13 @@ import numpy as np
 from jaxtyping import Float
 
 from ..core import CamelsError
-from .anatomy import Anatomy, jaw_swing
+from .anatomy import Anatomy, jaw_bone
 from .arkit import ARKIT, from_named
 from .mesh import base_mesh
 from .people import Identity, traits
 from .shapes import GAZE_DEG, basis
 
 # %% ../../nbs/117_face.puppet.ipynb #5fde238a
-PIVOT = np.array([0, -.55, -.7])  # top of the neck, in units
-_TOP, _BOTTOM = (
-    np.concatenate([base_mesh().regions[f"{n}_{s}"][1:-1] for n in ("eye_left", "eye_right", "lips_inner")])
-    for s in ("top", "bottom")
-)
-
 def weight_vector(
     weights, # {name: weight} or [52] in ARKit's order
 )->Float[np.ndarray, " k"]: # float32 [52]
@@ -39,7 +33,7 @@ def weight_vector(
         return np.asarray(weights, np.float32)
     return from_named(weights)
 
-# %% ../../nbs/117_face.puppet.ipynb #12a8a9f9
+# %% ../../nbs/117_face.puppet.ipynb #f026ce46
 def gaze_weights(
     yaw:float,   # radians, positive to the viewer's right
     pitch:float, # radians, positive up
@@ -47,12 +41,8 @@ def gaze_weights(
     "Both eyes turned alike."
     x, y = np.degrees(yaw)/GAZE_DEG, np.degrees(pitch)/(.8*GAZE_DEG)
     sides = dict(eyeLookOutLeft=x, eyeLookInRight=x, eyeLookInLeft=-x, eyeLookOutRight=-x)
-    return {
-        n: max(0., float(v))
-        for n, v in (
-            sides | {f"eyeLook{d}{s}": v for s in ("Left", "Right") for d, v in (("Up", y), ("Down", -y))}
-        ).items()
-    }
+    height = {f"eyeLook{d}{s}": v for s in ("Left", "Right") for d, v in (("Up", y), ("Down", -y))}
+    return {n: max(0., float(v)) for n, v in (sides | height).items()}
 
 # %% ../../nbs/117_face.puppet.ipynb #b2ab0eaa
 def rotation_matrix(
@@ -64,13 +54,18 @@ def rotation_matrix(
             @ np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]))
 
 # %% ../../nbs/117_face.puppet.ipynb #301e45e3
+def _edges(side):
+    "Points along one edge of each opening, corners left out."
+    return np.concatenate([base_mesh().regions[f"{n}_{side}"][1:-1] for n in ("eye_left", "eye_right", "lips_inner")])
+
+_TOP, _BOTTOM = _edges("top"), _edges("bottom")
+
 class Puppet:
     "One person's neutral face and basis, ready to move."
     def __init__(self, identity:Identity=None):
         self.identity, a = identity or Identity(), Anatomy(base_mesh().points)
-        self.neutral = (a.p + sum((v*traits[n](a) for n, v in self.identity.traits), np.zeros((478, 3)))).astype(
-            np.float32
-        )
+        shift = sum((amount*traits[n](a) for n, amount in self.identity.traits), np.zeros((478, 3)))
+        self.neutral = (a.p + shift).astype(np.float32)
         self.basis = basis(points=self.neutral).reshape(len(ARKIT), -1)
     def attach(self,
         points:Float[np.ndarray, "v 3"], # more points, behind the mesh's own: teeth, ears, hair
@@ -78,16 +73,16 @@ class Puppet:
     )->slice: # where they are in what `move` returns
         "Fix more points to the skull or to the jaw."
         rows = np.zeros((len(ARKIT), len(points), 3), np.float32)
-        if on_jaw:
-            for n, d in dict(
-                jawOpen=jaw_swing(points), jawForward=[0, 0, .1], jawLeft=[.1, 0, 0], jawRight=[-.1, 0, 0]
-            ).items():
-                rows[ARKIT.index(n)] = d
+        for name, d in jaw_bone(points).items() if on_jaw else ():
+            rows[ARKIT.index(name)] = d
         n = len(self.neutral)
         self.neutral = np.concatenate([self.neutral, np.asarray(points, np.float32)])
         self.basis = np.concatenate([self.basis, rows.reshape(len(ARKIT), -1)], 1)
         return slice(n, len(self.neutral))
-    def move(self, weights, gaze=(0., 0.))->Float[np.ndarray, "v 3"]:
+    def move(self,
+        weights,       # {name: weight} or [52] in ARKit's order
+        gaze=(0., 0.), # both eyes: yaw, pitch in radians
+    )->Float[np.ndarray, "v 3"]:
         "The face under `weights`, head at rest."
         w = weight_vector(weights)
         if any(gaze):
@@ -104,7 +99,9 @@ def puppet(identity:Identity)->Puppet:
     "The puppet of `identity`, made once."
     return Puppet(identity)
 
-# %% ../../nbs/117_face.puppet.ipynb #e53996c1
+# %% ../../nbs/117_face.puppet.ipynb #3a726e7a
+PIVOT = np.array([0, -.55, -.7])  # top of the neck, in units
+
 def pose(
     weights,                      # {name: weight in [0, 1]} or [52] in ARKit's order
     identity:Identity=None,       # whose face; the mean face where none is given
