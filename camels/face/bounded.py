@@ -12,10 +12,33 @@ from jaxtyping import Float
 from ..core import CamelsError
 
 # %% ../../nbs/158_face.bounded.ipynb #d764b8c3
+def _free(gram, q, side):
+    "Weights with those on a side at 0 or 1 and the others at their optimum."
+    x, free = (side > 0).astype(float), side == 0
+    # systems are packed to the largest number of free weights; what is packed beside them is an identity
+    order = np.argsort(~free, axis=1, kind="stable")[:, :max(free.sum(1).max(), 1)]
+    on = np.take_along_axis(free, order, 1)
+    a = gram[order[:, :, None], order[:, None]]*(on[:, :, None] & on[:, None])
+    a[:, range(order.shape[1]), range(order.shape[1])] += ~on
+    b = np.take_along_axis(q - x @ gram, order, 1)*on
+    solved, bound = np.linalg.solve(a, b[..., None])[..., 0], np.take_along_axis(x, order, 1)
+    np.put_along_axis(x, order, np.where(on, solved, bound), 1)
+    return x
+
+# %% ../../nbs/158_face.bounded.ipynb #586c6a38
+def _descend(gram, q, w):
+    "Weights after some rounds of coordinate descent, which always falls, and the side each is on."
+    w = np.clip(w, 0, 1)
+    for _ in range(200):
+        for k in range(len(gram)):
+            w[:, k] = np.clip(w[:, k] - (w @ gram[:, k] - q[:, k])/gram[k, k], 0, 1)
+    return w, (w >= 1).astype(np.int8) - (w <= 0)
+
+# %% ../../nbs/158_face.bounded.ipynb #ed852d5b
 def bounded(
     gram:Float[np.ndarray, "k k"], # positive definite
     q:Float[np.ndarray, "t k"],    # right sides
-    tol:float=1e-10,               # what counts as past a bound, and for the gradient as zero against the diagonal's largest
+    tol:float=1e-10,               # past a bound; for the gradient, against the diagonal's largest
 )->Float[np.ndarray, "t k"]: # in [0, 1]
     "Minimise ½ w·G·w − q·w over 0 ≤ w ≤ 1, for each row of `q`."
     if not (np.isfinite(gram).all() and np.isfinite(q).all()):
@@ -40,29 +63,7 @@ def bounded(
         fell = n < fewest[todo]
         fewest[todo[fell]] = n[fell]
         spare[todo] = np.where(fell, 3, spare[todo] - 1)
+        # all that contradict move, or after three rounds without progress only the last (Murty's rule)
         last = to.shape[1] - 1 - (to != s)[:, ::-1].argmax(1)
         side[todo] = np.where((spare[todo] >= 0)[:, None] | (np.arange(to.shape[1]) == last[:, None]), to, s)
     raise CamelsError(f"{len(todo)} rows do not settle", "bounded", "the matrix must be positive definite")
-
-# %% ../../nbs/158_face.bounded.ipynb #586c6a38
-def _descend(gram, q, w):
-    "Weights after some rounds of coordinate descent, which always falls, and the side each is on."
-    w = np.clip(w, 0, 1)
-    for _ in range(200):
-        for k in range(len(gram)):
-            w[:, k] = np.clip(w[:, k] - (w @ gram[:, k] - q[:, k])/gram[k, k], 0, 1)
-    return w, (w >= 1).astype(np.int8) - (w <= 0)
-
-# %% ../../nbs/158_face.bounded.ipynb #4d5acbf7
-def _free(gram, q, side):
-    "Weights with those on a side at 0 or 1 and the others at their optimum; systems are packed to the largest number of free weights."
-    x, free = (side > 0).astype(float), side == 0
-    order = np.argsort(~free, axis=1, kind="stable")[:, :max(free.sum(1).max(), 1)]
-    on = np.take_along_axis(free, order, 1)
-    a = gram[order[:, :, None], order[:, None]]*(on[:, :, None] & on[:, None])
-    a[:, range(order.shape[1]), range(order.shape[1])] += ~on
-    b = np.take_along_axis(q - x @ gram, order, 1)*on
-    np.put_along_axis(
-        x, order, np.where(on, np.linalg.solve(a, b[..., None])[..., 0], np.take_along_axis(x, order, 1)), 1
-    )
-    return x

@@ -13,36 +13,13 @@ from .parts import Part, grid, rings
 from .people import Identity
 
 # %% ../../nbs/174_face.lids.ipynb #23c7f225
-def _follow(name:str, part:Part, ring, shape, **kw)->dict: # {blendshape: displacement}
-    "How points made by `shape(ring points)` move when the ring does."
-    rest = shape(part.points[ring])
-    moves = {
-        n: shape(part.points[ring] + d[ring]) - rest for n, d in part.moves.items() if np.abs(d[ring]).max() > 2e-4
-    }
+def _follow(name:str, part:Part, ring, shape, **kw)->dict: # what `Part` takes
+    "A part whose points `shape(ring points)` makes, and how they move when the ring does."
+    rest, moves = shape(part.points[ring]), {}
+    for n, d in part.moves.items():
+        if np.abs(d[ring]).max() > 2e-4:
+            moves[n] = shape(part.points[ring] + d[ring]) - rest
     return dict(name=name, points=rest, moves=moves, **kw)
-
-# %% ../../nbs/174_face.lids.ipynb #d75e4a36
-def lids(
-    face:Part,  # the skin
-    eyes,       # two of `Eye`
-    who:Identity,
-)->list[Part]: # rims, lashes, soft shadows
-    "What surrounds the eyes."
-    out, red = [], np.array(who.skin)*[.80, .58, .54] + [22, 8, 8]
-    for eye, ring in zip(sorted(eyes, key=lambda e: e.side), rings()[1:]):
-        n = len(ring)
-        half = n//2 + 1
-        is_top = face.points[ring][1:n//2, 1].mean() > face.points[ring][n//2+1:, 1].mean()
-        top = np.arange(half) if is_top else np.arange(n, n - half, -1) % n
-        def inward(q, r):
-            return eye.centre + (q - eye.centre)*(r/np.linalg.norm(q - eye.centre, axis=1, keepdims=True))
-        def rim(q):
-            return np.concatenate([q, q*.35 + .65*inward(q, BALL*.985), inward(q, BALL*.93)])
-        t = grid(3, n, True)
-        colour = np.concatenate([np.tile(c, (n, 1)) for c in (red*.96, red*.92, red*.55)])
-        out.append(Part(**_follow("lid", face, ring, rim), triangles=t, colour=colour, rough=.35))
-        out += [_lashes(face, ring[top], eye, who), _shade(face, ring[top], eye, inward)]
-    return out
 
 # %% ../../nbs/174_face.lids.ipynb #699fe267
 def _lashes(face, arc, eye, who, rows=4):
@@ -79,3 +56,26 @@ def _shade(face, arc, eye, inward, rows=5):
         colour=np.c_[np.tile([38, 18, 18], (rows*n, 1)), fade],
         rough=1.,
     )
+
+# %% ../../nbs/174_face.lids.ipynb #d75e4a36
+def lids(
+    face:Part,  # the skin
+    eyes,       # two of `Eye`
+    who:Identity,
+)->list[Part]: # rims, lashes, soft shadows
+    "What surrounds the eyes."
+    out, red = [], np.array(who.skin)*[.80, .58, .54] + [22, 8, 8]
+    for eye, ring in zip(sorted(eyes, key=lambda e: e.side), rings()[1:]):
+        n = len(ring)
+        half = n//2 + 1
+        is_top = face.points[ring][1:n//2, 1].mean() > face.points[ring][n//2+1:, 1].mean()
+        top = np.arange(half) if is_top else np.arange(n, n - half, -1) % n
+        def inward(q, r):
+            return eye.centre + (q - eye.centre)*(r/np.linalg.norm(q - eye.centre, axis=1, keepdims=True))
+        def rim(q):
+            return np.concatenate([q, q*.35 + .65*inward(q, BALL*.985), inward(q, BALL*.93)])
+        t = grid(3, n, True)
+        colour = np.concatenate([np.tile(c, (n, 1)) for c in (red*.96, red*.92, red*.55)])
+        out.append(Part(**_follow("lid", face, ring, rim), triangles=t, colour=colour, rough=.35))
+        out += [_lashes(face, ring[top], eye, who), _shade(face, ring[top], eye, inward)]
+    return out

@@ -9,7 +9,7 @@ __all__ = ['TEETH', 'jaw_moves', 'mouth_bag', 'teeth', 'tongue']
 import numpy as np
 from jaxtyping import Float
 
-from .anatomy import jaw_swing, smooth
+from .anatomy import jaw_bone, jaw_swing, smooth
 from .parts import Part, grid, rings
 from .pen import spline
 from .skin import PARTED
@@ -19,17 +19,11 @@ def jaw_moves(
     points:Float[np.ndarray, "v 3"], # bone of the jaw, or tied to it
     share=1.,                        # how much they follow, [v 1] or one number
 )->dict: # {blendshape: displacement}
-    "How points fixed to the jaw move."
-    still = np.zeros_like(points)
-    bone = dict(
-        jawOpen=jaw_swing(points),
-        jawForward=still + [0, 0, .1],
-        jawLeft=still + [.1, 0, 0],
-        jawRight=still - [.1, 0, 0],
-    )
+    "How points fixed to the jaw move; `tongueOut` opens it a little."
+    bone = jaw_bone(points)
     return {n: d*share for n, d in bone.items()} | dict(tongueOut=PARTED["jawOpen"]*bone["jawOpen"]*share)
 
-# %% ../../nbs/175_face.mouth.ipynb #d8da85d7
+# %% ../../nbs/175_face.mouth.ipynb #5937d636
 def mouth_bag(
     face:Part, # the skin
 )->Part:
@@ -50,11 +44,10 @@ def mouth_bag(
         (q - mid)*[1, 1, .6] + mid + [0, 0, -.22] + s*[0, .2, 0],
         (q - mid)*[.7, 1, .2] + mid + [0, 0, -.30] + s*[0, .12, 0],
     ]
-    keep, p = (1, .9, .55, .25, .05, 0), np.concatenate(rows)
-    ride, bone = (
-        np.concatenate([k*np.ones((n, 1)) for k in keep]),
-        np.concatenate([(low + (1 - up - low)/2)*k for k in (1, 1, 1, 1, .5, .15)]),
-    )
+    p = np.concatenate(rows)
+    # row by row: how much it rides on the lips, and how much it is bone of the jaw
+    ride = np.concatenate([k*np.ones((n, 1)) for k in (1, .9, .55, .25, .05, 0)])
+    bone = np.concatenate([(low + (1 - up - low)/2)*k for k in (1, 1, 1, 1, .5, .15)])
     moves = {m: np.tile(d[ring], (len(rows), 1))*ride for m, d in face.moves.items() if np.abs(d[ring]).max() > 2e-4}
     for m, d in jaw_moves(p, bone*(1 - ride)).items():
         moves[m] = moves.get(m, 0) + d
@@ -62,16 +55,14 @@ def mouth_bag(
         return np.concatenate([x, x[-n:].mean(0, keepdims=True)])
     last = (len(rows) - 1)*n + np.arange(n)
     t = np.concatenate([grid(len(rows), n, True), np.stack([np.roll(last, -1), last, np.full(n, len(p))], 1)])
-    colour = np.repeat(
-        [[150, 62, 62], [136, 50, 52], [112, 38, 42], [84, 26, 30], [50, 14, 18], [24, 6, 8]], n, 0
-    ).astype(float)
+    darker = [[150, 62, 62], [136, 50, 52], [112, 38, 42], [84, 26, 30], [50, 14, 18], [24, 6, 8]]
+    colour = np.repeat(darker, n, 0).astype(float)
     return Part("mouth", end(p), t, end(colour), {m: end(d) for m, d in moves.items()}, rough=.8)
 
-# %% ../../nbs/175_face.mouth.ipynb #5937d636
+# %% ../../nbs/175_face.mouth.ipynb #32548d95
 # widths from the middle outward, units
 TEETH = dict(top=(.088, .070, .078, .072, .070, .09), bottom=(.058, .062, .070, .072, .074, .09))
 
-# %% ../../nbs/175_face.mouth.ipynb #16a5d744
 def teeth(
     lips:Float[np.ndarray, " 3"], # middle of the inner lips
     jaw:str,                      # "top" or "bottom"
@@ -82,7 +73,8 @@ def teeth(
     z = -2.5*x**2 + 4*x**4
     along = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
     along -= along[600]
-    edge, high = lips + [0, (-.006 if sign > 0 else -.046), -deep], .118 if sign > 0 else .1
+    down, high = (-.006, .118) if sign > 0 else (-.046, .1)
+    edge = lips + [0, down, -deep]
     def arch(s, y, out=0.): # points `s` along the arch, `y` from the teeth's edge toward the gum, `out` of it
         a, b = np.interp(s, along, x), np.interp(s, along, z)
         t = np.stack([np.gradient(x, along), np.gradient(z, along)], 1)
@@ -99,9 +91,8 @@ def teeth(
             tri.append(grid(7, 7, start=49*len(points))[:, ::-sign])
             points.append(arch(s, v*tall + .012*(1 - round_)*(v < .3), .018*round_*(1 - .5*v) - .012*(1 - round_)))
         at += w
-    shade = np.concatenate([np.repeat([np.array([247, 243, 235.])*(1 - .035*i)], 98, 0) for i in range(6)])*(
-        1 - .10*np.tile(v, 12)[:, None]*[.3, .8, 1.3]
-    )
+    white = np.concatenate([np.repeat([np.array([247, 243, 235.])*(1 - .035*i)], 98, 0) for i in range(6)])
+    shade = white*(1 - .10*np.tile(v, 12)[:, None]*[.3, .8, 1.3])
     g = np.linspace(-at, at, 41)
     wave = .012*np.cos(g*70)
     rows = [arch(g, high*.80 + wave, .002), arch(g, high*1.0, .016), arch(g, high*1.45, .012), arch(g, high*1.5, -.08)]
@@ -112,7 +103,7 @@ def teeth(
             p.moves = jaw_moves(p.points)
     return parts
 
-# %% ../../nbs/175_face.mouth.ipynb #0000ed6b
+# %% ../../nbs/175_face.mouth.ipynb #5e0392ce
 def tongue(
     lips:Float[np.ndarray, " 3"], # middle of the inner lips
 )->Part:
@@ -128,10 +119,8 @@ def tongue(
         up = np.stack([d[:, 1], -d[:, 0]], 1)
         taper = np.sqrt(np.clip(1 - np.clip((t - .62)/.38, 0, 1)**2.4, 0, 1))
         w, h = np.interp(t, k, width)*taper, np.interp(t, k, thick)*np.sqrt(taper)
-        x, y = (
-            np.outer(w, np.cos(round_)),
-            np.outer(h, np.sin(round_) - .35*np.exp(-((np.cos(round_)/.25)**2))*(np.sin(round_) > 0)),
-        )
+        furrow = .35*np.exp(-((np.cos(round_)/.25)**2))*(np.sin(round_) > 0)
+        x, y = np.outer(w, np.cos(round_)), np.outer(h, np.sin(round_) - furrow)
         return np.stack([x, c[:, :1] + up[:, :1]*y, c[:, 1:] + up[:, 1:]*y], -1).reshape(-1, 3) + lips
     rest = tube(
         [(-.2, -.48), (-.125, -.38), (-.105, -.26), (-.11, -.16), (-.118, -.115)],
@@ -146,11 +135,5 @@ def tongue(
     moves = jaw_moves(rest)
     moves["tongueOut"] = out + PARTED["jawOpen"]*jaw_swing(out)*.8 - rest
     tip = np.repeat(smooth(t, .1, .9), 24)[:, None]
-    return Part(
-        "tongue",
-        rest,
-        grid(18, 24, True)[:, ::-1],
-        np.array([150, 62, 66])*(1 - tip) + np.array([214, 112, 112])*tip,
-        moves,
-        rough=.32,
-    )
+    colour = np.array([150, 62, 66])*(1 - tip) + np.array([214, 112, 112])*tip
+    return Part("tongue", rest, grid(18, 24, True)[:, ::-1], colour, moves, rough=.32)

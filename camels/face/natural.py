@@ -27,7 +27,11 @@ EXCLUDE = (
     "mouthFunnel mouthPress",
 )
 
-# %% ../../nbs/156_face.natural.ipynb #b1bcf803
+# %% ../../nbs/156_face.natural.ipynb #9e3c91d6
+def _goes_with(action, on)->bool:
+    "Does nothing that is `on` exclude an action?"
+    return not any(action in group.split() and set(group.split()) & set(on) for group in EXCLUDE)
+
 def natural_faces(
     n:int,      # faces
     seed:int=0, # equal seeds give equal faces
@@ -36,21 +40,20 @@ def natural_faces(
     rng, out = np.random.default_rng([seed, 52]), np.zeros((n, 52), np.float32)
     for row in out:
         on, most = [], rng.integers(1, 7)
-        for a in rng.permutation(SINGLE + PAIRED):
-            if len(on) < most and not any(a in g.split() and set(g.split()) & set(on) for g in EXCLUDE):
-                on.append(a)
-        for a in on:
+        for action in rng.permutation(SINGLE + PAIRED):
+            if len(on) < most and _goes_with(action, on):
+                on.append(action)
+        for action in on:
             v, side = rng.uniform(.1, 1), rng.random()
-            if a in SINGLE:
-                row[index(a)] = v
+            if action in SINGLE:
+                row[index(action)] = v
                 continue
-            v = v + (side > .7)*rng.normal(0, .1, 2)
-            row[[index(a + "Left"), index(a + "Right")]] = np.clip(v, 0, 1)*(side > .2, not .2 < side < .4)
+            v = v + (side > .7)*rng.normal(0, .1, 2)   # three of ten pairs differ a little, two of ten are on one side
+            row[[index(action + "Left"), index(action + "Right")]] = np.clip(v, 0, 1)*(side > .2, not .2 < side < .4)
         row[index("mouthClose")] = min(row[index("mouthClose")], row[index("jawOpen")])
         if rng.random() < .6:
             x, y = rng.uniform(-1, 1, 2)
-            for name, v in dict(
-                OutLeft=x, InRight=x, InLeft=-x, OutRight=-x, UpLeft=y, UpRight=y, DownLeft=-y, DownRight=-y
-            ).items():
+            look = dict(OutLeft=x, InRight=x, InLeft=-x, OutRight=-x, UpLeft=y, UpRight=y, DownLeft=-y, DownRight=-y)
+            for name, v in look.items():
                 row[index("eyeLook" + name)] = max(v, 0)
     return out

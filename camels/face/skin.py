@@ -17,8 +17,6 @@ from .puppet import Puppet
 from .rig import Head, paint
 
 # %% ../../nbs/173_face.skin.ipynb #fd65eb65
-SKULL_ROWS = 14
-
 def _lip_points()->np.ndarray:
     "Points of the lips, from the outer ring to the inner one."
     m = base_mesh()
@@ -28,7 +26,9 @@ def _lip_points()->np.ndarray:
     top, bottom = (np.interp(x, *m.points[r[f"lips_outer_{n}"]][s, :2].T) for n in ("top", "bottom"))
     return np.flatnonzero((np.abs(x) < m.points[291, 0] + 1e-4) & (y <= top + 1e-4) & (y >= bottom - 1e-4))
 
-# %% ../../nbs/173_face.skin.ipynb #33ffb5c2
+# %% ../../nbs/173_face.skin.ipynb #1de1cfb9
+SKULL_ROWS = 14 # of points, from the border to the back
+
 def skull(
     ring:Float[np.ndarray, "n 3"], # border of the face
     head:Head,                     # ellipsoid
@@ -44,17 +44,14 @@ def skull(
     s = smooth(t*2.3, 0, 1)
     return head.c + d*(r0*(1 - s) + r1*s)[..., None], (1 - smooth(t[:, 0]*2.6, 0, 1))
 
-# %% ../../nbs/173_face.skin.ipynb #1de1cfb9
-REST = .35 # how much of eyeWide the face wears at rest: the measured mean looks sleepy in three dimensions
-PARTED = {
-    "jawOpen": .28,
-    "mouthLowerDownLeft": .35,
-    "mouthLowerDownRight": .35,
-    "mouthUpperUpLeft": .12,
-    "mouthUpperUpRight": .12,
-} # how the lips make way for the tongue
+# %% ../../nbs/173_face.skin.ipynb #9b0b9bd8
+REST = .35 # share of eyeWide that the face wears at rest
+# how the lips make way for the tongue
+PARTED = dict(
+    jawOpen=.28, mouthLowerDownLeft=.35, mouthLowerDownRight=.35, mouthUpperUpLeft=.12, mouthUpperUpRight=.12,
+)
 
-# %% ../../nbs/173_face.skin.ipynb #63de3005
+# %% ../../nbs/173_face.skin.ipynb #1e332202
 def skin(
     who:Puppet, # whose
     eyes,       # two of `Eye`
@@ -64,10 +61,8 @@ def skin(
     flat = (rows @ base_mesh().points)[:, :2]
     rows, n = rows[:, :478], len(rows)
     wide = REST*(rows @ (who.basis[index("eyeWideLeft")] + who.basis[index("eyeWideRight")]).reshape(-1, 3)[:478])
-    p, d = (
-        rows @ who.neutral[:478] + wide,
-        np.tensordot(who.basis.reshape(len(ARKIT), -1, 3)[:, :478], rows, (1, 1)).swapaxes(1, 2),
-    )
+    p = rows @ who.neutral[:478] + wide
+    d = np.tensordot(who.basis.reshape(len(ARKIT), -1, 3)[:, :478], rows, (1, 1)).swapaxes(1, 2)
     for side, mine in (("Left", p[:, :1] > 0), ("Right", p[:, :1] < 0)):
         d[index("eyeBlink" + side)] -= wide*mine
     ring = np.array(borders(tri)[0])
@@ -89,22 +84,16 @@ def skin(
     sheet = np.concatenate([i.ravel()[grid(SKULL_ROWS + 1, k, True)], last])
     lips = np.isin(np.arange(478), _lip_points()).astype(np.float32)
     on_lips = (rows @ lips > .72)[tri].all(1)
-    paints = np.concatenate([paint(who), np.zeros((10, 3), np.float32)])
-    colour = np.concatenate([
-        rows @ paints,
-        np.repeat((rows @ paints)[ring][None], SKULL_ROWS, 0).reshape(-1, 3),
-        np.array(who.identity.skin)[None]*[.97, .95, .95],
-    ])
-    uv = (
-        np.concatenate([flat, np.repeat(flat[ring][None], SKULL_ROWS, 0).reshape(-1, 2), [[0, .7]]]) - [BOX[0], BOX[3]]
-    )/[BOX[1] - BOX[0], BOX[2] - BOX[3]]
+    colour, uv = _painted(who, rows, flat, ring)
     return Part(
-        "skin",
-        rest,
-        np.concatenate([tri[~on_lips], sheet]),
-        colour,
-        moves,
-        uv=np.clip(uv, 0, 1),
-        rough=.52,
-        more=dict(lips=tri[on_lips]),
+        "skin", rest, np.concatenate([tri[~on_lips], sheet]), colour, moves, uv=uv, rough=.52, more=dict(lips=tri[on_lips]),
     )
+
+def _painted(who, rows, flat, ring):
+    "Colours and places in the texture: the face's own, then the border's over the scalp, then the pole's."
+    paints = np.concatenate([paint(who), np.zeros((10, 3), np.float32)])
+    border = np.repeat((rows @ paints)[ring][None], SKULL_ROWS, 0).reshape(-1, 3)
+    colour = np.concatenate([rows @ paints, border, np.array(who.identity.skin)[None]*[.97, .95, .95]])
+    scalp = np.repeat(flat[ring][None], SKULL_ROWS, 0).reshape(-1, 2)
+    uv = np.concatenate([flat, scalp, [[0, .7]]]) - [BOX[0], BOX[3]]
+    return colour, np.clip(uv/[BOX[1] - BOX[0], BOX[2] - BOX[3]], 0, 1)
