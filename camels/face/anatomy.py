@@ -64,7 +64,8 @@ def jaw_bone(
     "How the four jaw shapes move bone of the jaw."
     still = np.zeros_like(points)
     return dict(
-        jawOpen=jaw_swing(points), jawForward=still + [0, 0, .1], jawLeft=still + [.1, 0, 0], jawRight=still - [.1, 0, 0],
+        jawOpen=jaw_swing(points), jawForward=still + [0, 0, .1],
+        jawLeft=still + [.1, 0, 0], jawRight=still - [.1, 0, 0],
     )
 
 # %% ../../nbs/112_face.anatomy.ipynb #e03fa9ee

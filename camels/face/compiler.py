@@ -69,7 +69,7 @@ def _heights(a, e, target):
 
 # %% ../../nbs/140_face.compiler.ipynb #fa18f852
 def _layout(a, target):
-    "Exponents' slopes [3 u+16k], biases [u+16k], heights [16(k+1) 52]: anchor by anchor, each for all emotions."
+    "Exponents' slopes [u+16k 3], biases [u+16k], heights [16(k+1) 52]: anchor by anchor, each for all emotions."
     table, _ = sensitivities()
     k = max(np.bincount(a.emotion, minlength=len(EMOTIONS)).max(), 3)
     n = len(EMOTIONS)

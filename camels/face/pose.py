@@ -87,7 +87,7 @@ def head_angles(
 def in_face_axes(
     x:Float[np.ndarray, "478 3"], # one face, y up
 )->Float[np.ndarray, "478 3"]: # the same in units of the outer eye corners' distance
-    "A face in its own axes: x through the outer eye corners, y from chin (152) to forehead (10), origin between the eyes."
+    "A face in its own axes: x through the outer eye corners, y from chin (152) to forehead (10)."
     ex = x[263] - x[33]
     unit = np.linalg.norm(ex)
     ex = ex/unit
