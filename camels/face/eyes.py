@@ -53,6 +53,7 @@ def _stops(iris):
     inner = [(0, dark), (.38, dark), (.40, iris*.5), (.47, light*.9), (.62, light), (.80, iris*1.12), (.92, iris*.62)]
     return [*inner, (1., iris*.3), (1.07, iris*.3 + 60), *WHITE]
 
+# %% ../../nbs/171_face.eyes.ipynb #11823d85
 def eyeball(
     eye:Eye,        # which
     iris,           # (red, green, blue)

@@ -38,6 +38,7 @@ def _bounds(x)->tuple: # (lows, highs)
     x = x.reshape(len(x), -1)
     return x.min(0).tolist(), x.max(0).tolist()
 
+# %% ../../nbs/178_face.glb.ipynb #8c834c47
 class Glb:
     "A glTF file in the making."
     def __init__(self):
@@ -83,7 +84,7 @@ class Glb:
             where = dict(bufferView=self.view(i.astype(narrow).tobytes()), componentType=KINDS[np.dtype(narrow).name])
             few = dict(count=len(i), indices=where, values=dict(bufferView=self.view(kept[i].tobytes())))
         return self.add("accessors", componentType=5126, count=len(x), type="VEC3", min=lo, max=hi, sparse=few)
-    def copy(self):
+    def copy(self)->"Glb":
         "The same file, free to grow."
         g = Glb()
         g.doc, g.data = json.loads(json.dumps(self.doc)), bytearray(self.data)
@@ -137,6 +138,7 @@ def _targets(g:Glb, part:Part, faces, same, rest)->list[dict]:
         out.append(dict(POSITION=g.sparse(d, 8e-4), NORMAL=g.sparse(turned, .04, False)))
     return out
 
+# %% ../../nbs/178_face.glb.ipynb #e9a7551e
 def _primitives(g:Glb, part:Part, texture, morph:bool)->list[dict]:
     "One for each material of a part."
     same, faces = seams(part.points), part.faces

@@ -102,6 +102,22 @@ def _curly(h):
     return dict(back=[_cap(h, 1.14, 105)], front=[_fringe(h, 1.12, .01)], strands=[], blobs=np.concatenate(blobs))
 
 # %% ../../nbs/120_face.hair.ipynb #309cf37c
+def _lit(hair, f): # uint8, as large as the picture
+    "A layer's colour everywhere: an ellipsoid under the lamp with a band of shine."
+    c = f.rig.camera.project(((hair.head.c - PIVOT) @ f.turn.T + PIVOT + f.shift)[None])[0]
+    x, y = (hair.x - c[0])/(hair.head.r[0]*f.unit), (c[1] - hair.y)/(hair.head.r[1]*f.unit)
+    y = np.maximum(y, -.35)  # hair below the ears hangs straight
+    z = np.sqrt(np.maximum(1 - x*x - y*y, .02))
+    if f.rig.who.hair_style == "bald":
+        img = shade(np.stack([x, y, z], -1).reshape(-1, 3), hair.colour).reshape(64, 64, 3)
+    else:
+        lit = np.clip(.45 + .6*(x*LAMP[0] + y*LAMP[1] + z*LAMP[2]), .35, 1.1)
+        height = x*f.turn[0, 1] + y*f.turn[1, 1] + z*f.turn[2, 1]   # toward the crown of the turned head
+        band = np.exp(-((height - .62 + .15*x*x)/.16)**2)*np.maximum(z, .2)
+        img = np.clip(hair.colour*(lit*.85 + .2)[..., None] + (30 + .12*hair.colour)*band[..., None], 0, 255)
+    return f.pen.cv.resize(img.astype(np.uint8), f.pen.img.shape[1::-1], interpolation=f.pen.cv.INTER_LINEAR)
+
+# %% ../../nbs/120_face.hair.ipynb #5740be28
 class Hair:
     "Hair behind the face (`back=True`) or before it."
     def __init__(self, rig, back:bool):
@@ -124,24 +140,10 @@ class Hair:
             rig.curve(f"strand_{i}", rig.add(c, wrap=True))
         if "blobs" in style:
             self.blobs = rig.add(style["blobs"], wrap=True)
-    def light(self, f):
-        "The hair's colour everywhere: an ellipsoid under the lamp with a band of shine."
-        c = f.rig.camera.project(((self.head.c - PIVOT) @ f.turn.T + PIVOT + f.shift)[None])[0]
-        x, y = (self.x - c[0])/(self.head.r[0]*f.unit), (c[1] - self.y)/(self.head.r[1]*f.unit)
-        y = np.maximum(y, -.35)  # hair below the ears hangs straight
-        z = np.sqrt(np.maximum(1 - x*x - y*y, .02))
-        if f.rig.who.hair_style == "bald":
-            img = shade(np.stack([x, y, z], -1).reshape(-1, 3), self.colour).reshape(64, 64, 3)
-        else:
-            lit = np.clip(.45 + .6*(x*LAMP[0] + y*LAMP[1] + z*LAMP[2]), .35, 1.1)
-            height = x*f.turn[0, 1] + y*f.turn[1, 1] + z*f.turn[2, 1]   # toward the crown of the turned head
-            band = np.exp(-((height - .62 + .15*x*x)/.16)**2)*np.maximum(z, .2)
-            img = np.clip(self.colour*(lit*.85 + .2)[..., None] + (30 + .12*self.colour)*band[..., None], 0, 255)
-        return f.pen.cv.resize(img.astype(np.uint8), f.pen.img.shape[1::-1], interpolation=f.pen.cv.INTER_LINEAR)
     def draw(self, f):
         "Draw into a `Frame`; the layer behind the face keeps the light for the one before it."
         if self.back:
-            f.hair = self.light(f)
+            f.hair = _lit(self, f)
         curves = [f.pen.cv.convexHull(f.px[c])[:, 0] for c in self.clouds] + [f[n] for n in self.names]
         for c in curves:
             with f.pen.inside(c) as q:

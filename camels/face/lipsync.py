@@ -169,7 +169,8 @@ def contact_track(
 # %% ../../nbs/150_face.lipsync.ipynb #54ff9c81
 _JAW, _CLOSE = index("jawOpen"), index("mouthClose")
 _PARTING = [index(o) for o in (
-    "mouthFunnel", "mouthShrugUpper", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight",
+    "mouthFunnel", "mouthShrugUpper", "mouthUpperUpLeft", "mouthUpperUpRight",
+    "mouthLowerDownLeft", "mouthLowerDownRight",
 )]
 _LOWERING = _PARTING[-2:]
 

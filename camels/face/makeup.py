@@ -126,8 +126,9 @@ def makeup(
         c.line(lash, [.30, .22, .22], .0035*who.lashes, .010)
         c.line(curve(r[f"eye_{side_}_bottom"]), [.72, .58, .56], .002, .010)
         point = np.arange(478) if side_ == "right" else base_mesh().mirror
-        c.line(curve(point[[247, 30, 29, 27, 28, 56, 190]]), [.84, .73, .71], (.002, .006, .004), .012) # fold of the lid
-        c.area(curve(point[[60, 75, 238, 20, 242, 99]], True), [.28, .17, .15], .012)                   # nostril
+        fold, nostril = point[[247, 30, 29, 27, 28, 56, 190]], point[[60, 75, 238, 20, 242, 99]]
+        c.line(curve(fold), [.84, .73, .71], (.002, .006, .004), .012)
+        c.area(curve(nostril, True), [.28, .17, .15], .012)
     if who.beard:
         f, whole = smooth(c.y, -.60, -.86)*smooth(np.abs(c.x), .95, .6), (slice(None), slice(None))
         d, _ = c.distance(outer[::3], whole, True)

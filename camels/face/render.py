@@ -251,8 +251,9 @@ class Renderer:
         self.identity, self.camera = identity or Identity(), camera or Camera(size)
         self.rig = Rig(self.identity, self.camera)
         self.backdrop = backdrop(self.rig)
-        behind, front = Hair(self.rig, True), [layer(self.rig) for layer in (Neck, Ears, Skin, Nose, Mouth, Eyes, Brows)]
-        self.layers = [behind, *front, Hair(self.rig, False)]
+        behind = Hair(self.rig, True)
+        face = [layer(self.rig) for layer in (Neck, Ears, Skin, Nose, Mouth, Eyes, Brows)]
+        self.layers = [behind, *face, Hair(self.rig, False)]
     def render(self,
         weights,                    # {name: weight in [0, 1]} or [52] in ARKit's order
         rotation=(0., 0., 0.),      # yaw, pitch, roll in radians

@@ -143,8 +143,7 @@ class Retargeted:
 class Retarget:
     "From landmarks to weights."
     def __init__(self,
-        # landmarks at rest [478 3] or [n 478 3] in pixels, an `Identity`, a `Neutral`; from each track where none is given
-        neutral=None,
+        neutral=None,       # landmarks at rest [(n) 478 3] in pixels, an `Identity`, a `Neutral`; none: from each track
         seen:str="drawn",   # how the tracker responds: see `response`
         fps:float=30.,      # frames per second
         lag_ms:float=0.,    # smoothing's delay in ms; 0 is no smoothing

@@ -52,6 +52,16 @@ PARTED = dict(
 )
 
 # %% ../../nbs/173_face.skin.ipynb #1e332202
+def _painted(who, rows, flat, ring):
+    "Colours and places in the texture: the face's own, then the border's over the scalp, then the pole's."
+    paints = np.concatenate([paint(who), np.zeros((10, 3), np.float32)])
+    border = np.repeat((rows @ paints)[ring][None], SKULL_ROWS, 0).reshape(-1, 3)
+    colour = np.concatenate([rows @ paints, border, np.array(who.identity.skin)[None]*[.97, .95, .95]])
+    scalp = np.repeat(flat[ring][None], SKULL_ROWS, 0).reshape(-1, 2)
+    uv = np.concatenate([flat, scalp, [[0, .7]]]) - [BOX[0], BOX[3]]
+    return colour, np.clip(uv/[BOX[1] - BOX[0], BOX[2] - BOX[3]], 0, 1)
+
+# %% ../../nbs/173_face.skin.ipynb #6dd4b343
 def skin(
     who:Puppet, # whose
     eyes,       # two of `Eye`
@@ -85,15 +95,5 @@ def skin(
     lips = np.isin(np.arange(478), _lip_points()).astype(np.float32)
     on_lips = (rows @ lips > .72)[tri].all(1)
     colour, uv = _painted(who, rows, flat, ring)
-    return Part(
-        "skin", rest, np.concatenate([tri[~on_lips], sheet]), colour, moves, uv=uv, rough=.52, more=dict(lips=tri[on_lips]),
-    )
-
-def _painted(who, rows, flat, ring):
-    "Colours and places in the texture: the face's own, then the border's over the scalp, then the pole's."
-    paints = np.concatenate([paint(who), np.zeros((10, 3), np.float32)])
-    border = np.repeat((rows @ paints)[ring][None], SKULL_ROWS, 0).reshape(-1, 3)
-    colour = np.concatenate([rows @ paints, border, np.array(who.identity.skin)[None]*[.97, .95, .95]])
-    scalp = np.repeat(flat[ring][None], SKULL_ROWS, 0).reshape(-1, 2)
-    uv = np.concatenate([flat, scalp, [[0, .7]]]) - [BOX[0], BOX[3]]
-    return colour, np.clip(uv/[BOX[1] - BOX[0], BOX[2] - BOX[3]], 0, 1)
+    triangles, lips = np.concatenate([tri[~on_lips], sheet]), dict(lips=tri[on_lips])
+    return Part("skin", rest, triangles, colour, moves, uv=uv, rough=.52, more=lips)

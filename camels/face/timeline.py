@@ -130,6 +130,10 @@ def escape(
     return text.translate(_ESCAPE)
 
 # %% ../../nbs/145_face.timeline.ipynb #1de07895
+def _letters(s:str)->str:
+    "Letters and digits of a text, without case."
+    return "".join(o for o in s.casefold() if o.isalnum())
+
 def _by_letters(written:list, said:list)->list:
     "The same as `_first_words` where the voice splits or joins words."
     texts = ["".join(map(_letters, o)) for o in written]
@@ -144,10 +148,6 @@ def _by_letters(written:list, said:list)->list:
     return [int(np.searchsorted(ends, at)) if t else None for t, at in zip(texts, starts)]
 
 # %% ../../nbs/145_face.timeline.ipynb #ed1c3fc3
-def _letters(s:str)->str:
-    "Letters and digits of a text, without case."
-    return "".join(o for o in s.casefold() if o.isalnum())
-
 def _first_words(
     written:list, # words of each segment, [[str]]
     said:list,    # spoken words as text
