@@ -33,6 +33,10 @@ def _present(**what)->dict:
     "What is not None."
     return {k: v for k, v in what.items() if v is not None}
 
+def _narrowest(n:int)->type:
+    "The smaller type of whole numbers that can count `n` points."
+    return np.uint16 if n < 65535 else np.uint32
+
 def _bounds(x)->tuple: # (lows, highs)
     "Smallest and largest number of each column, as Python numbers."
     x = x.reshape(len(x), -1)
@@ -65,9 +69,10 @@ class Glb:
         "Numbers, one row after another."
         x = np.ascontiguousarray(x, None if x.dtype.kind == "u" else np.float32)
         lo, hi = _bounds(x) if bounds else (None, None)
-        view, component = self.view(x.tobytes(), target), KINDS[x.dtype.name]
-        return self.add("accessors", bufferView=view, componentType=component, count=len(x), type=kind, min=lo, max=hi,
-                        normalized=share or None)
+        return self.add(
+            "accessors", bufferView=self.view(x.tobytes(), target), componentType=KINDS[x.dtype.name], count=len(x),
+            type=kind, min=lo, max=hi, normalized=share or None,
+        )
     def sparse(self,
         x,           # displacements [v 3]
         least:float, # what is not longer along any axis is left out
@@ -76,10 +81,9 @@ class Glb:
         "Displacements of few points among many."
         x = np.asarray(x, np.float32)
         i = np.flatnonzero(np.abs(x).max(1) > least)
-        kept = np.zeros_like(x)
+        kept, few, narrow = np.zeros_like(x), None, _narrowest(len(x))
         kept[i] = x[i]
         lo, hi = _bounds(kept) if bounds else (None, None)
-        few, narrow = None, np.uint16 if len(x) < 65535 else np.uint32
         if len(i):
             where = dict(bufferView=self.view(i.astype(narrow).tobytes()), componentType=KINDS[np.dtype(narrow).name])
             few = dict(count=len(i), indices=where, values=dict(bufferView=self.view(kept[i].tobytes())))
@@ -153,7 +157,7 @@ def _primitives(g:Glb, part:Part, texture, morph:bool)->list[dict]:
     if part.uv is not None:
         at["TEXCOORD_0"] = g.accessor(part.uv, "VEC2", VERTICES)
     targets = _targets(g, part, faces, same, n0) if morph else None
-    out, narrow = [], np.uint16 if len(part.points) < 65535 else np.uint32
+    out, narrow = [], _narrowest(len(part.points))
     for name, tri in {part.name: part.triangles, **part.more}.items():
         indices = g.accessor(tri.ravel().astype(narrow), "SCALAR", INDICES)
         material = _material(g, name, part, texture)
