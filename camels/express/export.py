@@ -13,7 +13,7 @@ from ..core import CamelsError, nearest, write_text
 from .perform import Performance
 from ..face.arkit import ARKIT, livelink_angles, write_livelink
 from ..face.render import Renderer
-from ..face.shapes import Identity
+from ..face.people import Identity
 from ..media.write import write_video
 
 # %% ../../nbs/655_express.export.ipynb #9ca6aeb9

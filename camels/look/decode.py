@@ -21,7 +21,8 @@ from ..files import read_json, reading
 from ..encoders.face import CHANNELS, HEAD, MOUTH, channel, decode_video, face_channels
 from ..encoders.prosody import CONTOUR_UNITS
 from ..face.mesh import base_mesh
-from ..face.retarget import Solver, fields, prior, response, scatter
+from ..face.response import fields, response, scatter
+from ..face.retarget import Solver, prior
 from ..latent.space import LatentSpace
 from ..nn.losses import phone_slots
 from ..data.table import FeatureTable
