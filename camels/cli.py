@@ -24,7 +24,8 @@ from rich.progress import (
 from rich.table import Table
 
 from .bench.core import benches
-from .core import CamelsError, WindowConfig, cache_dir, in_range, n_cores, nearest, parse_overrides, write_json
+from .config import in_range, parse_overrides
+from .core import CamelsError, WindowConfig, cache_dir, n_cores, nearest, write_json
 from .train.run import read_record
 from .files import as_text, printable
 

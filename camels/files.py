@@ -55,11 +55,10 @@ def escaped(
     markdown:bool=False, # for a Markdown page, which holds HTML as well
 )->str: # shows as `text`, in an element or an attribute; in Markdown on one line
     "`text` as words and nothing else."
-    words = (
-        printable(str(text)) if markdown else "".join(c if c in "\n\t" else printable(c) for c in as_text(str(text)))
-    )
-    words = html.escape(words)
-    return re.sub(r"(?<![^\W_])_|_(?![^\W_])|(?<!&)#|[\\`*\[\]|~!$]", r"\\\g<0>", words) if markdown else words
+    if markdown:
+        words = html.escape(printable(str(text)))
+        return re.sub(r"(?<![^\W_])_|_(?![^\W_])|(?<!&)#|[\\`*\[\]|~!$]", r"\\\g<0>", words)
+    return html.escape("".join(c if c in "\n\t" else printable(c) for c in as_text(str(text))))
 
 # %% ../nbs/005_files.ipynb #25f12bde
 THROWN = {
@@ -72,6 +71,16 @@ THROWN = {
     "UnicodeDecodeError": "not UTF-8 text",
     "error": "damaged (it does not unpack)",  # zlib.error, struct.error
 }
+
+def _not(
+    path,
+    what:str,        # what it should be, with its article
+    hint:str,        # what to do about it
+    e:BaseException, # what a library threw
+)->CamelsError:
+    "The line for a file that is not what it should be."
+    why = THROWN.get(type(e).__name__) or _short(e) or type(e).__name__
+    return CamelsError(f"not {what}: {why}", as_text(path), hint)
 
 def _short(e:BaseException)->str:
     "The first sentence of a library's message, without places in its own source."
@@ -93,28 +102,31 @@ def reading(
         raise
     except FileNotFoundError as e:
         if e.filename is not None and Path(os.fsdecode(e.filename)) != Path(path):
-            raise CamelsError(
-                f"not {what}: a part of it is missing ({printable(Path(os.fsdecode(e.filename)).name)})",
-                as_text(path),
-                hint,
-            ) from None
+            part = printable(Path(os.fsdecode(e.filename)).name)
+            raise CamelsError(f"not {what}: a part of it is missing ({part})", as_text(path), hint) from None
         raise CamelsError("no such file or folder", as_text(path), "check the path") from None
     except OSError as e:
         if e.errno:
-            raise CamelsError(
-                f"cannot be read: {os.strerror(e.errno).lower()}",
-                as_text(path),
-                "check the disk, the path and its permissions",
-            ) from None
+            why = f"cannot be read: {os.strerror(e.errno).lower()}"
+            raise CamelsError(why, as_text(path), "check the disk, the path and its permissions") from None
         raise _not(path, what, hint, e) from None
     except BaseException as e:
         raise _not(path, what, hint, e) from None
 
-def _not(path, what:str, hint:str, e:BaseException)->CamelsError:
-    why = THROWN.get(type(e).__name__) or _short(e) or type(e).__name__
-    return CamelsError(f"not {what}: {why}", as_text(path), hint)
-
 # %% ../nbs/005_files.ipynb #abf35437
+def _unwritten(path, e:Exception)->CamelsError|None:
+    "The line for a failed write; None where `e` is another matter."
+    text, code = str(e).lower(), getattr(e, "errno", None)
+    inside = re.search(r"os error (\d+)", text)
+    code = code or (int(inside[1]) if inside else 0)
+    if code in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
+        return CamelsError("the disk is full", as_text(path), "free some space and run again: what is finished is kept")
+    if not code:
+        return None
+    forbidden = code in (errno.EACCES, errno.EPERM, errno.EROFS)
+    hint = "choose another place, or make it writable" if forbidden else "check the path and the disk"
+    return CamelsError(f"cannot be written: {os.strerror(code).lower()}", as_text(path), hint)
+
 @contextlib.contextmanager
 def writing(
     path, # what is written
@@ -128,25 +140,6 @@ def writing(
         if type(e).__name__ != "SafetensorError":
             raise
         raise (_unwritten(path, e) or e) from None
-
-def _unwritten(path, e:Exception)->CamelsError|None:
-    "The line for a failed write; None where `e` is another matter."
-    text, code = str(e).lower(), getattr(e, "errno", None)
-    inside = re.search(r"os error (\d+)", text)
-    code = code or (int(inside[1]) if inside else 0)
-    if code in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
-        return CamelsError("the disk is full", as_text(path), "free some space and run again: what is finished is kept")
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return CamelsError(
-            f"cannot be written: {os.strerror(code).lower()}",
-            as_text(path),
-            "choose another place, or make it writable",
-        )
-    return (
-        CamelsError(f"cannot be written: {os.strerror(code).lower()}", as_text(path), "check the path and the disk")
-        if code
-        else None
-    )
 
 # %% ../nbs/005_files.ipynb #84edecff
 @contextlib.contextmanager
@@ -204,7 +197,6 @@ def parse_json(
         raise CamelsError(f"JSON nested more than {DEPTH} levels deep", as_text(where), "flatten it")
     return _valid(value) if "\\ud" in text.lower() else value
 
-# %% ../nbs/005_files.ipynb #8f38e40b
 def _depth(value)->int:
     "Levels of lists and objects, found level by level."
     level, n = [value], 0
@@ -233,6 +225,24 @@ def read_json(
     "The value of a JSON file."
     return parse_json(read_text(path, most_mb), path, nan)
 
+# %% ../nbs/005_files.ipynb #2f2f1002
+def _check_header(
+    member,    # an array in an archive, at its first byte
+    info,      # its `zipfile.ZipInfo`
+    where:str, # file and array, for messages
+)->None:
+    "Raise where an array of an archive holds objects, or more than its bytes can."
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(member)
+    if dtype.hasobject:
+        hint = "save plain arrays of numbers or text"
+        raise CamelsError("holds Python objects, which are never unpickled", where, hint)
+    size = int(np.prod([int(n) for n in shape], dtype=object))*dtype.itemsize
+    if size > info.file_size or size > 1100*info.compress_size + 1024: # deflate makes things 1032 times smaller at best
+        what = f"its header says {size:,} bytes, more than the file can hold"
+        raise CamelsError(what, where, "make it again with numpy.savez")
+
 # %% ../nbs/005_files.ipynb #42134d07
 def read_arrays(
     path, # an .npz file
@@ -249,22 +259,6 @@ def read_arrays(
             with z.open(info) as member:
                 out[name] = np.lib.format.read_array(member, allow_pickle=False)
     return out
-
-# %% ../nbs/005_files.ipynb #2f2f1002
-def _check_header(member, info, where:str)->None:
-    "Raise where an array of an archive holds objects, or more than its bytes can."
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(member)
-    if dtype.hasobject:
-        raise CamelsError(
-            "holds Python objects, which are never unpickled", where, "save plain arrays of numbers or text"
-        )
-    size = int(np.prod([int(n) for n in shape], dtype=object))*dtype.itemsize
-    if size > info.file_size or size > 1100*info.compress_size + 1024:
-        raise CamelsError(
-            f"its header says {size:,} bytes, more than the file can hold", where, "make it again with numpy.savez"
-        )
 
 # %% ../nbs/005_files.ipynb #ca8b57db
 def read_parquet(

@@ -8,7 +8,7 @@ pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed"
 from camels import voice
 import camels.core as voice_core
 from camels.core import CamelsError
-from camels.voice import create_voice, phone_table
+from camels.voice.core import create_voice, phone_table
 
 LINE = "Papa bought a cup of tea, but Bob kept his coffee."
 

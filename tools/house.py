@@ -20,7 +20,7 @@ from collections import defaultdict
 from pathlib import Path
 
 # A folder is a floor. Arrows point down: to a lower floor, or to a lower number on the same one.
-FLOORS = ["core files media sound voice", "face nn train", "encoders text", "data", "latent express", "look agent",
+FLOORS = ["core config files media sound voice", "face nn train", "encoders text", "data", "latent express", "look agent",
           "fusion recipes", "live bench", "apps", "cli"]
 FLOOR = {name: n for n, names in enumerate(FLOORS, 1) for name in names.split()}
 # A hundred is a chapter.

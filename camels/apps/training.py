@@ -21,7 +21,8 @@ from panel.custom import JSComponent
 
 from .kit import BAD, CHOSEN, SOFT, Words, heading, hover_text, ink, plain
 from .state import one_thread
-from ..core import CamelsError, parse_overrides
+from ..config import parse_overrides
+from ..core import CamelsError
 from ..files import escaped
 from ..look.curves import LatentFilm, charts, line_of
 from ..train.watch import RunView, ago, find_runs, weights_now

@@ -26,7 +26,7 @@ from ..face.render import Renderer
 from ..face.retarget import Neutral, Retarget, SHOWN, correlation, natural_faces
 from ..face.shapes import Identity, random_identity
 from ..face.timeline import Segment, fade, timeline
-from ..voice import create_voice
+from ..voice.core import create_voice
 
 # %% ../../nbs/886_bench.face.ipynb #f824a61a
 def plain_frame(

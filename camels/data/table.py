@@ -17,7 +17,8 @@ from typing import Iterator, Sequence
 import numpy as np
 from fastcore.basics import patch
 
-from ..core import CamelsError, MODALITIES, WindowConfig, cache_dir, configure, fingerprint, write_json
+from ..config import configure
+from ..core import CamelsError, MODALITIES, WindowConfig, cache_dir, fingerprint, write_json
 from ..encoders.core import Phones
 from ..files import as_text, open_plain, printable, read_json, reading, writing
 from ..media.clips import Clip

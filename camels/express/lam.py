@@ -19,7 +19,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..face.arkit import ARKIT, PAIRS, from_order, index
-from ..core import CamelsError, Float, atomic_path, cache_dir, configure, fingerprint
+from ..config import configure
+from ..core import CamelsError, Float, atomic_path, cache_dir, fingerprint
 from ..files import open_plain, parse_json, reading
 from ..sound import check_audio
 from ..encoders.phoneme import runs
