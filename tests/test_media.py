@@ -320,8 +320,8 @@ def test_permission_denied(tmp_path):
     soundfile.write(path, np.zeros(99), 8000)
     path.chmod(0)
     code = (
-        "import os; os.getuid() or os.setuid(65534)\nfrom pathlib import Path\nfrom camels.media.read import "
-        f"_check_file\n_check_file(Path({str(path)!r}))"
+        "import os; os.getuid() or os.setuid(65534)\nfrom pathlib import Path\nfrom camels.media.open import "
+        f"check_plain_file\ncheck_plain_file(Path({str(path)!r}))"
     )
     for p in [tmp_path, *tmp_path.parents][:3]:
         p.chmod(p.stat().st_mode | 0o055)
