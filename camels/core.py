@@ -278,12 +278,15 @@ def _code(c:int)->str:
 
 # %% ../nbs/000_core.ipynb #770dcafd
 def write_text(path, text:str)->None:
-    "Write `text` to `path` atomically."
+    "Write `text`, perhaps with lone surrogates, to the file `path`, atomically."
     data = utf8(text)
     with atomic_path(path) as p:
         p.write_bytes(data)
 
-def write_json(path, obj)->None:
+def write_json(
+    path, # file to make or replace
+    obj,  # of dicts, lists, text, numbers, arrays, paths and dataclasses
+)->None:
     "Write `obj` to `path` as indented JSON, atomically."
     data = utf8(json.dumps(obj, indent=1, default=_jsonable, ensure_ascii=False) + "\n", "\\\\")
     with atomic_path(path) as p:
@@ -300,7 +303,10 @@ def _jsonable(o):
     raise TypeError(f"{type(o).__name__} is not JSON")
 
 # %% ../nbs/000_core.ipynb #6f437719
-def append_jsonl(path, *rows:dict)->None:
+def append_jsonl(
+    path,       # JSON-lines file; made where there is none
+    *rows:dict, # a line each
+)->None:
     "Add `rows` to a JSON-lines file in one write; a half line left by a crash is cut off first."
     path = Path(path)
     data = utf8("".join(json.dumps(r, default=_jsonable, ensure_ascii=False) + "\n" for r in rows), "\\\\")

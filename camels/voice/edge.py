@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['WAIT_S', 'EdgeVoice']
 
-# %% ../../nbs/034_voice.edge.ipynb #6b2dfba4
+# %% ../../nbs/034_voice.edge.ipynb #f175a530
 import asyncio, contextlib, queue, socket, tempfile, threading, urllib.parse, urllib.request
 from pathlib import Path
 
 from ..core import CamelsError
 from ..media.sound import read_audio
-from .core import Phone, Speech, Word, create_voice, setting, spoken_words, unsayable, voices
+from .core import Phone, Speech, Word, check_setting, create_voice, nothing_to_say, spoken_words, voices
 
 # %% ../../nbs/034_voice.edge.ipynb #fabcecf4
 def _fit_phones(
@@ -154,9 +154,9 @@ class EdgeVoice:
             raise CamelsError("edge-tts is not installed", "voice edge", hint) from None
         said = " ".join(spoken_words(text))
         if not any(map(str.isalnum, said)):
-            raise unsayable(text, self.name)
+            raise nothing_to_say(text, self.name)
         for name, value, low, high in (("rate", rate, 80, 450), ("volume", volume, 0, 200), ("pitch", pitch, 0, 99)):
-            setting(name, value, low, high)
+            check_setting(name, value, low, high)
         how = dict(rate=_relative(rate, 175, "%"), volume=_relative(volume, 100, "%"), pitch=_relative(pitch, 50, "Hz"))
         try:
             call = _bounded(edge_tts)(said, str(variant), boundary="WordBoundary", **how)
@@ -165,7 +165,7 @@ class EdgeVoice:
         try:
             chunks = _chunks(call)
         except edge_tts.exceptions.NoAudioReceived:
-            raise unsayable(text, self.name) from None
+            raise nothing_to_say(text, self.name) from None
         except Exception as e:
             what = f"the online voice did not answer ({type(e).__name__})"
             raise CamelsError(what, "voice edge", "it needs the internet; offline use espeak") from None

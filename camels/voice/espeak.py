@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ACCENTS', 'VARIANTS', 'STOPS', 'EspeakVoice']
 
-# %% ../../nbs/032_voice.espeak.ipynb #badefd4f
+# %% ../../nbs/032_voice.espeak.ipynb #9c22c0f2
 import contextlib, ctypes, functools, tempfile, threading, unicodedata
 from bisect import bisect_right
 from html import escape
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import CamelsError, nearest
-from .core import Phone, Speech, Word, clean_phone, setting, spoken_words, unsayable, voices
+from .core import Phone, Speech, Word, check_setting, clean_phone, nothing_to_say, spoken_words, voices
 
 # %% ../../nbs/032_voice.espeak.ipynb #02386e1e
 class _Id(ctypes.Union):
@@ -248,8 +248,8 @@ class EspeakVoice:
         markup, places = _markup(words, *_by_word(words, emphasis, breaks))
         voice = _check_variant(variant)
         # in espeak's order: 1 rate, 2 volume, 3 pitch, 4 range
-        values = [setting("rate", rate, 80, 450), setting("volume", volume, 0, 200),
-                  setting("pitch", pitch, 0, 99), setting("range", range, 0, 99)]
+        values = [check_setting("rate", rate, 80, 450), check_setting("volume", volume, 0, 200),
+                  check_setting("pitch", pitch, 0, 99), check_setting("range", range, 0, 99)]
         with _espeak() as (lib, sr):
             if lib.espeak_SetVoiceByName(voice.encode()):
                 raise CamelsError(f"espeak-ng has no voice {variant!r}", "voice espeak")
@@ -259,5 +259,5 @@ class EspeakVoice:
             x, events = _synthesise(lib, markup)
         timed = [] if _only_spelt(" ".join(words), str(variant)) else _phones(events, x, sr)
         if not timed:
-            raise unsayable(text, self.name)
+            raise nothing_to_say(text, self.name)
         return Speech(x.astype(np.float32)/32768, sr, [p for p, _ in timed], _words(words, places, timed))
