@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from camels import cli
-from camels.core import CamelsError, configure, in_range, write_json
+from camels.config import configure, in_range
+from camels.core import CamelsError, write_json
 from camels.train.run import RunFolder, read_record
 from camels.latent.config import TrainConfig, checked
 from camels.data.arrays import as_features

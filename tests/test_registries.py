@@ -54,7 +54,7 @@ def test_every_place_leads_to_what_is_registered_there():
     ("camels.data.clips", "list_corpora()", ["folder", "grid", "mead", "studio"]),
     ("camels.encoders.core", "list_encoders('prosody*')", ["prosody22", "prosody_contour"]),
     ("camels.face.lipsync", "list_lipsyncs()", ["contact", "dominance", "lam"]),
-    ("camels.voice", "list_voices()", ["edge", "espeak"]),
+    ("camels.voice.core", "list_voices()", ["edge", "espeak"]),
     ("camels.text.albert", "text_models.list()", ["microalbert"]),
     ("camels.bench.core", "benches.list()", ["encode", "explore", "v3"]),
 ])

@@ -136,7 +136,7 @@ def test_words():
 
 def test_a_thousand_are_spoken(turns):
     pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed")
-    from camels.voice import create_voice, phone_table
+    from camels.voice.core import create_voice, phone_table
     voice = create_voice("espeak")
     accents, heard = voice.variants()[::14], Counter()
     for i, t in enumerate(turns[:1000]):

@@ -29,7 +29,7 @@ from ..face.retarget import Retarget, SHOWN, correlation
 from ..face.people import Identity, random_identity
 from ..face.timeline import Segment, fade, timeline
 from ..latent.row import Row
-from ..voice import create_voice
+from ..voice.core import create_voice
 
 # %% ../../nbs/886_bench.face.ipynb #f824a61a
 def plain(c:Compiler)->Compiler:

@@ -14,7 +14,8 @@ import typer
 from rich.markup import escape
 
 from .terminal import Json, app, complain, emit, err, finite, progress
-from ..core import CamelsError, in_range, parse_overrides
+from ..config import in_range, parse_overrides
+from ..core import CamelsError
 from ..train.run import read_record
 
 # %% ../../nbs/983_commands.train.ipynb #f8726a90

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from ..bench.core import benches, listed_figures
 from .terminal import Json, app, complain, emit, err, missing_part, progress
-from ..core import CamelsError, cache_dir, n_cores, nearest, parse_overrides, write_json
+from ..config import parse_overrides
+from ..core import CamelsError, cache_dir, n_cores, nearest, write_json
 
 # %% ../../nbs/985_commands.workbench.ipynb #ca73996a
 PACKAGES = {"torch": "torch", "pylance": "lance", "av": "av", "mediapipe": "mediapipe", # name of a package: its module

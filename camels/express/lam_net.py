@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..core import CamelsError, Float, atomic_path, cache_dir, configure
+from ..config import configure
+from ..core import CamelsError, Float, atomic_path, cache_dir
 from ..face.arkit import ARKIT
 from ..files import open_plain, parse_json, reading
 

@@ -23,7 +23,7 @@ from ..face.compiler import Compiler, frozen_compiler
 from ..face.lipsync import create_lipsync, mouth_track, seal
 from ..face.timeline import Segment, parse_tags, time_segments, timeline
 from ..media.sound import read_audio
-from ..voice import Phone, Speech, Unsayable, Word, create_voice
+from ..voice.core import Phone, Speech, Unsayable, Word, create_voice
 
 # %% ../../nbs/650_express.perform.ipynb #78e49bf8
 @dataclass

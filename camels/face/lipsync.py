@@ -16,7 +16,7 @@ import numpy as np
 from .arkit import ARKIT, index
 from ..core import CamelsError, Float, Registry, asset
 from .anatomy import smooth
-from ..voice import Phone
+from ..voice.core import Phone
 
 # %% ../../nbs/150_face.lipsync.ipynb #19df3ef9
 @functools.cache

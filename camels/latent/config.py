@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..core import CamelsError, in_range, nearest
+from ..config import in_range
+from ..core import CamelsError, nearest
 
 # %% ../../nbs/508_latent.config.ipynb #55cb4fec
 @dataclass(frozen=True)

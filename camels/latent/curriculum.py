@@ -15,7 +15,8 @@ from typing import Callable
 import torch
 from fastcore.basics import patch
 
-from ..core import CamelsError, SPLITS, configure, set_seed, write_json
+from ..config import configure
+from ..core import CamelsError, SPLITS, set_seed, write_json
 from ..data.arrays import as_features
 from ..data.features import FeatureSet, subset
 from ..files import as_path, as_text

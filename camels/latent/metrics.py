@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core import CamelsError, Float, in_range, shaped
+from ..config import in_range
+from ..core import CamelsError, Float, shaped
 
 # %% ../../nbs/500_latent.metrics.ipynb #49cc2b1d
 def unit_rows(z)->np.ndarray:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from fastcore.basics import patch
 
-from ..core import CamelsError, atomic_path, configure, nearest, write_json
+from ..config import configure
+from ..core import CamelsError, atomic_path, nearest, write_json
 from ..files import read_json, read_weights, writing
 from ..nn.adapters import AVAEAdapter, AVAEOutput, ByModality, LogitScale, PhonemeAdapter, PhonemeOutput, unit
 from ..nn.flow import VelocityNet, integrate, pair_velocity

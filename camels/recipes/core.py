@@ -17,7 +17,8 @@ import torch
 import numpy as np
 from fastcore.basics import patch
 
-from ..core import CamelsError, configure, in_range, nearest, write_json
+from ..config import configure, in_range
+from ..core import CamelsError, nearest, write_json
 from ..data.clips import shared_data
 from ..latent.curriculum import SteerCB, settings_now
 from ..train.callbacks import epoch_line

@@ -10,7 +10,8 @@ import time
 from contextlib import contextmanager
 from typing import Callable
 
-from ..core import CamelsError, WindowConfig, cache_dir, configure, fingerprint, in_range, peak_rss_mb, write_json
+from ..config import configure, in_range
+from ..core import CamelsError, WindowConfig, cache_dir, fingerprint, peak_rss_mb, write_json
 from ..train.run import RunFolder
 from ..latent.config import TrainConfig, checked
 from ..latent.curriculum import began_with, train

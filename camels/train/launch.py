@@ -9,7 +9,8 @@ __all__ = ['start_run', 'resume_run', 'stop_run', 'ask_weight']
 import importlib.util, json, os, platform, signal, subprocess, sys
 from pathlib import Path
 
-from ..core import CamelsError, configure, write_json
+from ..config import configure
+from ..core import CamelsError, write_json
 from .control import ask, trainers
 from .watch import RunView, is_alive, launch_note, launched, owner, placed, settings_at
 

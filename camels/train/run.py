@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from ..core import ANY, CamelsError, RANGES, append_jsonl, read_jsonl, versions, write_json
+from ..config import ANY, RANGES
+from ..core import CamelsError, append_jsonl, read_jsonl, versions, write_json
 from ..files import writing
 
 # %% ../../nbs/440_train.run.ipynb #ef12daff

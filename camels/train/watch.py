@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..core import CamelsError, cache_dir, configure, fingerprint
+from ..config import configure
+from ..core import CamelsError, cache_dir, fingerprint
 from ..files import as_path, as_text, parse_json, read_json
 from .control import trainers
 from .run import is_held, read_record

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...core import CamelsError, EMOTIONS, Float, asset
 from ...face.people import Identity, random_identity
-from ...voice import create_voice
+from ...voice.core import create_voice
 
 # %% ../../../nbs/330_data.studio.script.ipynb #75324afe
 def rng_for(

@@ -21,7 +21,7 @@ from ...encoders.mini_net import LogMel, MiniConfig
 from ..core import data_folder
 from .inventory import FOLD, FOLD39, IGNORE, LABELS, arpa_states, phone_data
 from ...sound import augment, level, music, noise
-from ...voice import create_voice
+from ...voice.core import create_voice
 
 # %% ../../../nbs/812_recipes.phones.corpus.ipynb #467a450a
 GRAMMAR = phone_data("grammar") # "patterns", "words" by kind; "onset", "nucleus", "coda" of words that do not exist

@@ -17,7 +17,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...core import EMOTIONS, atomic_path, configure
+from ...config import configure
+from ...core import EMOTIONS, atomic_path
 from ...files import read_arrays
 from ...latent.curriculum import settings_now
 from ..core import Sitting, checked_recipe, on_threads, settings_of, steer_weights

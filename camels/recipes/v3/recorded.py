@@ -28,7 +28,7 @@ from ...media.read import iter_frames
 from ...media.sound import read_audio
 from ...express.features import audio_features
 from .targets import FPS, SR, Targets, save_shard, targets_card
-from ...voice import Phone, Speech
+from ...voice.core import Phone, Speech
 
 # %% ../../../nbs/854_recipes.v3.recorded.ipynb #12c8050f
 def follow(

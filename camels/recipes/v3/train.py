@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...face.arkit import GROUPS, index
-from ...core import EMOTIONS, CamelsError, Float, configure, in_range, nearest, write_json
+from ...config import configure, in_range
+from ...core import EMOTIONS, CamelsError, Float, nearest, write_json
 from ...train.run import RunFolder
 from ...latent.curriculum import SteerCB, steered
 from ...train.run import run_lock
