@@ -388,7 +388,8 @@ def eval_(
         raise CamelsError(f"{'--model' if model else '--out'} goes with v3", "eval", "camels eval v3 --model FOLDER")
     if features is None:
         raise CamelsError("needs --features", "eval", f"camels eval {run} --features FEATURES")
-    from camels.latent.evaluate import evaluate_run, stage_table
+    from camels.latent.evaluate import evaluate_run
+    from camels.latent.table import stage_table
     from camels.look.report import write_card, write_report
     in_range("--pool", pool)
     rep = evaluate_run(run, features, split=split, pool=pool)
@@ -957,8 +958,8 @@ def demo(
 ):
     "The main job: synthetic corpus, encoding, training A, B, C, report, explorer."
     from camels.recipes.demo import demo as run
-    from camels.latent.evaluate import stage_table
-    from camels.latent.evaluate import read_report
+    from camels.latent.table import stage_table
+    from camels.latent.table import read_report
     names = ["corpus", "encode", "train", "evaluate", "report"]
     def tell(step, about, seconds):
         err.print(

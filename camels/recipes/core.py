@@ -19,7 +19,7 @@ from fastcore.basics import patch
 
 from ..core import CamelsError, configure, in_range, nearest, write_json
 from ..data.clips import shared_data
-from ..latent.curriculum import SteerCB, settings_now
+from ..latent.steer import SteerCB, settings_now
 from ..train.callbacks import epoch_line
 from ..train.checkpoint import CheckpointCB, Checkpoints, load_learner
 from ..train.control import taken_up

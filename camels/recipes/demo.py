@@ -17,7 +17,7 @@ from ..latent.curriculum import began_with, train
 from ..data.encode import encode, load_encoders
 from ..data.studio.film import VERSION, write_studio
 from ..latent.evaluate import evaluate_run
-from ..latent.evaluate import read_report
+from ..latent.table import read_report
 from ..look.report import write_card, write_report
 
 # %% ../../nbs/870_recipes.demo.ipynb #ad821856

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...core import CamelsError, atomic_path, configure
 from ...encoders.espeak_mini import LogMel, MiniNet, load_mini, save_mini
-from ...latent.curriculum import settings_now
+from ...latent.steer import settings_now
 from ..core import Batches, RateCB, Sitting, checked_recipe, on_threads, settings_of, steer_weights
 from .align import align_corpus
 from .corpus import Corpus, PhonesConfig, Sources, read_corpus, read_sources

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from ...face.arkit import GROUPS, index
 from ...core import EMOTIONS, CamelsError, Float, configure, in_range, nearest, write_json
 from ...train.run import RunFolder
-from ...latent.curriculum import SteerCB, steered
+from ...latent.steer import SteerCB, steered
 from ...train.run import run_lock
 from ...train.control import taken_up
 from ...face.anchors import anchors
