@@ -110,6 +110,7 @@ class MoCoCB(MomentumCB):
         super().load(state)
         self.queues.load_state_dict(state["queues"])
 
+# %% ../../nbs/515_latent.terms.ipynb #08ddddd1
 @term("A")
 def moco(s):
     "InfoNCE against the queue of `MoCoCB`."
