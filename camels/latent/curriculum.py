@@ -160,7 +160,7 @@ def stage_learner(
     session:Session, # what the stages share
     stage:str,       # "A", "B" or "C"
 )->Learner: # it goes on counting updates where the stage before ended
-    "A learner for one stage, with the stage's loss, a fresh optimizer and batches that follow from seed, stage and epoch."
+    "A learner for one stage: its loss, a fresh optimizer, batches that follow from seed, stage and epoch."
     cfg, fs, rows, k = session.cfg, session.fs, session.fs.where("train"), STAGES.index(stage)
     session.metrics.fixed["stage"] = session.control.fixed["stage"] = stage
     def batches(epoch):

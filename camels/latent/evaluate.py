@@ -288,7 +288,8 @@ def evaluate_run(
     with one_thread():
         stages = _evaluate_stages(run, fs, how)
         peer = linear_peer(fs, **how)
-    measured, name = len(measured_rows(fs, split)), Path(features).name if isinstance(features, (str, Path)) else "arrays"
+    name = Path(features).name if isinstance(features, (str, Path)) else "arrays"
+    measured = len(measured_rows(fs, split))
     report = dict(
         stages=stages,
         peers=dict(cca=peer),

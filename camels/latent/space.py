@@ -181,7 +181,7 @@ def forward(self:LatentSpace,
     sample:bool=False, # the decoders read a draw around the mean
     decode:bool=True,  # also decode
 )->LatentOutput:
-    "Latents and all adapter outputs of the modalities in a batch; with `sample` the decoders read a draw around the mean."
+    "Latents and all adapter outputs of the modalities in a batch."
     latents, masks, outputs = {}, {}, {}
     for m, adapter in self.adapters.items():
         phones = self.config.modalities[m].kind == "phones"
@@ -236,7 +236,7 @@ def flow(
 @patch
 def fit_stats(
     self:LatentSpace,
-    batch:dict, # the train split in one dict, arrays or tensors; phones padded as in `forward`, or flat [P d] without `phone_mask`
+    batch:dict, # the train split, arrays or tensors; phones padded as in `forward`, or flat [P d] without `phone_mask`
 )->LatentSpace:
     "Fit every adapter's feature statistics; modalities that the batch lacks stay as they are."
     for m, c in self.config.modalities.items():
