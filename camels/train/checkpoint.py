@@ -215,7 +215,6 @@ def put_aside(self:Checkpoints, path)->Path:
     n = next(i for i in range(1, 10_000) if not os.path.lexists(f"{path}.broken-{i}"))
     return path.rename(f"{path}.broken-{n}")
 
-# %% ../../nbs/435_train.checkpoint.ipynb #2b5ef991
 @patch
 def tidy(self:Checkpoints, kind:str="step"):
     "Keep the newest of a kind."
@@ -278,7 +277,6 @@ def rng_state()->dict:
         out["cuda"] = torch.cuda.get_rng_state_all()
     return out
 
-# %% ../../nbs/435_train.checkpoint.ipynb #7ff9444f
 def set_rng_state(s:dict)->None:
     "Put back what `rng_state` gave."
     torch.set_rng_state(s["torch"])
