@@ -14,8 +14,6 @@ import torch
 from ..core import CamelsError, in_range, nearest
 
 # %% ../../nbs/508_latent.config.ipynb #55cb4fec
-STAGES = ("A", "B", "C")  # align, reconstruct, flow
-
 @dataclass(frozen=True)
 class TrainConfig:
     "What decides a training run."
@@ -75,6 +73,8 @@ class TrainConfig:
     tensorboard: bool = False  # also write TensorBoard events
 
 # %% ../../nbs/508_latent.config.ipynb #bef6e5bd
+STAGES = ("A", "B", "C")  # align, reconstruct, flow
+
 def checked(
     cfg:TrainConfig, # settings
 )->TrainConfig: # the same
