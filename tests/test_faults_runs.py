@@ -592,7 +592,7 @@ ODD_LINES = [
 
 @pytest.mark.parametrize("kind", ["curriculum", "v3"])
 def test_no_line_ends_a_running_training(tmp_path, kind):
-    from camels.latent.curriculum import SteerCB
+    from camels.latent.steer import SteerCB
     from camels.recipes.v3.train import V3Config, V3SteerCB
     run = RunFolder.create(tmp_path, {}, kind=kind)
     control = SteerCB(run, TrainConfig()) if kind == "curriculum" else V3SteerCB(run, V3Config())

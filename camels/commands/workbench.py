@@ -167,8 +167,8 @@ def demo(
 ):
     "The main job: synthetic corpus, encoding, training A, B, C, report, explorer."
     from camels.recipes.demo import demo as run
-    from camels.latent.evaluate import stage_table
-    from camels.latent.evaluate import read_report
+    from camels.latent.table import stage_table
+    from camels.latent.table import read_report
     names = ["corpus", "encode", "train", "evaluate", "report"]
     def tell(step, about, seconds):
         err.print(

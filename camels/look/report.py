@@ -15,7 +15,8 @@ from ..core import CamelsError, write_text
 from ..data.features import toy_features
 from ..files import escaped
 from ..latent.curriculum import train
-from ..latent.evaluate import evaluate_run, read_report, stage_rows
+from ..latent.evaluate import evaluate_run
+from ..latent.table import read_report, stage_rows
 from ..latent.snapshots import Points, load_points
 from .viz import ACCENT, as_png, data_url, latent_figure, loss_figure, project, retrieval_figure
 from ..train.run import RunFolder

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from ..config import configure, in_range
 from ..core import CamelsError, nearest, write_json
 from ..data.clips import shared_data
-from ..latent.curriculum import SteerCB, settings_now
+from ..latent.steer import SteerCB, settings_now
 from ..train.callbacks import epoch_line
 from ..train.checkpoint import CheckpointCB, Checkpoints, load_learner
 from ..train.control import taken_up

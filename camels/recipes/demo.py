@@ -19,7 +19,7 @@ from ..data.encode import encode
 from ..data.streams import load_encoders
 from ..data.studio.film import VERSION, write_studio
 from ..latent.evaluate import evaluate_run
-from ..latent.evaluate import read_report
+from ..latent.table import read_report
 from ..look.report import write_card, write_report
 
 # %% ../../nbs/870_recipes.demo.ipynb #ad821856

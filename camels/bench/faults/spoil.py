@@ -59,7 +59,7 @@ def read_a_table(path):
 
 def read_a_run(path):
     "What the training page and the report read of a run folder."
-    from camels.latent.evaluate import read_report
+    from camels.latent.table import read_report
     from camels.look.curves import charts
     from camels.train.watch import RunView, find_runs, weights_now
     v = RunView(path).refresh()

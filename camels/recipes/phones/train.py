@@ -20,7 +20,7 @@ from torch import Tensor
 from ...config import configure
 from ...core import CamelsError, atomic_path
 from ...encoders.mini_net import LogMel, MiniNet, load_mini, save_mini
-from ...latent.curriculum import settings_now
+from ...latent.steer import settings_now
 from ..core import Batches, RateCB, Sitting, checked_recipe, on_threads, settings_of, steer_weights
 from .align import align_corpus
 from .corpus import Corpus, PhonesConfig, Sources, read_corpus, read_sources

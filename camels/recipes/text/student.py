@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ...config import configure
 from ...core import EMOTIONS, atomic_path
 from ...files import read_arrays
-from ...latent.curriculum import settings_now
+from ...latent.steer import settings_now
 from ..core import Sitting, checked_recipe, on_threads, settings_of, steer_weights
 from .corpus import TextBatches, TextConfig, padded, read_texts, train_tokenizer
 from .lessons import Lessons, add_emoji, disguise, make_lessons

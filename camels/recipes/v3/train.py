@@ -25,7 +25,7 @@ from ...face.arkit import GROUPS, index
 from ...config import configure, in_range
 from ...core import EMOTIONS, CamelsError, Float, nearest, write_json
 from ...train.run import RunFolder
-from ...latent.curriculum import SteerCB, steered
+from ...latent.steer import SteerCB, steered
 from ...train.run import run_lock
 from ...train.control import taken_up
 from ...face.anchors import anchors
