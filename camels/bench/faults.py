@@ -1066,7 +1066,7 @@ READERS = dict(   # what is read: who reads it
     targets="camels.bench.faults:read_targets",
     checkpoint="camels.bench.faults:read_checkpoint",
     weights="camels.bench.faults:read_some_weights",
-    turns="camels.recipes.v3.scenarios:read_turns",
+    turns="camels.recipes.v3.turns:read_turns",
 )
 
 def read_a_table(path):

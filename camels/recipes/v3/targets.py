@@ -24,7 +24,7 @@ from ...face.anchors import anchor_file
 from ...files import as_text, open_plain, read_json, reading, writing
 from ...face.timeline import parse_tags, time_segments
 from ...express.features import audio_features
-from .scenarios import Turn, split_of_dialogue
+from .turns import Turn, split_of_dialogue
 
 # %% ../../../nbs/852_recipes.v3.targets.ipynb #36f9ad70
 FPS, SR = 30., 16000

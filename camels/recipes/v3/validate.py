@@ -35,7 +35,8 @@ from ...look.viz import INK, OKABE_ITO, as_png, plot_axes, plot_legend
 from ...media.clips import Clip
 from ...media.sound import read_audio
 from .recorded import at_fps, follow, opening as opened
-from .scenarios import scenario_turns, split_of_dialogue
+from .scenarios import scenario_turns
+from .turns import split_of_dialogue
 from .targets import FPS, SR, voice_of
 
 # %% ../../../nbs/858_recipes.v3.validate.ipynb #f54b2682
