@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FPS', 'SR', 'PIECES', 'HINT', 'COLUMNS', 'voice_of', 'triple', 'save_shard', 'folder_lock', 'best_lipsync',
-           'write_targets', 'keep_plan', 'read_shard', 'read_trust', 'Targets', 'targets_card']
+           'keep_plan', 'targets_card', 'read_shard', 'read_trust', 'Targets', 'write_targets']
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #f0c9c0aa
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #ccd94a2b
 import contextlib, os, signal, threading, time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,16 +17,16 @@ from typing import Callable, Sequence
 import numpy as np
 from fastcore.basics import patch
 
-from ...express.perform import perform, quiet_around, speak_segments
-from ...face.arkit import ARKIT
 from ...core import CamelsError, atomic_path, fingerprint, n_cores, write_json, write_text
-from ...face.anchors import anchor_file
-from ...files import as_text, open_plain, read_json, reading, writing
-from ...face.timeline import parse_tags, time_segments
 from ...express.features import audio_features
+from ...express.perform import perform, quiet_around, speak_segments
+from ...face.anchors import anchor_file
+from ...face.arkit import ARKIT
+from ...face.timeline import parse_tags, time_segments
+from ...files import as_text, open_plain, read_json, reading, writing
 from .turns import Turn, split_of_dialogue
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #36f9ad70
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #a055520c
 FPS, SR = 30., 16000
 PIECES = ("features", "cond", "weights")
 
@@ -37,12 +37,10 @@ def voice_of(
     seed:int=0,
 )->str: # variant of espeak
     "A voice for a turn; test turns have voices that training never hears."
-    accents, throats = (
-        ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp"),
-        ("", "+f1", "+f2", "+f3", "+m1", "+m2", "+m4", "+m5", "+m6"),
-    )
+    accents = "en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp"
+    throats = "", "+f1", "+f2", "+f3", "+m1", "+m2", "+m4", "+m5", "+m6"
     if split == "test":
-        throats = ("+f4", "+m3", "+m7")
+        throats = "+f4", "+m3", "+m7"
     rng = np.random.default_rng([seed, i, take])
     return str(rng.choice(accents)) + str(rng.choice(throats))
 
@@ -61,7 +59,7 @@ def triple(
     n = min(len(x), len(p.weights))
     return x[:n].astype(np.float32), p.cond[:n], p.weights[:n]
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #21d9a636
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #4a701bb7
 def save_shard(
     folder:Path, k:int,
     triples:list,      # (features [t 141], cond [t 19], weights [t 52]) each
@@ -70,15 +68,14 @@ def save_shard(
 )->int: # frames
     "Write one shard; `start` and `frames` are added to the rows."
     starts = np.cumsum([0] + [len(t[0]) for t in triples])
-    for i, p in enumerate(PIECES):
-        with atomic_path(folder/f"{p}-{k:04d}.npy") as tmp, open(tmp, "wb") as f:
-            np.save(
-                f,
-                np.concatenate([t[i] for t in triples]).astype(np.float16) if triples else np.zeros((0, 1), np.float16),
-            )
+    for i, piece in enumerate(PIECES):
+        whole = np.zeros((0, 1), np.float16)
+        if triples:
+            whole = np.concatenate([t[i] for t in triples]).astype(np.float16)
+        with atomic_path(folder/f"{piece}-{k:04d}.npy") as tmp, open(tmp, "wb") as f:
+            np.save(f, whole)
     rows = [dict(r, start=int(a), frames=len(t[0])) for r, t, a in zip(rows, triples, starts)]
-    # last: the shard is there when this is
-    write_json(folder/f"index-{k:04d}.json", dict(rows=rows, errors=list(errors)))
+    write_json(folder/f"index-{k:04d}.json", dict(rows=rows, errors=list(errors))) # last: now the shard is there
     return int(starts[-1])
 
 # %% ../../../nbs/852_recipes.v3.targets.ipynb #b7bbfe68
@@ -116,31 +113,28 @@ def _held_back(signum):
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #af0ecfcb
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #d509d2ab
 def _shards(folder, todo, cuts, jobs:int, how:dict):
     "Reports of shards as they are done; here for one job, in worker processes for several."
     if jobs == 1:
         yield from (_write_shard(folder, k, cuts[k], how) for k in todo)
         return
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(os.getpid(),)
-    )
+    spawn = get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_begin_worker, initargs=(os.getpid(),))
     try:
-        with _held_back(signal.SIGINT):
-            # a worker that only starts must not hear it either
+        with _held_back(signal.SIGINT): # a worker that only starts must not hear it either
             todo = [pool.submit(_write_shard, folder, k, cuts[k], how) for k in todo]
         for r in as_completed(todo):
             yield r.result()
     except BrokenProcessPool:
-        raise CamelsError(
-            "a worker process was ended", folder, "run again: what is finished is kept; fewer --jobs need less memory"
-        ) from None
+        hint = "run again: what is finished is kept; fewer --jobs need less memory"
+        raise CamelsError("a worker process was ended", folder, hint) from None
     finally:
         for p in list((pool._processes or {}).values()):
             p.terminate()   # idle, or in the middle of a shard that is made again
         pool.shutdown(wait=True, cancel_futures=True)
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #272f7989
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #14836e5c
 @contextlib.contextmanager
 def folder_lock(
     path, # folder of targets
@@ -152,16 +146,15 @@ def folder_lock(
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CamelsError(
-                "another process is writing targets here", path, "wait for it, or name another folder"
-            ) from None
+            hint = "wait for it, or name another folder"
+            raise CamelsError("another process is writing targets here", path, hint) from None
         for f in Path(path).glob(".*.tmp*"):
             f.unlink(missing_ok=True)
         yield
     finally:
         os.close(fd)
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #0dd2bff8
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #7294a77d
 def best_lipsync()->str:
     "lam where its weights are in the cache, else contact."
     from camels.express.lam import find_lam
@@ -171,54 +164,6 @@ def best_lipsync()->str:
     except CamelsError:
         return "contact"
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #fc0091c2
-def write_targets(
-    turns:Sequence[Turn],     # from `scenario_turns` or `read_turns`
-    folder,                   # to make, or to go on with
-    voices:int=2,             # takes of each turn
-    seed:int=0,               # of the voices
-    shard:int=200,            # turns × takes in a file
-    jobs:int=0,               # processes; 0: one a core
-    lipsync:str="",           # a name of `list_lipsyncs`; where empty, lam if its weights are in the cache, else contact
-    voice:str="espeak",       # a name of `list_voices`; edge speaks with its own default voice, online
-    on_shard:Callable=None,   # called with (shards done, shards in all)
-)->Path:
-    "Speak, perform and store; what is there already is kept."
-    folder = Path(folder)
-    parts = [split_of_dialogue(t.dialogue) for t in turns]
-    rows = [
-        (i, k, t.dialogue, part, t.text, voice_of(i, k, part, seed) if voice == "espeak" else "")
-        for i, (t, part) in enumerate(zip(turns, parts))
-        for k in range(voices)
-    ]
-    if not rows:
-        raise CamelsError("no turns", folder)
-    how = dict(lipsync=lipsync or best_lipsync(), voice=voice)
-    usual = how == dict(lipsync="contact", voice="espeak")
-    plan = dict(
-        triples=len(rows),
-        shard=shard,
-        fingerprint=fingerprint([str(r) for r in rows]),
-        anchors=anchor_file()["version"],
-        fps=FPS,
-        sr=SR,
-        **({} if usual else how),
-    )
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with folder_lock(folder):
-        keep_plan(folder, plan)
-        cuts = [rows[i:i + shard] for i in range(0, len(rows), shard)]
-        todo = [k for k in range(len(cuts)) if not (folder/f"index-{k:04d}.json").exists()]
-        done = len(cuts) - len(todo)
-        for _ in _shards(folder, todo, cuts, min(jobs or n_cores(), max(1, len(todo))), how):
-            done += 1
-            if on_shard:
-                on_shard(done, len(cuts))
-        write_text(folder/"card.md", targets_card(Targets(folder)))
-    return folder
-
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #7b02c51f
 def keep_plan(
     folder:Path, # of targets
     plan:dict,   # what decides them
@@ -230,7 +175,24 @@ def keep_plan(
     with writing(f):
         write_json(f, plan)
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #e164bafd
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #dc2482ae
+_SYNTHETIC = ("Made by the project's own rules from text: no recording, nobody's face. "
+              "Test voices are heard nowhere else.")
+
+def targets_card(
+    t, # `Targets`
+    about:str=_SYNTHETIC, # where they come from
+)->str: # markdown
+    "What the targets hold."
+    frames = sum(r["frames"] for r in t.rows)
+    splits = {split: sum(r["split"] == split for r in t.rows) for split in ("train", "valid", "test")}
+    kinds = {kind: len({r.get(kind) for r in t.rows} - {None}) for kind in ("dialogue", "text", "clip", "voice")}
+    what = {kind: n for kind, n in kinds.items() if n}
+    return (f"# Targets\n\n{about}\n\n{len(t)} triples, {frames/FPS/3600:.1f} h at {FPS:g} fps; different ones: "
+            f"{what}. Splits: {splits}. Turns that could not be made: {len(t.errors)}.\n\nEach triple: 141 audio features "
+            f"at {SR} Hz, 19 numbers of condition, {len(ARKIT)} ARKit weights; half precision.\n")
+
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #4945376e
 HINT = "make the targets again: delete this shard's index and run camels targets once more"
 COLUMNS = dict(features=141, cond=19, weights=52)  # of each piece
 
@@ -268,25 +230,22 @@ def read_trust(
         raise CamelsError(f"'trust' is not {len(ARKIT)} numbers in [0, 1]", f, HINT)
     return trust
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #c1f682da
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #2b8785a4
 class Targets:
     "Triples on disk; arrays are memory-mapped, so nothing is read before it is used."
     def __init__(self,
         folder,        # of `write_targets`
         split:str="",  # only these; all where empty
     ):
-        self.folder = Path(folder)
+        self.folder, self.rows, self.errors = Path(folder), [], []
         files = sorted(self.folder.glob("index-*.json"))
         if not files:
             raise CamelsError("no targets here", as_text(folder), "make some: camels targets --out FOLDER")
-        shards = [read_shard(f) for f in files]
-        self.rows = [
-            dict(r, shard=f.stem.removeprefix("index-"))
-            for f, (rows, _) in zip(files, shards)
-            for r in rows
-            if not split or r["split"] == split
-        ]
-        self.errors = [e for _, errors in shards for e in errors]
+        for f in files:
+            rows, errors = read_shard(f)
+            shard = f.stem.removeprefix("index-")
+            self.rows += [dict(r, shard=shard) for r in rows if not split or r["split"] == split]
+            self.errors += errors
         self.open, self.trust = {}, read_trust(self.folder)
     def __len__(self):
         return len(self.rows)
@@ -295,7 +254,7 @@ class Targets:
         s = slice(r["start"], r["start"] + r["frames"])
         return tuple(self._part(p, r["shard"], s) for p in PIECES)
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #999566f7
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #3a76b577
 @patch
 def _part(self:Targets, piece, shard, s)->np.ndarray:
     a = self._array(piece, shard)
@@ -307,7 +266,6 @@ def _part(self:Targets, piece, shard, s)->np.ndarray:
         raise CamelsError(f"holds NaN or infinity in frames {s.start} to {s.stop}", where, HINT)
     return x
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #e3a639b7
 @patch
 def _array(self:Targets, piece, shard):
     if (piece, shard) not in self.open:
@@ -322,18 +280,42 @@ def _array(self:Targets, piece, shard):
         self.open[piece, shard] = a
     return self.open[piece, shard]
 
-# %% ../../../nbs/852_recipes.v3.targets.ipynb #3c94c08d
-def targets_card(
-    t:Targets,
-    about:str="Made by the project's own rules from text: no recording, nobody's face. Test voices are heard nowhere else.",
-)->str: # markdown
-    "What the targets hold."
-    frames, count = sum(r["frames"] for r in t.rows), lambda k: len({r.get(k) for r in t.rows} - {None})
-    splits = {s: sum(r["split"] == s for r in t.rows) for s in ("train", "valid", "test")}
-    what = {k: count(k) for k in ("dialogue", "text", "clip", "voice") if count(k)}
-    return (
-        f"# Targets\n\n{about}\n\n{len(t)} triples, {frames/FPS/3600:.1f} h at {FPS:g} fps; different ones: {what}. "
-        f"Splits: {splits}. Turns that could not be made: {len(t.errors)}.\n\n"
-        f"Each triple: 141 audio features at {SR} Hz, 19 numbers of condition, {len(ARKIT)} ARKit weights; half "
-        "precision.\n"
-    )
+# %% ../../../nbs/852_recipes.v3.targets.ipynb #1d6a6776
+def write_targets(
+    turns:Sequence[Turn],     # from `scenario_turns` or `read_turns`
+    folder,                   # to make, or to go on with
+    voices:int=2,             # takes of each turn
+    seed:int=0,               # of the voices
+    shard:int=200,            # turns × takes in a file
+    jobs:int=0,               # processes; 0: one a core
+    lipsync:str="",           # a name of `list_lipsyncs`; where empty, lam if its weights are in the cache, else contact
+    voice:str="espeak",       # a name of `list_voices`; edge speaks with its own default voice, online
+    on_shard:Callable=None,   # called with (shards done, shards in all)
+)->Path:
+    "Speak, perform and store; what is there already is kept."
+    folder, rows = Path(folder), []
+    for i, t in enumerate(turns):
+        split = split_of_dialogue(t.dialogue)
+        for k in range(voices):
+            variant = voice_of(i, k, split, seed) if voice == "espeak" else ""
+            rows.append((i, k, t.dialogue, split, t.text, variant))
+    if not rows:
+        raise CamelsError("no turns", folder)
+    how = dict(lipsync=lipsync or best_lipsync(), voice=voice)
+    plan = dict(triples=len(rows), shard=shard, fingerprint=fingerprint([str(r) for r in rows]),
+                anchors=anchor_file()["version"], fps=FPS, sr=SR)
+    if how != dict(lipsync="contact", voice="espeak"): # plans of before this choice stay valid
+        plan |= how
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with folder_lock(folder):
+        keep_plan(folder, plan)
+        cuts = [rows[i:i + shard] for i in range(0, len(rows), shard)]
+        todo = [k for k in range(len(cuts)) if not (folder/f"index-{k:04d}.json").exists()]
+        done = len(cuts) - len(todo)
+        for _ in _shards(folder, todo, cuts, min(jobs or n_cores(), max(1, len(todo))), how):
+            done += 1
+            if on_shard:
+                on_shard(done, len(cuts))
+        write_text(folder/"card.md", targets_card(Targets(folder)))
+    return folder
