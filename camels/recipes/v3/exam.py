@@ -85,6 +85,7 @@ class Marks:
     example: tuple       # (jawOpen as produced, target, phones) of one saying
     real: dict           # {corpus: `real_voices`}
 
+# %% ../../../nbs/866_recipes.v3.exam.ipynb #08b7d3a2
 def exam(
     performer:Callable,       # (audio, condition) → weights
     amount:Amount=Amount(),
@@ -164,6 +165,7 @@ def _lip_rows(m:Marks, peers:dict)->list[Finding]:
         _row(m, rules, "±0.05 of V, A or D, largest change", lambda o: o.jitter, most=.08),
     ]
 
+# %% ../../../nbs/866_recipes.v3.exam.ipynb #fde13469
 def _real_rows(m:Marks, peers:dict)->list[Finding]:
     "Correlations with measured lips: GRID has a goal, other corpora are held against the best peer."
     rows = []

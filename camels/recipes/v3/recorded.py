@@ -169,6 +169,14 @@ def _takes(clip, weights, audio, split:str, takes:int, seed:int):
             )
 
 # %% ../../../nbs/854_recipes.v3.recorded.ipynb #14c1d591
+def _by_talker(clips)->list: # of lists of clips, in the order of names and of ids
+    "The clips of each talker: `Clip.speaker`, or the folder that the file lies in."
+    people = defaultdict(list)
+    for clip in clips:
+        people[clip.speaker or Path(clip.path).parent.name].append(clip)
+    return [sorted(own, key=lambda clip: clip.id) for _, own in sorted(people.items())]
+
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #15e4013e
 def write_recorded(
     inputs,                # folder of clips, manifest, or a list of them
     folder,                # to make, or to go on with
@@ -180,10 +188,8 @@ def write_recorded(
     "Follow, retarget and store; a talker is `Clip.speaker`, or the folder that the file lies in."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    people, done, first = defaultdict(list), 0, 0
+    done, first = 0, 0
     clips = clips_from([inputs] if isinstance(inputs, (str, Path)) else inputs)
-    for clip in clips:
-        people[clip.speaker or Path(clip.path).parent.name].append(clip)
     trust = [round(float(o), 4) for o in speech_trust(all(clip.emotion for clip in clips))]
     keep_plan(folder, dict(clips=fingerprint([[clip.id, clip.start_s] for clip in clips]), takes=takes, seed=seed,
                            shard=shard, fps=FPS, sr=SR, trust=trust, kind="recorded"))
@@ -192,8 +198,7 @@ def write_recorded(
         done += 1
         if on_clip:
             on_clip(done, len(clips))
-    for _, own in sorted(people.items()):
-        own = sorted(own, key=lambda clip: clip.id)
+    for own in _by_talker(clips):
         names = range(first, first - (-len(own)//shard))
         first = names.stop
         if all((folder/f"index-{n:04d}.json").exists() for n in names):
@@ -236,6 +241,7 @@ def _performed(recording, i:int, takes:int, seed:int, babble)->tuple: # triples,
         babble = x # from the second take on it would be the recording itself
     return triples, rows
 
+# %% ../../../nbs/854_recipes.v3.recorded.ipynb #268a08d0
 def write_voices(
     recordings:Iterable,    # (float32 [n] at SR, [Phone …], who) of each
     folder,                 # to make, or to go on with
