@@ -484,7 +484,7 @@ def test_numbers_have_bounds(tmp_path, mine, monkeypatch, capsys, key, value):
 def test_the_range_is_named_and_all_defaults_are_in_it():
     from camels.recipes.text.corpus import TextConfig
     from camels.recipes.phones.corpus import PhonesConfig
-    from camels.recipes.v3.train import V3Config, checked_v3
+    from camels.recipes.v3.config import V3Config, checked_v3
     with pytest.raises(CamelsError, match="from 0 to 1 .not included."):
         configure(TrainConfig(), {"dropout": 1.5})
     checked(TrainConfig())
@@ -593,7 +593,8 @@ ODD_LINES = [
 @pytest.mark.parametrize("kind", ["curriculum", "v3"])
 def test_no_line_ends_a_running_training(tmp_path, kind):
     from camels.latent.steer import SteerCB
-    from camels.recipes.v3.train import V3Config, V3SteerCB
+    from camels.recipes.v3.config import V3Config
+    from camels.recipes.v3.train import V3SteerCB
     run = RunFolder.create(tmp_path, {}, kind=kind)
     control = SteerCB(run, TrainConfig()) if kind == "curriculum" else V3SteerCB(run, V3Config())
     control.fixed["stage"] = "A" if kind == "curriculum" else "V2"

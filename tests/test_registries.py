@@ -142,11 +142,11 @@ def heard_by_phones(folder, monkeypatch):
 
 def watched_by_v3(folder, monkeypatch):
     "Stems of the clips that V3's exam takes as held out."
-    import camels.recipes.v3.validate as validate
+    import camels.recipes.v3.watched as module
     read = []
-    monkeypatch.setattr(validate, "opening", lambda p: read.append(Path(p).stem))
-    monkeypatch.setattr(validate, "read_audio", lambda p, sr: np.zeros(160, np.float32))
-    validate.watched(folder)
+    monkeypatch.setattr(module, "measured_opening", lambda p: read.append(Path(p).stem))
+    monkeypatch.setattr(module, "read_audio", lambda p, sr: np.zeros(160, np.float32))
+    module.watched(folder)
     return {*read}
 
 

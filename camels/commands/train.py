@@ -196,7 +196,8 @@ def targets_(
         in_range(f"--{key}", value)
     if sum(o is not None for o in (source, video, speech)) > 1:
         raise CamelsError("one of --from, --video, --speech", "targets")
-    from camels.recipes.v3.scenarios import read_turns, scenario_turns
+    from camels.recipes.v3.scenarios import scenario_turns
+    from camels.recipes.v3.turns import read_turns
     from camels.recipes.v3.targets import Targets, write_targets
     said, bad = read_turns(source) if source else ([] if video or speech else scenario_turns(turns, seed), [])
     for e in bad:

@@ -36,7 +36,7 @@ READERS = dict(   # what is read: who reads it
     targets="camels.bench.faults.spoil:read_targets",
     checkpoint="camels.bench.faults.spoil:read_checkpoint",
     weights="camels.bench.faults.spoil:read_some_weights",
-    turns="camels.recipes.v3.scenarios:read_turns",
+    turns="camels.recipes.v3.turns:read_turns",
 )
 
 def reader_of(
