@@ -250,7 +250,8 @@ def test_normalise_is_stable():
 
 
 def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
-    "The same answer to good and to bad news: only what was said before tells joy from sadness, and the recipe learns it from a file of dialogues."
+    """The same answer to good and to bad news: only what was said before tells joy from sadness, and the recipe
+    learns it from a file of dialogues."""
     pytest.importorskip("torch")
     from camels.recipes.text.corpus import toy_config
     from camels.recipes.text.student import train_text
