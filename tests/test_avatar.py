@@ -14,7 +14,7 @@ from camels.face.arkit import ARKIT, index, mirror
 from camels.core import CamelsError
 from camels.face.head import avatar
 from camels.face.glb import avatar_glb, save_glb
-from camels.face.shapes import HAIR_STYLES, Identity, random_identity
+from camels.face.people import HAIR_STYLES, Identity, random_identity
 
 DTYPE = {5126: np.float32, 5125: np.uint32, 5123: np.uint16, 5121: np.uint8}
 WIDTH = dict(SCALAR=1, VEC2=2, VEC3=3, VEC4=4)

@@ -207,3 +207,12 @@ def test_every_page_is_in_the_menu_and_in_markdown(tmp_path, monkeypatch):
     docs.llms(tops, md)
     text = (tmp_path/"llms.txt").read_text()
     assert text.startswith("# CAMELS\n\n> ") and all(f"({p}.md)" in text for p in listed)
+
+
+def test_the_map_for_newcomers_leads_somewhere():
+    text = (root/"CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?\?) \| `(camels/[\w/]+\.py)` \| `(\w+)` \| ([12]) \|$", text, re.M)
+    assert len(rows) == 20
+    for question, file, name, _ in rows:
+        source = (root/file).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:(?:def|class) )?{name}\b", source, re.M), f"{question} no {name} in {file}"

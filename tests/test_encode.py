@@ -11,7 +11,7 @@ import soundfile as sf
 from camels.core import CamelsError, WindowConfig
 from camels.data.encode import encode
 from camels.face.render import Renderer
-from camels.face.shapes import random_identity
+from camels.face.people import random_identity
 from camels.media.write import write_audio, write_video
 from camels.data.table import FeatureTable
 from camels.data.features import load_features

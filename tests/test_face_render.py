@@ -6,7 +6,9 @@ import pytest
 
 from camels.face.arkit import ARKIT
 from camels.face.mesh import base_mesh
-from camels.face.shapes import HAIR_STYLES, Identity, basis, pose, puppet, random_identity
+from camels.face.people import HAIR_STYLES, Identity, random_identity
+from camels.face.puppet import pose, puppet
+from camels.face.shapes import basis
 
 pytest.importorskip("cv2", reason="OpenCV is not installed (pip install camels[face])")
 from camels.face.render import Renderer

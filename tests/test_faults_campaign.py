@@ -173,7 +173,8 @@ def test_odd_names_are_known_by_their_token():
 
 def test_notes_of_the_report_count_as_lines():
     e = calls.Ended(0, 1., out=json.dumps(dict(notes=[dict(input="/x/m003_a.wav", note="cut")])))
-    assert media.said_of(e, {})["m003"][0]["stage"] == "note" and media.said_of(calls.Ended(1, 1., out="no json"), {}) == {}
+    assert media.said_of(e, {})["m003"][0]["stage"] == "note"
+    assert media.said_of(calls.Ended(1, 1., out="no json"), {}) == {}
 
 
 def test_times_that_are_no_numbers_are_named():

@@ -45,7 +45,7 @@ def voice(seconds=2., sr=16000, f0=140., seed=0):
 @pytest.fixture(scope="module")
 def speech():
     pytest.importorskip("espeakng_loader")
-    from camels.voice import create_voice
+    from camels.voice.core import create_voice
     return (
         create_voice("espeak").speak("The quick brown fox jumps over the lazy dog, and then it sleeps.").at(16000).audio
     )
@@ -193,7 +193,7 @@ def test_a_second_recording_that_cannot_be_reached_is_said(tmp_path, name, video
         fails("several recordings in one file", f, path)
 
 def test_one_damaged_time_is_no_new_part():
-    from camels.media.open import _Parts
+    from camels.media.decode import _Parts
     parts = _Parts()
     for i, t in enumerate([0., 1., 2., .3, 3., 4., 9., 4.9, 5.]):  # one back alone; one ahead alone
         parts.packets[0] = i + 1

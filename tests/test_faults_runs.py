@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from camels import cli
-from camels.core import CamelsError, configure, in_range, write_json
+from camels.config import configure, in_range
+from camels.core import CamelsError, write_json
 from camels.train.run import RunFolder, read_record
 from camels.latent.config import TrainConfig, checked
 from camels.data.arrays import as_features
@@ -483,7 +484,7 @@ def test_numbers_have_bounds(tmp_path, mine, monkeypatch, capsys, key, value):
 def test_the_range_is_named_and_all_defaults_are_in_it():
     from camels.recipes.text.corpus import TextConfig
     from camels.recipes.phones.corpus import PhonesConfig
-    from camels.recipes.v3.train import V3Config, checked_v3
+    from camels.recipes.v3.config import V3Config, checked_v3
     with pytest.raises(CamelsError, match="from 0 to 1 .not included."):
         configure(TrainConfig(), {"dropout": 1.5})
     checked(TrainConfig())
@@ -591,8 +592,9 @@ ODD_LINES = [
 
 @pytest.mark.parametrize("kind", ["curriculum", "v3"])
 def test_no_line_ends_a_running_training(tmp_path, kind):
-    from camels.latent.curriculum import SteerCB
-    from camels.recipes.v3.train import V3Config, V3SteerCB
+    from camels.latent.steer import SteerCB
+    from camels.recipes.v3.config import V3Config
+    from camels.recipes.v3.train import V3SteerCB
     run = RunFolder.create(tmp_path, {}, kind=kind)
     control = SteerCB(run, TrainConfig()) if kind == "curriculum" else V3SteerCB(run, V3Config())
     control.fixed["stage"] = "A" if kind == "curriculum" else "V2"

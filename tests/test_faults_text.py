@@ -206,7 +206,7 @@ def test_a_text_that_cannot_be_said_is_one_line():
             animate_text(text, by="rules")
 
 def test_unseen_marks_are_not_spoken():
-    from camels.voice import create_voice
+    from camels.voice.core import create_voice
     def speak(text):
         return [p.label for p in create_voice().speak(text).phones]
     assert speak("\ufeffHe\u200bllo\u202e there\udce9\x07.") == speak("Hello there .")
@@ -451,7 +451,7 @@ def test_presets_of_any_kind(tmp_path):
 
 def test_edge_gives_up_on_a_server_that_keeps_still(monkeypatch):
     edge_tts = pytest.importorskip("edge_tts")
-    from camels.voice import create_voice
+    from camels.voice.core import create_voice
     held = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         def accept():
@@ -462,7 +462,7 @@ def test_edge_gives_up_on_a_server_that_keeps_still(monkeypatch):
                 return
         threading.Thread(target=accept, daemon=True).start()
         monkeypatch.setattr(edge_tts.communicate, "WSS_URL", f"ws://127.0.0.1:{server.getsockname()[1]}/?x=1")
-        monkeypatch.setattr("camels.voice.WAIT_S", 1.)
+        monkeypatch.setattr("camels.voice.edge.WAIT_S", 1.)
         for k in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.delenv(k, raising=False)
         start = time.perf_counter()
@@ -472,10 +472,10 @@ def test_edge_gives_up_on_a_server_that_keeps_still(monkeypatch):
 
 def test_edge_gives_up_on_a_name_that_is_not_found(monkeypatch):
     pytest.importorskip("edge_tts")
-    from camels.voice import create_voice
-    monkeypatch.setattr("camels.voice.WAIT_S", .5)
-    monkeypatch.setattr("camels.voice.urllib.request.getproxies", dict)
-    monkeypatch.setattr("camels.voice.socket.getaddrinfo", lambda *a, **kw: time.sleep(4))
+    from camels.voice.core import create_voice
+    monkeypatch.setattr("camels.voice.edge.WAIT_S", .5)
+    monkeypatch.setattr("camels.voice.edge.urllib.request.getproxies", dict)
+    monkeypatch.setattr("camels.voice.edge.socket.getaddrinfo", lambda *a, **kw: time.sleep(4))
     start = time.perf_counter()
     with pytest.raises(CamelsError, match="needs the internet"):
         create_voice("edge").speak("Hello there.")

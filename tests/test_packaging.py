@@ -105,6 +105,13 @@ def test_extras(meta):
     numpy = next(r for r in map(Requirement, meta["install_requires"]) if r.name == "numpy")
     assert all(numpy.specifier.contains(v) for v in ("1.26.4", "2.4.0"))
 
+def test_scripts_and_styles_are_packaged(meta):
+    "Every file of the pages lies where the package's data is looked for."
+    folder = ROOT/"camels"
+    packed = {p for pattern in meta["package_data"]["camels"] for p in folder.glob(pattern)}
+    own = [p for kind in ("js", "css", "html") for p in (folder/"assets").rglob(f"*.{kind}")]
+    assert len(own) > 30 and not set(own) - packed
+
 def test_the_command_is_there(meta):
     script = meta["entry_points"]["console_scripts"][0]
     name, module, function = re.match(r"(\w+)=([\w.]+):(\w+)", script).groups()

@@ -18,7 +18,7 @@ def enc():
 
 @pytest.fixture(scope="module")
 def speech():
-    from camels.voice import create_voice
+    from camels.voice.core import create_voice
     voice = create_voice("espeak")
     return [
         voice.speak(t, variant=v).at(16000)

@@ -19,7 +19,7 @@ from camels.recipes.phones.corpus import PhonesConfig, Sources, Utterance, say
 from camels.recipes.core import RateCB
 from camels.recipes.phones.inventory import arpa_states
 from camels.recipes.phones.train import train_phones  # noqa: E402
-from camels.voice import create_voice  # noqa: E402
+from camels.voice.core import create_voice
 
 root = Path(__file__).resolve().parent.parent
 SMALL = [
@@ -106,11 +106,11 @@ def toy():
 
 CODE = """
 import sys, numpy as np
-from camels.core import configure, parse_overrides
+from camels.config import configure, parse_overrides
 from camels.recipes.phones.corpus import PhonesConfig, Sources, Utterance, say
 from camels.recipes.phones.inventory import arpa_states
 from camels.recipes.phones.train import train_phones
-from camels.voice import create_voice
+from camels.voice.core import create_voice
 voice = create_voice("espeak"); x, _ = say(voice, np.random.default_rng(1), "please lay")
 one = Utterance((x/np.abs(x).max()*9000).astype(np.int16), arpa_states("P L IY1 Z | L EY1"))
 c = configure(PhonesConfig(), parse_overrides(sys.argv[3:])) if sys.argv[2] == "new" else None
@@ -120,7 +120,7 @@ train_phones(sys.argv[1], c, resume=c is None, sources=Sources(voice, [], [one]*
 
 def test_a_killed_training_of_phones_ends_with_the_same_weights(toy, tmp_path):
     small = [*SMALL, f"cache={tmp_path}/cache"]
-    from camels.core import configure, parse_overrides
+    from camels.config import configure, parse_overrides
     whole = train_phones(
         tmp_path/"whole", configure(PhonesConfig(), parse_overrides(small)), sources=toy, tell=lambda line: None
     )

@@ -54,7 +54,7 @@ def test_every_place_leads_to_what_is_registered_there():
     ("camels.data.clips", "list_corpora()", ["folder", "grid", "mead", "studio"]),
     ("camels.encoders.core", "list_encoders('prosody*')", ["prosody22", "prosody_contour"]),
     ("camels.face.lipsync", "list_lipsyncs()", ["contact", "dominance", "lam"]),
-    ("camels.voice", "list_voices()", ["edge", "espeak"]),
+    ("camels.voice.core", "list_voices()", ["edge", "espeak"]),
     ("camels.text.albert", "text_models.list()", ["microalbert"]),
     ("camels.bench.core", "benches.list()", ["encode", "explore", "v3"]),
 ])
@@ -142,11 +142,11 @@ def heard_by_phones(folder, monkeypatch):
 
 def watched_by_v3(folder, monkeypatch):
     "Stems of the clips that V3's exam takes as held out."
-    import camels.recipes.v3.validate as validate
+    import camels.recipes.v3.watched as module
     read = []
-    monkeypatch.setattr(validate, "opening", lambda p: read.append(Path(p).stem))
-    monkeypatch.setattr(validate, "read_audio", lambda p, sr: np.zeros(160, np.float32))
-    validate.watched(folder)
+    monkeypatch.setattr(module, "measured_opening", lambda p: read.append(Path(p).stem))
+    monkeypatch.setattr(module, "read_audio", lambda p, sr: np.zeros(160, np.float32))
+    module.watched(folder)
     return {*read}
 
 

@@ -8,11 +8,13 @@ from camels.face.arkit import (
 )
 from camels.core import CamelsError
 from camels.face.mesh import base_mesh
-from camels.face.retarget import (
-    SHOWN, Neutral, Retarget, RetargetStream, Smooth, bounded, correlation, fit_response, known, natural_faces,
-    response, save_response, solver,
-)
-from camels.face.shapes import Identity, basis, pose, random_identity
+from camels.face.bounded import bounded
+from camels.face.natural import natural_faces
+from camels.face.response import Neutral, fit_response, response, save_response
+from camels.face.retarget import SHOWN, Retarget, RetargetStream, Smooth, correlation, known, solver
+from camels.face.people import Identity, random_identity
+from camels.face.puppet import pose
+from camels.face.shapes import basis
 
 SHOWN_I = [index(n) for n in SHOWN]
 

@@ -1,4 +1,5 @@
 import json, subprocess, sys, time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -248,53 +249,15 @@ def test_normalise_is_stable():
         assert normalise(normalise(t)) == normalise(t)
 
 
-def little_encoder(folder):
-    "A BERT of two narrow layers with a vocabulary of words, as a folder that transformers opens."
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-    words = (
-        "[PAD] [UNK] [CLS] [SEP] [MASK] we won lost the match he left us fine ok right yes . ! ? so glad sad rain "
-        "fell today a dog ran home what is this"
-    ).split()
-    folder.mkdir()
-    (folder/"vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab=str(folder/"vocab.txt")).save_pretrained(folder)
-    BertModel(
-        BertConfig(
-            vocab_size=len(words),
-            hidden_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=96,
-            max_position_embeddings=64,
-        )
-    ).save_pretrained(folder)
-    return folder
-
-
 def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
     """The same answer to good and to bad news: only what was said before tells joy from sadness, and the recipe
     learns it from a file of dialogues."""
-    torch = pytest.importorskip("torch")
-    from camels.text.albert import AlbertSize
-    from camels.recipes.text.corpus import TextConfig
+    pytest.importorskip("torch")
+    from camels.recipes.text.corpus import toy_config
     from camels.recipes.text.student import train_text
     rng = np.random.default_rng(0)
     def pick(*o):
         return o[rng.integers(len(o))]
-    torch.manual_seed(0)
-    (tmp_path/"goemotions").mkdir()
-    (tmp_path/"emobank").mkdir()
-    plain = (
-        [(pick("rain fell today", "a dog ran home", "what is this ?") + pick("", " .", " !"), "27") for _ in range(100)]
-        + [(pick("so glad", "we won !", "glad we won") + pick("", " !"), "17") for _ in range(60)]
-        + [(pick("so sad", "we lost", "he left us") + pick("", " ."), "25") for _ in range(60)]
-    )
-    (tmp_path/"goemotions"/"train.tsv").write_text("\n".join(f"{t}\t{l}\tx" for t, l in plain))
-    rated = [(t, 3 + 1.5*(l == "17") - 1.5*(l == "25")) for t, l in plain[60:]]
-    (tmp_path/"emobank"/"emobank.csv").write_text(
-        "id,split,V,A,D,text\n"
-        + "\n".join(f"{i},train,{v},{3 + i % 2},{(v + 3)/2},{t}" for i, (t, v) in enumerate(rated))
-    )
     news = dict(joy=("we won the match !", "so glad we won"), sadness=("we lost the match .", "he left us"))
     answers = "fine .", "ok", "right .", "yes"
     rows = []
@@ -311,28 +274,8 @@ def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
             ),
         ]
     (tmp_path/"mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    c = TextConfig(
-        teacher=str(little_encoder(tmp_path/"bert")),
-        data=str(tmp_path),
-        more=(str(tmp_path/"mine.jsonl"),),
-        teachers=1,
-        teacher_epochs=4,
-        teacher_batch=32,
-        teacher_lr=2e-3,
-        teacher_bank=1,
-        extra=100,
-        epochs=12,
-        batch=32,
-        lr=3e-3,
-        layer_lr=2e-3,
-        borrow=(0, 1),
-        noise=0.,
-        context=0.,
-        emoji=0.,
-        part=.2,
-        bf16=False,
-        net=AlbertSize(vocab=120, pairs=64, embed=32, hidden=64, ffn=48, heads=4, layers=2, groups=2),
-    )
+    c = replace(toy_config(tmp_path), more=(str(tmp_path/"mine.jsonl"),), teacher_epochs=4, teacher_lr=2e-3, epochs=12,
+                alone=24, noise=0., context=0., emoji=0.)
     m = MicroAlbert(train_text(tmp_path/"run", c, tell=lambda d: None))
     joy, sad = (m.predict(["ok", "fine ."], [[("other", o)]]*2) for o in ("we won the match !", "he left us"))
     k = EMOTIONS.index("joy"), EMOTIONS.index("sadness")

@@ -17,7 +17,7 @@ from camels.face.timeline import Segment, TimelineStream, crossfade, parse_tags,
 from camels.face.lipsync import (
     CHANNELS, Dominance, channel_weights, create_lipsync, loudness_track, segments, viseme_table,
 )
-from camels.voice import Phone, create_voice
+from camels.voice.core import Phone, create_voice
 
 few = settings(max_examples=40, deadline=None)
 def ids(group):

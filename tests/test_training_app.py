@@ -255,7 +255,7 @@ def test_v3_may_be_stopped_in_its_last_part(tmp_path):
     cfg = {**TINY, "v2_epochs": 1, "epochs": 1, "polish": 1}
     whole = train_v3(targets, tmp_path/"whole", cfg, tell=lambda _: None)
     out = tmp_path/"cut"
-    import camels.recipes.v3.train as module
+    import camels.recipes.v3.expression as module
     made, calls = module.fade_batch, []
     def late(rng, *args):
         calls.append(1)

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from camels.face.arkit import ARKIT, ORDERS, index
 from camels.core import CamelsError, set_seed
 from camels.face.lipsync import create_lipsync, list_lipsyncs
-from camels.express.lam import (
-    BLOCK, CONTEXT, SEEN, UNUSED, WINDOW, Lam, LamConfig, LamNet, edge, frames_of, hush, level, plain, polish,
-    published, save_lam, steady,
+from camels.express.lam import BLOCK, CONTEXT, SEEN, Lam, level, polish, rest_mouth, steady
+from camels.express.lam_net import (
+    UNUSED, WINDOW, LamConfig, LamNet, first_sample, frames_of, plain_name, published_shapes, save_lam,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,7 +100,7 @@ def test_the_order_is_the_published_one():
     assert list(ORDERS["alphabetical"]) == ORDER and sorted(ORDER) == sorted(ARKIT)
 
 def test_the_table_is_the_published_one():
-    table = published()
+    table = published_shapes()
     assert {n: s for n, s in table.items() if not n.startswith("audio_encoder.")} == HEAD and len(HEAD) == 32
     assert (
         len(table) + len(TRAINING) == 249
@@ -113,14 +113,14 @@ def test_wav2vec2_is_transformers_own():
     from transformers import Wav2Vec2Config, Wav2Vec2Model
     with torch.device("meta"):
         peer = Wav2Vec2Model(Wav2Vec2Config())
-    own = {plain("audio_encoder." + n): tuple(v.shape) for n, v in peer.state_dict().items()}
+    own = {plain_name("audio_encoder." + n): tuple(v.shape) for n, v in peer.state_dict().items()}
     assert own.pop("audio_encoder.masked_spec_embed") == (768,)
-    assert own == {n: s for n, s in published().items() if n.startswith("audio_encoder.")} and len(own) == 210
+    assert own == {n: s for n, s in published_shapes().items() if n.startswith("audio_encoder.")} and len(own) == 210
 
 def test_full_size_module_has_the_table():
     with torch.device("meta"):
         net = LamNet()
-    assert {plain(n): tuple(v.shape) for n, v in net.state_dict().items()} == published()
+    assert {plain_name(n): tuple(v.shape) for n, v in net.state_dict().items()} == published_shapes()
 
 def peer(state, audio, style, heads):
     "The network once more, out of functions on the file's tensors: no module, no transformers."
@@ -192,7 +192,7 @@ def test_round_trip(net, lam, folder):
     x = speech(20000)
     assert (again.frames(x) == lam.frames(x)).all() and again.fingerprint == lam.fingerprint
     assert (Lam.load(folder/"model.safetensors", identity=2).frames(x) == lam.frames(x)).all()
-    assert set(load_file(folder/"model.safetensors")) == set(published(SMALL)) and not any(
+    assert set(load_file(folder/"model.safetensors")) == set(published_shapes(SMALL)) and not any(
         p.requires_grad for p in again.net.parameters()
     )
 
@@ -304,7 +304,7 @@ def test_the_converter(tool, net, folder, tmp_path, monkeypatch, capsys):
     torch.save({"epoch": 3, "state_dict": held, "best_metric_value": 0.}, inner)
     with tarfile.open(tmp_path/"LAM_audio2exp_streaming.tar", "w:gz") as t:
         t.add(inner, "pretrained_models/lam_audio2exp_streaming.tar")
-    monkeypatch.setattr(tool, "published", lambda: published(SMALL))
+    monkeypatch.setattr(tool, "published_shapes", lambda: published_shapes(SMALL))
     for file in (inner, tmp_path/"LAM_audio2exp_streaming.tar"):
         out = tmp_path/file.stem
         assert tool.main([str(file), str(out)]) == 0 and "82 tensors" in capsys.readouterr().out
@@ -363,11 +363,11 @@ def test_stream_equals_batch_for_any_chunks(lam, cuts, hop):
     got = np.concatenate([*parts, s.finish()])
     want = lam.windowed(x, hop)
     assert got.shape == want.shape == (frames_of(len(x)), 52) and (not len(got) or np.abs(got - want).max() < 1e-5)
-    assert len(s.finish()) == 0 and len(s.sound) <= SEEN + edge(hop) + 9000
+    assert len(s.finish()) == 0 and len(s.sound) <= SEEN + first_sample(hop) + 9000
 
 def test_stream_within_its_window_is_the_network(lam):
     "Sound that fills the window exactly: the last frames of one run over it."
-    x = speech(edge(WINDOW))
+    x = speech(first_sample(WINDOW))
     assert len(x) == SEEN
     assert np.abs(lam.stream(64, eased=False).push(x) - lam.run(x[None])[0]).max() < 1e-5
     two = lam.windowed(x, 16, eased=False)
@@ -386,7 +386,7 @@ def test_steps_are_joined(lam):
     assert jump(soft) < jump(hard) and (soft[5:15] == hard[5:15]).all() and np.allclose(soft[0], hard[0]/4, atol=1e-6)
 
 def test_long_recordings_in_blocks(lam):
-    x = speech(edge(2*BLOCK + 2*CONTEXT) + 333)
+    x = speech(first_sample(2*BLOCK + 2*CONTEXT) + 333)
     calls, run = [], lam.run
     lam.run = lambda v: (calls.append(v.shape), run(v))[1]
     try:
@@ -395,20 +395,20 @@ def test_long_recordings_in_blocks(lam):
         del lam.run
     assert (
         w.shape == (frames_of(len(x)), 52)
-        and max(n for _, n in calls) <= edge(BLOCK + 2*CONTEXT)
+        and max(n for _, n in calls) <= first_sample(BLOCK + 2*CONTEXT)
         and w.min() >= 0
         and w.max() <= 1
     )
     left, right = (
-        lam.run(x[None, :edge(BLOCK + CONTEXT)])[0],
-        lam.run(x[None, edge(BLOCK - CONTEXT):edge(2*BLOCK + CONTEXT)])[0],
+        lam.run(x[None, :first_sample(BLOCK + CONTEXT)])[0],
+        lam.run(x[None, first_sample(BLOCK - CONTEXT):first_sample(2*BLOCK + CONTEXT)])[0],
     )
     # half of each at the seam
     assert (
         np.abs(w[BLOCK] - (left[BLOCK] + right[CONTEXT])/2).max() < 1e-6
         and np.abs(w[BLOCK] - left[BLOCK]).max() > 1e-4
     )
-    one = np.abs(np.diff(lam.frames(x[:edge(BLOCK)]), axis=0)).max()
+    one = np.abs(np.diff(lam.frames(x[:first_sample(BLOCK)]), axis=0)).max()
     assert np.abs(np.diff(w, axis=0)).max() < 1.5*one
 
 @pytest.mark.parametrize("sr, fps", [(8000, 30), (16000, 24), (22050, 25), (44100, 29.97), (48000, 60)])
@@ -455,14 +455,14 @@ def test_short_silences_do_not_shut_the_mouth():
     w = np.full((30, 52), .5, np.float32)
     loud = np.full(30, .1, np.float32)
     loud[10:16] = 0
-    assert (hush(w, loud) == w).all()
+    assert (rest_mouth(w, loud) == w).all()
     loud[16] = 0
-    x = hush(w, loud)[:, index("jawOpen")]
+    x = rest_mouth(w, loud)[:, index("jawOpen")]
     assert (
         (x[:10] == .5).all()
         and (x[17:] == .5).all()
         and x[13] == pytest.approx(.05)
-        and (hush(w, loud)[:, index("browInnerUp")] == .5).all()
+        and (rest_mouth(w, loud)[:, index("browInnerUp")] == .5).all()
     )
     assert level(np.full(16000, .5), 30) == pytest.approx(.5, rel=.6) and level(np.zeros(0), 3).tolist() == [0, 0, 0]
 

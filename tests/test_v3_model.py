@@ -22,7 +22,8 @@ from camels.face.compiler import frozen_compiler
 from camels.media.write import write_audio
 from camels.express.features import FeatureStats, audio_features, feature_version, fit_stats, normalise
 from camels.express.head import HeadStream, V3Head, V3Size
-from camels.express.v3 import BLOCK, FPS, SR, V3, has_v3, load_v3, save_v3
+from camels.express.v3 import BLOCK, V3, has_v3
+from camels.express.v3_files import FPS, SR, load_v3, save_v3
 
 cli = CliRunner()
 CLOSE = 1e-4

@@ -7,10 +7,9 @@ import pytest
 
 from camels.core import EMOTIONS, CamelsError
 from camels.face.timeline import parse_tags
-from camels.recipes.v3.scenarios import (
-    GOOD, Deck, Scene, capitals, make_turn, new_scene, plural, read_turns, scenario_grammar, scenario_turns,
-    split_of_dialogue, split_turns, with_article, write_turns,
-)
+from camels.recipes.v3.scenarios import GOOD, Deck, new_scene, scenario_turns
+from camels.recipes.v3.scene import Scene, capitals, plural, scenario_grammar, with_article
+from camels.recipes.v3.turns import make_turn, read_turns, split_of_dialogue, split_turns, write_turns
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,7 @@ def test_words():
 
 def test_a_thousand_are_spoken(turns):
     pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed")
-    from camels.voice import create_voice, phone_table
+    from camels.voice.core import create_voice, phone_table
     voice = create_voice("espeak")
     accents, heard = voice.variants()[::14], Counter()
     for i, t in enumerate(turns[:1000]):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from camels.core import CamelsError
-from camels.recipes.v3.scenarios import make_turn, scenario_turns, split_of_dialogue
+from camels.recipes.v3.scenarios import scenario_turns
+from camels.recipes.v3.turns import make_turn, split_of_dialogue
 from camels.recipes.v3.targets import Targets, triple, write_targets
 
 

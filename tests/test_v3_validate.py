@@ -6,24 +6,29 @@ import numpy as np
 import pytest
 
 from camels.face.arkit import GROUPS, index
-from camels.core import CamelsError, cache_dir
+from camels.core import EMOTIONS, CamelsError, cache_dir
 from camels.face.condition import condition
 from camels.face.channels import lip_gap
-from camels.recipes.v3 import validate as v
-import camels.core as v_core
+from camels.recipes.v3 import validate as suite, watched as real
+from camels.recipes.v3.exam import Amount, exam, findings
+from camels.recipes.v3.lips import lag, pearson
+from camels.recipes.v3.performers import Knowing, envelope
+from camels.recipes.v3.sayings import test_sayings as sayings
+from camels.recipes.v3.validate import validate
+from camels.recipes.v3.watched import measured_opening, real_clips, track_r, watched
 
 LIPS, EXPR = ([index(n) for n in GROUPS[g]] for g in ("LIPSYNC", "EXPRESSION"))
-AMOUNT = v.Amount(6, 4, 3)
+AMOUNT = Amount(6, 4, 3)
 
 
 @pytest.fixture(scope="module")
 def good():
     "The rules that know the phones of what is said here, and hear those of the other sounds."
-    return v.Knowing([*v.test_sayings(AMOUNT.sayings), *v.test_sayings(AMOUNT.texts, True)])
+    return Knowing([*sayings(AMOUNT.sayings), *sayings(AMOUNT.texts, True)])
 
 
 def missed(performer):
-    return {r.what.split(",")[0].split(" in ")[0] for r in v.findings(v.exam(performer, AMOUNT)) if r.met is False}
+    return {r.what.split(",")[0].split(" in ")[0] for r in findings(exam(performer, AMOUNT)) if r.met is False}
 
 
 def test_the_rules_pass(good):
@@ -59,7 +64,7 @@ def cutting(f):
         return f(
             audio,
             np.stack([
-                min((condition(e) for e in v_core.EMOTIONS), key=lambda o: np.abs(o[:16] - c[:16]).sum()) for c in cond
+                min((condition(e) for e in EMOTIONS), key=lambda o: np.abs(o[:16] - c[:16]).sum()) for c in cond
             ])
             if np.ptp(cond, 0).max() > .5
             else cond,
@@ -86,7 +91,7 @@ def test_a_fault_is_found(good, fault, finding):
 
 
 def test_what_a_network_does_to_the_sound_of_another_text_is_the_null(good):
-    lips = v.exam(good, AMOUNT).lips
+    lips = exam(good, AMOUNT).lips
     assert (
         max(np.abs(lips.lags)) == 0
         and np.mean(lips.r) > .999
@@ -104,36 +109,36 @@ def test_the_measured_opening_is_the_drawn_one(tmp_path, monkeypatch):
     r = Renderer(size=320)
     # 2.4 s at 25 frames a second
     write_video(tmp_path/"x.mp4", [r.render(x) for x in w], 25, np.zeros(38400, np.float32), 16000)
-    o = v.opening(tmp_path/"x.mp4")
+    o = measured_opening(tmp_path/"x.mp4")
     assert o.dtype == np.float32 and len(o) == 72 and np.isfinite(o).all()
     at = np.arange(72)/30*25
     want = np.interp(at, np.arange(60), lip_gap(w))
-    assert v.track_r(o, want) > .97 and v.lag(o, want)[0] == 0
+    assert track_r(o, want) > .97 and lag(o, want)[0] == 0
     kept = list((cache_dir()/"v3").glob("points-*.npy"))
     assert len(kept) == 1
     seen = np.load(kept[0], allow_pickle=False)
     seen[:, 1 + 3*13 + 1] -= 50
     np.save(kept[0], seen)
-    assert (v.opening(tmp_path/"x.mp4") > o + .2).all()   # not measured again
+    assert (measured_opening(tmp_path/"x.mp4") > o + .2).all()   # not measured again
     write_video(tmp_path/"wall.mp4", [np.full((64, 64, 3), 90, np.uint8)]*10, 25, np.zeros(6400, np.float32), 16000)
     with pytest.raises(CamelsError, match="no face"):
-        v.opening(tmp_path/"wall.mp4")
+        measured_opening(tmp_path/"wall.mp4")
     # what shows no face is left out
-    assert [c.name for c in v.watched(tmp_path, held_out=False)] == ["x"]
+    assert [c.name for c in watched(tmp_path, held_out=False)] == ["x"]
 
 
 def test_absent_data_is_said_and_left_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(v, "shared_data", lambda *_: None)
+    monkeypatch.setattr(real, "shared_data", lambda *_: None)
     said = []
-    assert v.real_clips(2, said.append) == {} and sum("is not here" in s for s in said) == 2
+    assert real_clips(2, said.append) == {} and sum("is not here" in s for s in said) == 2
     with pytest.raises(CamelsError, match="not a folder"):
         (tmp_path/"f").touch()
-        v.validate(out=tmp_path/"f", tell=None, performer=v.envelope)
+        validate(out=tmp_path/"f", tell=None, performer=envelope)
 
 
 def test_the_report_is_json_without_gaps(tmp_path, monkeypatch):
-    monkeypatch.setattr(v, "real_clips", lambda *_: {})
-    rows = v.validate(out=tmp_path/"r", tell=None, amount=AMOUNT, performer=v.envelope)
+    monkeypatch.setattr(suite, "real_clips", lambda *_: {})
+    rows = validate(out=tmp_path/"r", tell=None, amount=AMOUNT, performer=envelope)
     text = (tmp_path/"r"/"report.json").read_text()
     report = json.loads(text, parse_constant=lambda c: pytest.fail(c))
     assert (
@@ -149,8 +154,8 @@ def test_pearson_and_lag():
     rng = np.random.default_rng(0)
     a = rng.normal(size=200)
     b = rng.normal(size=200)
-    assert abs(v.pearson(a, b) - np.corrcoef(a, b)[0, 1]) < 1e-12 and v.pearson(a, 3*a + 2) > .999999
+    assert abs(pearson(a, b) - np.corrcoef(a, b)[0, 1]) < 1e-12 and pearson(a, 3*a + 2) > .999999
     for k in (-7, 0, 5):
-        assert v.lag(np.roll(a, k), a)[0] == k
+        assert lag(np.roll(a, k), a)[0] == k
     with pytest.raises(CamelsError):
-        v.lag(a[:2], a[:2])
+        lag(a[:2], a[:2])

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed")
-from camels import voice
+from camels.voice import espeak
 import camels.core as voice_core
 from camels.core import CamelsError
-from camels.voice import create_voice, phone_table
+from camels.voice.core import create_voice, phone_table
 
 LINE = "Papa bought a cup of tea, but Bob kept his coffee."
 
@@ -36,7 +36,7 @@ def test_threads_do_not_mix():
         assert list(pool.map(lambda o: digest(v.speak(LINE, o)), variants)) == alone
 
 
-@pytest.mark.parametrize("accent", voice.ACCENTS)
+@pytest.mark.parametrize("accent", espeak.ACCENTS)
 def test_phones_are_known_ordered_and_in_the_audio(accent):
     s = create_voice().speak(
         "Which houses here are cold, pure and loud? About thirty people own fire insurance; nurses thought otherwise.",
@@ -53,9 +53,9 @@ def test_accents_differ():
         a: tuple(
             p.label for p in create_voice().speak("The bath near the house is not very cold, said Mary.", a).phones
         )
-        for a in voice.ACCENTS
+        for a in espeak.ACCENTS
     }
-    assert len(set(said.values())) == len(voice.ACCENTS)
+    assert len(set(said.values())) == len(espeak.ACCENTS)
 
 
 def test_deep_installation_path(tmp_path, monkeypatch):
@@ -64,24 +64,24 @@ def test_deep_installation_path(tmp_path, monkeypatch):
     deep.mkdir(parents=True)
     os.symlink(espeakng_loader.get_data_path(), deep/"espeak-ng-data")
     monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: deep/"espeak-ng-data")
-    voice._espeak_data.cache_clear()
+    espeak._espeak_data.cache_clear()
     try:
         assert digest(create_voice().speak(LINE, "en-us")) and create_voice().speak(LINE).words
     finally:
         monkeypatch.undo()
-        voice._espeak_data.cache_clear()
+        espeak._espeak_data.cache_clear()
 
 
 def test_broken_installation_is_one_line(tmp_path, monkeypatch):
     import espeakng_loader
     monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: tmp_path)
-    voice._espeak_data.cache_clear()
+    espeak._espeak_data.cache_clear()
     try:
         with pytest.raises(CamelsError):
             create_voice().speak(LINE)
     finally:
         monkeypatch.undo()
-        voice._espeak_data.cache_clear()
+        espeak._espeak_data.cache_clear()
 
 
 def test_edge_voice_offline_is_one_line(monkeypatch):

@@ -20,8 +20,8 @@ from collections import defaultdict
 from pathlib import Path
 
 # A folder is a floor. Arrows point down: to a lower floor, or to a lower number on the same one.
-FLOORS = ["core files media sound voice", "face nn train", "encoders text", "data", "latent express", "look agent",
-          "fusion recipes", "live bench", "apps", "commands cli"]
+FLOORS = ["core config files media sound voice", "face nn train", "encoders text", "data", "latent express",
+          "look agent", "fusion recipes", "live bench", "apps", "commands cli"]
 FLOOR = {name: n for n, names in enumerate(FLOORS, 1) for name in names.split()}
 # A hundred is a chapter.
 CHAPTERS = ["Ground", "A face in 52 numbers", "Frozen encoders", "Recordings to rows", "Parts and a loop", "One latent",

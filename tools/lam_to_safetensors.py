@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save
 
 from camels.core import CamelsError, atomic_path, cache_dir
-from camels.express.lam import GET, UNUSED, misfits, plain, published
+from camels.express.lam_net import GET, UNUSED, misfits, plain_name, published_shapes
 
 def inner(path, folder):
     "The checkpoint itself: `path`, or the one file of its kind in an archive, unpacked into `folder`."
@@ -46,9 +46,9 @@ def tensors(path):
         ) from None
     held = held.get("state_dict", held) if isinstance(held, dict) else {}
     return {
-        plain(n): v.float().contiguous().clone()
+        plain_name(n): v.float().contiguous().clone()
         for n, v in held.items()
-        if isinstance(v, torch.Tensor) and not plain(n).startswith(UNUSED)
+        if isinstance(v, torch.Tensor) and not plain_name(n).startswith(UNUSED)
     }
 
 def main(argv=None):
@@ -59,7 +59,7 @@ def main(argv=None):
     try:
         with tempfile.TemporaryDirectory() as d:
             state = tensors(inner(a.file, d))
-        if bad := misfits({n: tuple(v.shape) for n, v in state.items()}, published()):
+        if bad := misfits({n: tuple(v.shape) for n, v in state.items()}, published_shapes()):
             raise CamelsError(bad, a.file, "not the published checkpoint")
         out = (a.folder or cache_dir()/"lam")/"model.safetensors"
         with atomic_path(out) as tmp:

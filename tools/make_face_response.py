@@ -1,6 +1,6 @@
 #!/usr/bin/env python
 """Computes camels/assets/face/response.npz: drawn people with known weights, FaceMesh over them, then
-`camels.face.retarget.fit_response`.
+`camels.face.response.fit_response`.
 
     python tools/make_face_response.py [--people 96] [--faces 40] [--out camels/assets/face/response.npz]
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from camels.encoders.tracker import landmarks
 from camels.face.render import Renderer
-from camels.face.retarget import fit_response, natural_faces, save_response
-from camels.face.shapes import random_identity
+from camels.face.natural import natural_faces
+from camels.face.response import fit_response, save_response
+from camels.face.people import random_identity
 
 def person(seed, faces):
     """Weights, landmarks, and landmarks at rest, of one drawn person at 256 or 384 pixels, head turned by up to 11, 7

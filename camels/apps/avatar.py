@@ -16,7 +16,8 @@ from panel.custom import JSComponent
 from ..face.arkit import ARKIT
 from ..core import CamelsError, asset
 from ..face.glb import avatar_glb, track_checked
-from ..face.shapes import Identity, weight_vector
+from ..face.people import Identity
+from ..face.puppet import weight_vector
 
 # %% ../../nbs/918_apps.avatar.ipynb #9ac0a366
 extension_dirs.setdefault("camels", asset("avatar")) # a server hands out this folder, and nothing beside it

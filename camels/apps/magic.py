@@ -13,7 +13,8 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from ..core import CamelsError, configure, nearest, parse_overrides
+from ..config import configure, parse_overrides
+from ..core import CamelsError, nearest
 from ..files import escaped
 from ..latent.config import TrainConfig, checked
 from ..look.curves import line_of

@@ -21,7 +21,8 @@ from panel.custom import JSComponent
 
 from .kit import CHOSEN, Words, heading, hover_text, one_thread, plain
 from .web import BAD, SOFT, ink, script, style
-from ..core import CamelsError, parse_overrides
+from ..config import parse_overrides
+from ..core import CamelsError
 from ..files import escaped
 from ..look.curves import LatentFilm, charts, line_of
 from ..train.watch import RunView, ago, find_runs, weights_now

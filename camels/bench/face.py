@@ -23,11 +23,13 @@ from ..face.compiler import Compiler, frozen_compiler
 from ..face.condition import anchor_conditions, condition
 from ..face.lipsync import create_lipsync, loudness_track
 from ..face.render import Renderer
-from ..face.retarget import Neutral, Retarget, SHOWN, correlation, natural_faces
-from ..face.shapes import Identity, random_identity
+from ..face.natural import natural_faces
+from ..face.response import Neutral
+from ..face.retarget import Retarget, SHOWN, correlation
+from ..face.people import Identity, random_identity
 from ..face.timeline import Segment, fade, timeline
 from ..latent.row import Row
-from ..voice import create_voice
+from ..voice.core import create_voice
 
 # %% ../../nbs/886_bench.face.ipynb #f824a61a
 def plain(c:Compiler)->Compiler:

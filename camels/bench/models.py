@@ -27,7 +27,8 @@ from ..recipes.phones.measure import make_hiss, measure_chunks, measure_real, me
 from ..recipes.text.corpus import TextConfig, read_texts
 from ..recipes.text.measure import Exam, calibrated_ngrams, marked
 from ..recipes.v3.targets import FPS, SR
-from ..recipes.v3.validate import Rules, test_sayings
+from ..recipes.v3.performers import Rules
+from ..recipes.v3.sayings import test_sayings
 from ..text.albert import MicroAlbert
 from ..text.core import pearson
 

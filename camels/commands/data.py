@@ -13,7 +13,8 @@ import typer
 from rich.table import Table
 
 from .terminal import Json, app, complain, emit, progress
-from ..core import CamelsError, WindowConfig, in_range
+from ..config import in_range
+from ..core import CamelsError, WindowConfig
 from ..files import as_text, printable
 
 # %% ../../nbs/982_commands.data.ipynb #e35a032b

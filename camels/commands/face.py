@@ -189,7 +189,7 @@ def animate(
     from camels.express.perform import animate_audio, animate_text, choose_by
     from camels.express.export import check_target, save_animation
     from camels.face.anchors import emotion_of, vad_at
-    from camels.face.shapes import random_identity
+    from camels.face.people import random_identity
     from camels.face.timeline import parse_tags
     from camels.express.v3 import V3, has_v3
     if (text is None) == (audio is None):

@@ -14,7 +14,8 @@ import typer
 from rich.markup import escape
 
 from .terminal import Json, app, complain, emit, err, finite, progress
-from ..core import CamelsError, in_range, parse_overrides
+from ..config import in_range, parse_overrides
+from ..core import CamelsError
 from ..train.run import read_record
 
 # %% ../../nbs/983_commands.train.ipynb #f8726a90
@@ -154,7 +155,8 @@ def eval_v3(
     as_json=False,
 ):
     "The exam of a V3 model; a goal that is missed is marked, not an error."
-    from camels.express.v3 import read_v3, shipped_v3
+    from camels.express.v3 import shipped_v3
+    from camels.express.v3_files import read_v3
     from camels.latent.row import as_dict, row_table
     from camels.recipes.v3.rows import exam_rows
     from camels.recipes.v3.validate import validate
@@ -194,7 +196,8 @@ def targets_(
         in_range(f"--{key}", value)
     if sum(o is not None for o in (source, video, speech)) > 1:
         raise CamelsError("one of --from, --video, --speech", "targets")
-    from camels.recipes.v3.scenarios import read_turns, scenario_turns
+    from camels.recipes.v3.scenarios import scenario_turns
+    from camels.recipes.v3.turns import read_turns
     from camels.recipes.v3.targets import Targets, write_targets
     said, bad = read_turns(source) if source else ([] if video or speech else scenario_turns(turns, seed), [])
     for e in bad:

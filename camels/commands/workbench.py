@@ -17,7 +17,8 @@ from rich.table import Table
 
 from ..bench.core import benches, listed_figures
 from .terminal import Json, app, complain, emit, err, missing_part, progress
-from ..core import CamelsError, cache_dir, n_cores, nearest, parse_overrides, write_json
+from ..config import parse_overrides
+from ..core import CamelsError, cache_dir, n_cores, nearest, write_json
 
 # %% ../../nbs/985_commands.workbench.ipynb #ca73996a
 PACKAGES = {"torch": "torch", "pylance": "lance", "av": "av", "mediapipe": "mediapipe", # name of a package: its module
@@ -166,8 +167,8 @@ def demo(
 ):
     "The main job: synthetic corpus, encoding, training A, B, C, report, explorer."
     from camels.recipes.demo import demo as run
-    from camels.latent.evaluate import stage_table
-    from camels.latent.evaluate import read_report
+    from camels.latent.table import stage_table
+    from camels.latent.table import read_report
     names = ["corpus", "encode", "train", "evaluate", "report"]
     def tell(step, about, seconds):
         err.print(

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from ..core import CamelsError, WindowConfig, configure
+from ..config import configure
+from ..core import CamelsError, WindowConfig
 from .digests import note_digests, parts_of
 from .rows import MARK_COLUMNS, TEXT_COLUMNS
 from camels.data.store import (

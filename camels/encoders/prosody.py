@@ -16,7 +16,8 @@ from fastcore.basics import patch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
-from ..core import CamelsError, Float, Int, WindowConfig, configure, shaped
+from ..config import configure
+from ..core import CamelsError, Float, Int, WindowConfig, shaped
 from .core import AudioEncoder, Features, register_encoder
 from camels.encoders.pitch import (
     FrameGrid, ProsodyConfig, cycles, hnr_db, pitch_candidates, refine_peak, voice_path, window_blocks,

@@ -28,29 +28,33 @@ from ..media.sound import OffsetFilter
 @dataclass(frozen=True)
 class FeatureConfig:
     "How sound is measured; another configuration has another `feature_version`."
+    # window and bands
     sr: int = 16000              # sample rate in Hz
     n_fft: int = 1024            # window length in samples (64 ms, Hann)
     n_mels: int = 80             # bands on Slaney's mel scale, 0 Hz to sr/2
     n_mfcc: int = 13             # cosine coefficients of the mel spectrum in dB
+    # spectral contrast
     contrast_hz: float = 200.    # upper edge of the lowest contrast band; each further one is an octave
     contrast_bands: int = 6      # octaves above that
     contrast_part: float = .02   # share of a band's bins that count as its peak, and as its valley
+    # levels
     mel_floor: float = 1e-8      # power in a mel band that is as good as none: −80 dB
     chroma_floor: float = 1e-4   # power of the strongest pitch class, below which chroma fades
     contrast_floor: float = 1e-3 # magnitude of one bin
     centroid_floor: float = 1.   # sum of magnitudes, below which the centroid fades
     zero_floor: float = 1e-4     # samples nearer to zero have no sign
+    # before all else
     offset_hz: float = 2.        # what lies below this frequency is a sound card's offset and taken away first
 
 # %% ../../nbs/620_express.features.ipynb #061f51dd
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-# full scale; kHz; crossings a sample
-FEATURE_NAMES = (*(f"mel{k}" for k in range(80)),                                                  # dB
-                 # dB; dB a frame; dB a frame²
-                 *(f"mfcc{k}{d}" for d in ("", "_d1", "_d2") for k in range(13)),
-                 # [0, 1]; half dB (10 log of a magnitude)
-                 *(f"chroma_{n}" for n in NOTES), *(f"contrast{k}" for k in range(7)),
-                 "rms", "centroid", "zcr")
+FEATURE_NAMES = (
+    *(f"mel{k}" for k in range(80)),                               # dB
+    *(f"mfcc{k}{d}" for d in ("", "_d1", "_d2") for k in range(13)), # dB; dB a frame; dB a frame²
+    *(f"chroma_{n}" for n in NOTES),                               # [0, 1]
+    *(f"contrast{k}" for k in range(7)),                           # half dB (10 log of a magnitude)
+    "rms", "centroid", "zcr",                                      # full scale; kHz; crossings a sample
+)
 FEATURE_GROUPS = dict(mel=slice(0, 80), mfcc=slice(80, 119), chroma=slice(119, 131), contrast=slice(131, 138),
                       rms=slice(138, 139), centroid=slice(139, 140), zcr=slice(140, 141))
 
@@ -58,7 +62,7 @@ FEATURE_GROUPS = dict(mel=slice(0, 80), mfcc=slice(80, 119), chroma=slice(119, 1
 @functools.cache
 def chroma_bank(
     sr:int,    # sample rate in Hz
-    n_fft:int,
+    n_fft:int, # window length in samples
 )->np.ndarray: # float64 [n_fft/2+1 12], from C to B, tuned to A = 440 Hz
     "How much each frequency bin belongs to each pitch class."
     semitone = 12*np.log2(np.arange(1, n_fft//2+2)*sr/n_fft/27.5)             # above the lowest A
@@ -78,7 +82,8 @@ def contrast_bands(
     "Where the bands of spectral contrast lie; each begins one bin below its edge, the last reaches the top."
     top, step, out = c.n_fft//2, c.sr/c.n_fft, []
     for k in range(c.contrast_bands + 1):
-        low, high = (c.contrast_hz*2.**(k-1)*(k > 0), c.contrast_hz*2.**k)
+        low = c.contrast_hz*2.**(k-1) if k else 0.
+        high = c.contrast_hz*2.**k
         first, last = math.ceil(low/step) - (k > 0), min(math.floor(high/step), top)
         if last < first + 2:
             raise CamelsError(f"contrast band {k} lies above {c.sr/2:g} Hz", "FeatureConfig", "fewer contrast_bands")
@@ -94,24 +99,22 @@ def contrast(
 )->Float[np.ndarray, "t g"]: # half dB, lowest band first
     "Peak over valley in each octave."
     out = []
-    for a, b, m in contrast_bands(c):
-        s = np.sort(mag[:, a:b], axis=1)
-        out.append(np.maximum(s[:, -m:].mean(1), c.contrast_floor)/np.maximum(s[:, :m].mean(1), c.contrast_floor))
+    for first, end, n in contrast_bands(c):
+        s = np.sort(mag[:, first:end], axis=1)
+        peak, valley = s[:, -n:].mean(1), s[:, :n].mean(1)
+        out.append(np.maximum(peak, c.contrast_floor)/np.maximum(valley, c.contrast_floor))
     return 10*np.log10(np.stack(out, 1))
 
+# %% ../../nbs/620_express.features.ipynb #9890b7cc
 @functools.cache
 def _tables(c:FeatureConfig):
     "Hann window, mel and chroma filters side by side, frequencies in kHz."
     window = .5 - .5*np.cos(2*np.pi*np.arange(c.n_fft)/c.n_fft)
-    def f32(x):
-        return x.astype(np.float32)
-    return (
-        f32(window),
-        f32(np.hstack([mel_bank(c.sr, c.n_fft, c.n_mels), chroma_bank(c.sr, c.n_fft)])),
-        f32(np.fft.rfftfreq(c.n_fft, 1000/c.sr)),
-    )
+    filters = np.hstack([mel_bank(c.sr, c.n_fft, c.n_mels), chroma_bank(c.sr, c.n_fft)])
+    khz = np.fft.rfftfreq(c.n_fft, 1000/c.sr)
+    return tuple(x.astype(np.float32) for x in (window, filters, khz))
 
-# %% ../../nbs/620_express.features.ipynb #adc37063
+# %% ../../nbs/620_express.features.ipynb #860d6d5d
 @shaped
 def analyse(
     frames:Float[np.ndarray, "t n"],   # samples of each frame's window, in [-1, 1]
@@ -125,12 +128,14 @@ def analyse(
     mag = np.sqrt(power)
     bands = power@filters
     db = np.maximum(10*np.log10(np.maximum(bands[:, :c.n_mels], c.mel_floor)), np.float32(10*math.log10(c.mel_floor)))
+    mfcc = fft.dct(db, norm="ortho", axis=1)[:, :c.n_mfcc]
     chroma = bands[:, c.n_mels:]
+    chroma = chroma/np.maximum(chroma.max(1, keepdims=True), c.chroma_floor)
+    rms = np.sqrt((frames**2).mean(1, keepdims=True))
+    centroid = (mag@khz/np.maximum(mag.sum(1), c.centroid_floor))[:, None]
     below = frames < -c.zero_floor
-    return np.concatenate([db, fft.dct(db, norm="ortho", axis=1)[:, :c.n_mfcc],
-        chroma/np.maximum(chroma.max(1, keepdims=True), c.chroma_floor), contrast(mag, c),
-        np.sqrt((frames**2).mean(1, keepdims=True)), (mag@khz/np.maximum(mag.sum(1), c.centroid_floor))[:, None],
-        (below[:, 1:] != below[:, :-1]).sum(1)[:, None]/c.n_fft], 1)
+    crossings = (below[:, 1:] != below[:, :-1]).sum(1)[:, None]/c.n_fft
+    return np.concatenate([db, mfcc, chroma, contrast(mag, c), rms, centroid, crossings], 1)
 
 # %% ../../nbs/620_express.features.ipynb #dd9630aa
 def centres(
@@ -172,7 +177,7 @@ def checked_sound(x)->np.ndarray: # [n]
         raise CamelsError(f"samples up to {max(high, -low):.0f}, full scale is 1", where, "divide int16 by 32768")
     return x
 
-# %% ../../nbs/620_express.features.ipynb #5f319b25
+# %% ../../nbs/620_express.features.ipynb #0f1463d7
 @shaped
 def movement(
     rows:Float[np.ndarray, "t w"], # [t 115] of `analyse`, from one frame before the first wanted to one after the last
@@ -180,13 +185,12 @@ def movement(
 )->Float[np.ndarray, "k d"]: # float32 [t-2 141]
     "The frames in the middle, with slope and curvature of the MFCC put beside them."
     before, x, after = rows[:-2], rows[1:-1], rows[2:]
-    b = c.n_mels + c.n_mfcc
-    m = slice(c.n_mels, b)
-    return np.concatenate([x[:, :b], (after - before)[:, m]/2, (after - 2*x + before)[:, m], x[:, b:]], 1).astype(
-        np.float32
-    )
+    end = c.n_mels + c.n_mfcc
+    mfcc = slice(c.n_mels, end)
+    slope, curvature = (after - before)[:, mfcc]/2, (after - 2*x + before)[:, mfcc]
+    return np.concatenate([x[:, :end], slope, curvature, x[:, end:]], 1).astype(np.float32)
 
-# %% ../../nbs/620_express.features.ipynb #0f1463d7
+# %% ../../nbs/620_express.features.ipynb #9fede37e
 class FeatureStream:
     "Sound in pieces of any size to rows of 141 features, the same rows as from the whole."
     block = 1 << 16 # samples worked on at once
@@ -198,21 +202,45 @@ class FeatureStream:
             raise CamelsError(f"{fps} frames a second", "audio features", "a rate from 1 to 200")
         self.fps, self.config, self.half = float(fps), config, config.n_fft//2
         self._begin()
+    def _begin(self):
+        "`n` samples taken, `frame` comes next; `held` is the sound from sample `at` on, `rows` the last two analysed."
+        self.n, self.frame, self.at = 0, 0, -self.half
+        self.steady = OffsetFilter(self.config.sr, self.config.offset_hz)
+        self.held = np.zeros(self.half, np.float32)
+        self.rows = analyse(np.zeros((0, self.config.n_fft)), self.config)
     @property
     def lookahead_ms(self)->float:
         "How long after its moment a row is known, at most."
         return 1000*(self.half + math.ceil(self.config.sr/self.fps))/self.config.sr
     def _start(self, i):
+        "First sample of the windows of some frames."
         return centres(i, self.fps, self.config.sr) - self.half
 
-# %% ../../nbs/620_express.features.ipynb #8f08d784
+# %% ../../nbs/620_express.features.ipynb #960027c9
 @patch
-def _begin(self:FeatureStream):
-    "`n` samples taken, `frame` comes next; `held` is the sound from sample `at` on, `rows` the last two analysed."
-    self.n, self.frame, self.at = 0, 0, -self.half
-    self.steady = OffsetFilter(self.config.sr, self.config.offset_hz)
-    self.held, self.rows = np.zeros(self.half, np.float32), analyse(np.zeros((0, self.config.n_fft)), self.config)
+def _analysed(self:FeatureStream, end):
+    "The two rows held and those of further frames whose windows close by sample `end`; the first frame twice."
+    i = np.arange(self.frame, n_frames(self.n, self.fps, self.config.sr))
+    start = self._start(i)
+    start = start[start + 2*self.half <= end]
+    self.frame += len(start)
+    if not len(start):
+        return self.rows
+    new = analyse(sliding_window_view(self.held, 2*self.half)[start - self.at], self.config)
+    return np.concatenate([self.rows if len(self.rows) else new[:1], new])
 
+@patch
+def _take(self:FeatureStream, x):
+    "Rows that some samples make known; sound that no window needs any more is dropped."
+    self.held = np.concatenate([self.held, self.steady(x)], dtype=np.float32, casting="same_kind")
+    self.n += len(x)
+    rows = self._analysed(self.n)
+    self.rows = rows[-2:].copy()
+    drop = min(int(self._start(self.frame)) - self.at, len(self.held))
+    self.held, self.at = self.held[drop:].copy(), self.at + drop
+    return movement(rows, self.config)
+
+# %% ../../nbs/620_express.features.ipynb #6a864bf6
 @patch
 def push(self:FeatureStream,
     chunk:Float[np.ndarray, " n"], # samples in [-1, 1], any number of them
@@ -228,30 +256,6 @@ def flush(self:FeatureStream)->Float[np.ndarray, "k d"]: # float32 [k 141]; the 
     rows = self._analysed(math.inf)
     self._begin()
     return movement(np.concatenate([rows, rows[-1:]]), self.config)
-
-# %% ../../nbs/620_express.features.ipynb #c0d2f544
-@patch
-def _take(self:FeatureStream, x):
-    self.held = np.concatenate([self.held, self.steady(x)], dtype=np.float32, casting="same_kind")
-    self.n += len(x)
-    rows = self._analysed(self.n)
-    self.rows = rows[-2:].copy()
-    drop = min(int(self._start(self.frame)) - self.at, len(self.held))
-    self.held, self.at = self.held[drop:].copy(), self.at + drop
-    return movement(rows, self.config)
-
-# %% ../../nbs/620_express.features.ipynb #21dd3374
-@patch
-def _analysed(self:FeatureStream, end):
-    "The two rows held and those of further frames whose windows close by sample `end`; the first frame twice."
-    i = np.arange(self.frame, n_frames(self.n, self.fps, self.config.sr))
-    start = self._start(i)
-    start = start[start + 2*self.half <= end]
-    self.frame += len(start)
-    if not len(start):
-        return self.rows
-    new = analyse(sliding_window_view(self.held, 2*self.half)[start - self.at], self.config)
-    return np.concatenate([self.rows if len(self.rows) else new[:1], new])
 
 # %% ../../nbs/620_express.features.ipynb #ecf48ff8
 def audio_features(
@@ -282,14 +286,14 @@ class FeatureStats:
     n: int                            # frames seen
     version: str = feature_version()  # of the features
 
-# %% ../../nbs/620_express.features.ipynb #c6e189ba
-def _rows_of(x, width=len(FEATURE_NAMES))->np.ndarray:
+# %% ../../nbs/620_express.features.ipynb #9dd4b543
+def _rows_of(x, width=len(FEATURE_NAMES))->np.ndarray: # [… 141]
+    "Features, if they are as wide as features are."
     x = np.asarray(x)
     if x.ndim < 1 or x.shape[-1] != width:
         raise CamelsError(f"shape {x.shape}, not [… {width}]", "audio features", "as audio_features gives them")
     return x
 
-# %% ../../nbs/620_express.features.ipynb #9dd4b543
 def fit_stats(
     arrays:Iterable,                 # of [t 141], any lengths; read once, one at a time
     version:str=feature_version(),   # of these features
@@ -328,7 +332,7 @@ def save_stats(
     with atomic_path(path) as p:
         save_file(dict(mean=stats.mean, std=stats.std), p, metadata=dict(version=stats.version, n=str(stats.n)))
 
-# %% ../../nbs/620_express.features.ipynb #797f9528
+# %% ../../nbs/620_express.features.ipynb #cf988040
 def load_stats(
     path,                          # file that `save_stats` wrote
     version:str=feature_version(), # of the features they shall serve
@@ -345,13 +349,7 @@ def load_stats(
         out = FeatureStats(mean, std, int(meta["n"]), meta["version"])
     if out.version != version:
         raise CamelsError(f"statistics of features {out.version}, not {version}", path, "fit them again")
-    if (
-        mean.dtype != np.float32
-        or std.dtype != np.float32
-        or mean.shape != std.shape
-        or mean.shape != (len(FEATURE_NAMES),)
-        or not (std > 0).all()
-        or not np.isfinite(mean + std).all()
-    ):
+    shaped_so = all(x.dtype == np.float32 and x.shape == (len(FEATURE_NAMES),) for x in (mean, std))
+    if not shaped_so or not (std > 0).all() or not np.isfinite(mean + std).all():
         raise CamelsError("damaged feature statistics", path, "fit them again")
     return out

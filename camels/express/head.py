@@ -19,7 +19,12 @@ from ..nn.film import FiLM, widen
 # %% ../../nbs/625_express.head.ipynb #a764e5f0
 class CausalConv(nn.Conv1d):
     "Convolution over past and present."
-    def __init__(self, d_in:int, d_out:int, kernel:int=3, dilation:int=1, groups:int=1):
+    def __init__(self,
+        d_in:int, d_out:int, # channels
+        kernel:int=3,        # frames under it
+        dilation:int=1,      # frames from one to the next of them
+        groups:int=1,        # of channels; as many as channels: each for itself
+    ):
         super().__init__(d_in, d_out, kernel, dilation=dilation, groups=groups)
         self.reach = (kernel - 1)*dilation
     def forward(self,
@@ -33,28 +38,36 @@ class CausalConv(nn.Conv1d):
 # %% ../../nbs/625_express.head.ipynb #7c31c7b2
 class Block(nn.Module):
     "One step of time mixing and channel mixing, under a condition where it has a FiLM layer."
-    def __init__(self, width:int, dilation:int, film:FiLM=None):
+    def __init__(self,
+        width:int,      # channels
+        dilation:int,   # of its convolution over five frames
+        film:FiLM=None, # takes the condition
+    ):
         super().__init__()
-        self.time, self.norm, self.up, self.down, self.film = (
-            CausalConv(width, width, 5, dilation, width),
-            nn.LayerNorm(width),
-            nn.Conv1d(width, 2*width, 1),
-            nn.Conv1d(2*width, width, 1),
-            film,
-        )
-    def forward(self, x, cond=None, past=None):
+        self.time = CausalConv(width, width, 5, dilation, width)
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Conv1d(width, 2*width, 1)
+        self.down = nn.Conv1d(2*width, width, 1)
+        self.film = film
+    def forward(self,
+        x:Float[Tensor, "b d t"],
+        cond=None, # [b t c] for its FiLM layer
+        past=None, # of its convolution
+    )->tuple: # (output [b d t], the past of the next call)
         y, past = self.time(x, past)
         y = self.norm(y.transpose(1, 2)).transpose(1, 2)
         if self.film is not None:
             y = self.film(y, cond)
         return x + self.down(nn.functional.gelu(self.up(y))), past
 
-# %% ../../nbs/625_express.head.ipynb #19f785a1
+# %% ../../nbs/625_express.head.ipynb #aa6e3839
 @dataclass(frozen=True)
 class V3Size:
     "Shape of the network."
+    # what comes in
     features:int = 141  # audio features a frame
     cond:int = 19       # numbers in the condition; 5 for V2
+    # its layers
     width:int = 128     # channels
     embed:int = 64      # width of the condition's embedding
     ahead:int = 2       # frames of the future that are heard; the features hear almost two more
@@ -62,13 +75,17 @@ class V3Size:
     mood:tuple = (1, 2) # dilations of the conditioned blocks
     own:int = 0         # width of a path from the condition alone to the EXPRESSION channels; 0: they hear as well
 
-# %% ../../nbs/625_express.head.ipynb #aa6e3839
+# %% ../../nbs/625_express.head.ipynb #104d744c
 _LIPS = [index(n) for n in GROUPS["LIPSYNC"]]
 _MOOD = [index(n) for g in ("EXPRESSION", "SHARED") for n in GROUPS[g]]
-_BACK = torch.tensor(_LIPS + _MOOD).argsort()
-_N = len(GROUPS["EXPRESSION"]) # first of _MOOD
+_BACK = torch.tensor(_LIPS + _MOOD).argsort()  # from lips and mood to the order of ARKIT
+_N = len(GROUPS["EXPRESSION"])                 # so many of _MOOD come first
 
-# %% ../../nbs/625_express.head.ipynb #a55eee2e
+def _two_layers(a:int, width:int, b:int)->nn.Sequential:
+    "A map from the condition to channels."
+    return nn.Sequential(nn.Linear(a, width), nn.SiLU(), nn.Linear(width, b))
+
+# %% ../../nbs/625_express.head.ipynb #01d2eb7e
 class V3Head(nn.Module):
     "Audio features and condition to 52 weights."
     def __init__(self, size:V3Size=V3Size()):
@@ -81,38 +98,33 @@ class V3Head(nn.Module):
         self.mood = nn.ModuleList(Block(w, d, FiLM(size.cond, size.embed, w, deep)) for d in size.mood)
         self.face = nn.Conv1d(w, len(_MOOD), 1)
         # what the mood says without any sound
-        self.direct = nn.Sequential(nn.Linear(size.cond, size.embed), nn.SiLU(), nn.Linear(size.embed, len(_MOOD)))
-        self.own = (
-            nn.Sequential(nn.Linear(size.cond, size.own), nn.SiLU(), nn.Linear(size.own, _N)) if size.own else None
-        )
+        self.direct = _two_layers(size.cond, size.embed, len(_MOOD))
+        self.own = _two_layers(size.cond, size.own, _N) if size.own else None
     def forward(self,
         features:Float[Tensor, "b t f"], # normalised audio features
         cond:Float[Tensor, "b t c"],     # condition of every frame
     )->Float[Tensor, "b t 52"]: # in [0, 1], in the order of ARKIT
         "The face of every frame."
-        if (
-            features.shape[-1] != self.size.features
-            or cond.shape[-1] != self.size.cond
-            or features.shape[:2] != cond.shape[:2]
-        ):
-            raise CamelsError(
-                f"features {list(features.shape)} and condition {list(cond.shape)}",
-                "V3Head",
-                f"[b t {self.size.features}] and [b t {self.size.cond}]",
-            )
-        a = self.size.ahead
+        size, a = self.size, self.size.ahead
+        fits = features.shape[-1] == size.features and cond.shape[-1] == size.cond
+        if not fits or features.shape[:2] != cond.shape[:2]:
+            what = f"features {list(features.shape)} and condition {list(cond.shape)}"
+            raise CamelsError(what, "V3Head", f"[b t {size.features}] and [b t {size.cond}]")
         x = nn.functional.pad(features.transpose(1, 2), (0, a))
         c = torch.cat([cond[:, :1].expand(-1, a, -1), cond], 1)
         return self.run(x, c)[0][:, a:]
 
 # %% ../../nbs/625_express.head.ipynb #ffc46d7c
 @patch
-def run(self:V3Head, x, cond, past=None): # x [b 141 t], cond [b t c] of the frames that come out
+def run(self:V3Head,
+    x:Float[Tensor, "b f t"],    # normalised audio features
+    cond:Float[Tensor, "b t c"], # of the frames that come out
+    past:list=None,              # of each convolution, as the last call gave it; silence where None
+)->tuple: # (weights [b t 52], the past of the next call)
     "Frames and memory; frames come `ahead` later than the features go in."
     past = past or [None]*(1 + len(self.trunk) + len(self.mood))
-    keep = []
     x, p = self.hear(x, past[0])
-    keep.append(p)
+    keep = [p]
     for b, q in zip(self.trunk, past[1:]):
         x, p = b(x, None, q)
         keep.append(p)
@@ -130,29 +142,24 @@ def run(self:V3Head, x, cond, past=None): # x [b 141 t], cond [b t c] of the fra
 class HeadStream:
     "The head, one push at a time."
     def __init__(self, head:V3Head):
-        self.head, self.past, self.waiting = head.eval(), None, []
+        self.head, self.past, self.waiting = head.eval(), None, []   # conditions of frames that are not out yet wait
     @torch.inference_mode()
     def push(self,
         features:Float[Tensor, "t f"], # of the next frames
         cond:Float[Tensor, "t c"],     # of the same frames; used when they come out
     )->Float[Tensor, "k 52"]: # the frames that are ready: `ahead` fewer than went in, in all
         "The next frames."
-        if not len(features):
+        size, n = self.head.size, len(features)
+        if not n:
             return features.new_zeros(0, 52)
-        if (
-            features.shape[-1] != self.head.size.features
-            or cond.shape[-1] != self.head.size.cond
-            or len(features) != len(cond)
-        ):
+        if features.shape[-1] != size.features or cond.shape[-1] != size.cond or n != len(cond):
             raise CamelsError(f"features {list(features.shape)} and condition {list(cond.shape)}", "HeadStream")
-        first = not self.waiting and self.past is None
-        a = self.head.size.ahead
-        if first:
-            self.waiting, self.skip = list(cond[:1].expand(a, -1)), a
+        if not self.waiting and self.past is None:
+            self.waiting, self.skip = list(cond[:1].expand(size.ahead, -1)), size.ahead
         c = torch.cat([torch.stack(self.waiting), cond]) if self.waiting else cond
-        use, self.waiting = c[:len(features)], list(c[len(features):])
-        y, self.past = self.head.run(features.T[None], use[None], self.past)
-        y, self.skip = y[0, min(self.skip, len(features)):], max(0, self.skip - len(features))
+        now, self.waiting = c[:n], list(c[n:])
+        y, self.past = self.head.run(features.T[None], now[None], self.past)
+        y, self.skip = y[0, min(self.skip, n):], max(0, self.skip - n)
         return y
     def flush(self)->Float[Tensor, "k 52"]:
         "The last frames."
@@ -162,7 +169,9 @@ class HeadStream:
         return self.push(torch.zeros(n, self.head.size.features), torch.stack(self.waiting[:1]).expand(n, -1))
 
 # %% ../../nbs/625_express.head.ipynb #9b58889c
-def from_v2(v2:V3Head)->V3Head:
+def from_v2(
+    v2:V3Head, # with a condition of 5 numbers
+)->V3Head: # with one of 19
     "A V3 head with V2's backbone: at first it answers any condition as V2 answers neutral."
     if v2.size.cond != 5:
         raise CamelsError(f"a condition of {v2.size.cond} numbers, not 5", "from_v2")
@@ -178,9 +187,9 @@ def from_v2(v2:V3Head)->V3Head:
 
 # %% ../../nbs/625_express.head.ipynb #b71c8db8
 def with_own(
-    head:V3Head,
+    head:V3Head,   # any
     width:int=128, # of the path
-)->V3Head:
+)->V3Head: # a copy
     "The same head, its EXPRESSION channels given to the condition alone: almost at rest until they are taught."
     new = V3Head(V3Size(**{**asdict(head.size), "own": width}))
     new.load_state_dict(head.state_dict(), strict=False)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core import CamelsError, nearest
 from .v3 import V3, has_v3, shipped_v3
+from .v3_files import FPS
 from ..face.anchors import check_vad, emotion_of, vad_at
 from ..face.arkit import ARKIT, GROUPS, index
 from ..face.channels import Idle, add_idle, merge, speech_gate
@@ -22,21 +23,25 @@ from ..face.compiler import Compiler, frozen_compiler
 from ..face.lipsync import create_lipsync, mouth_track, seal
 from ..face.timeline import Segment, parse_tags, time_segments, timeline
 from ..media.sound import read_audio
-from ..voice import Phone, Speech, Unsayable, Word, create_voice
+from ..voice.core import Phone, Speech, Unsayable, Word, create_voice
 
 # %% ../../nbs/650_express.perform.ipynb #78e49bf8
 @dataclass
 class Performance:
     "A face over time, with its sound and with what it was made from."
+    # the face
     weights: np.ndarray   # float32 [t 52] in [0, 1], in the order of ARKIT
     fps: float            # frames a second
     head: np.ndarray      # float32 [t 3] yaw, pitch, roll in radians
+    # the mood
     cond: np.ndarray      # float32 [t 19] emotion weights, valence, arousal, dominance
     segments: list        # of `Segment`, timed
+    # the sound
     audio: np.ndarray     # float32 [n] in [-1, 1]
     sr: int               # its sample rate in Hz
     phones: list = field(default_factory=list)  # of `Phone`; empty for a recording that only V3 heard
     words: list = field(default_factory=list)   # of `Word`; empty for a recording
+    # how it was made
     parts: dict = field(default_factory=dict)   # "lips" [t 52], "emotion" [t 52] of the rules, "gate" [t]
     by: str = "rules"                           # who made the face: v3, rules or mixed
     unsaid: tuple = ()                          # texts of segments that the voice had no sounds for
@@ -67,7 +72,8 @@ def join_speech(
     gap_s:float=.12,         # silence between two, in seconds
 )->Speech:
     "Speeches one after another; phones and words keep their places."
-    audio, phones, words, at, sr, exact, unsaid = [], [], [], 0, None, True, ()
+    audio, phones, words, unsaid = [], [], [], ()
+    at, sr, exact = 0, None, True     # samples so far, their rate, are all times exact?
     for s in pieces:
         if at:
             audio.append(np.zeros(round(gap_s*sr), np.float32))
@@ -83,7 +89,7 @@ def join_speech(
         raise CamelsError("nothing to say", "join_speech")
     return Speech(np.concatenate(audio), sr, phones, words, exact, unsaid)
 
-# %% ../../nbs/650_express.perform.ipynb #c8137342
+# %% ../../nbs/650_express.perform.ipynb #6d130f28
 def speak_segments(
     segments:Sequence[Segment],  # as `parse_tags` gives them
     voice:str="espeak",          # a name of `list_voices`
@@ -91,11 +97,12 @@ def speak_segments(
     mood:bool=True,              # let pitch, range, rate and volume follow each segment's VAD?
 )->Speech:
     "A tagged text as one utterance; a segment that the voice has no sounds for takes no time and is named in `unsaid`."
-    v, how, pieces, refused = create_voice(voice), dict(variant=variant) if variant else {}, [], {}
+    speaker, how = create_voice(voice), dict(variant=variant) if variant else {}
+    pieces, refused = [], {}
     spoken = [s for s in segments if any(map(str.isalnum, s.text))]   # a segment of signs alone takes no time either
     for s in spoken or segments:
         try:
-            pieces.append(v.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})))
+            pieces.append(speaker.speak(s.text, **how, **(mood_voice(s.vad) if mood else {})))
         except Unsayable as e:
             refused[s.text] = e
     if not pieces and refused:
@@ -120,13 +127,13 @@ def choose_by(
         raise CamelsError("rules take no network", "by", "by='v3' does")
     return by or ("v3" if model or has_v3() and not own else "rules")
 
-# %% ../../nbs/650_express.perform.ipynb #2cbf4007
+# %% ../../nbs/650_express.perform.ipynb #671bea6a
 def face_by_rules(
-    speech:Speech,
-    cond,
-    fps:float,
-    lipsync:str="contact",
-    compiler:Compiler=None,
+    speech:Speech,         # with phones
+    cond,                  # float32 [t 19]
+    fps:float,             # frames a second
+    lipsync:str="contact", # a name of `list_lipsyncs`
+    compiler:Compiler=None, # the frozen residual one where none is given
 )->tuple: # (weights [t 52], parts)
     "Phones make the mouth, the condition the mood, the channels one face of both."
     lips = mouth_track(create_lipsync(lipsync), speech, len(cond), fps)
@@ -134,9 +141,7 @@ def face_by_rules(
     gate = speech_gate(lips, fps)
     return merge(lips, mood, gate, fps), dict(lips=lips, emotion=mood, gate=gate)
 
-# %% ../../nbs/650_express.perform.ipynb #671bea6a
-_LIPS, _JAW, _CLOSE = [index(o) for o in GROUPS["LIPSYNC"]], index("jawOpen"), index("mouthClose")
-
+# %% ../../nbs/650_express.perform.ipynb #c80d6a34
 def resampled(
     x,            # [t k] at `before`
     n:int,        # frames wanted
@@ -151,20 +156,20 @@ def resampled(
     j = np.minimum(i + 1, len(x) - 1)
     return (x[i] + (t - i)[:, None].astype(np.float32)*(x[j] - x[i])).astype(np.float32)
 
-# %% ../../nbs/650_express.perform.ipynb #85f08e64
+# %% ../../nbs/650_express.perform.ipynb #e5a604c2
+_LIPS, _JAW, _CLOSE = [index(o) for o in GROUPS["LIPSYNC"]], index("jawOpen"), index("mouthClose")
+
 def face_by_v3(
-    speech:Speech,
-    segments,
-    n:int,
-    fps:float,
-    fade_s:float,
-    model:V3,
-    closed:bool,
+    speech:Speech, # with phones where `closed`
+    cond,          # float32 [k 19] at 30 frames a second, a row for each frame that the network gives
+    n:int,         # frames wanted
+    fps:float,     # a second
+    model:V3,      # the network
+    closed:bool,   # shall the lips meet at the phones?
 )->tuple: # (weights [n 52], parts)
-    "The network's face at 30 frames a second, brought to `fps`; with lips that meet at the phones where `closed`."
-    k = model.frames(len(speech.audio), speech.sr)
-    w = model.track(speech.audio, timeline(segments, k, 30., fade_s), speech.sr)
-    w = resampled(w if k else np.zeros((1, len(ARKIT)), np.float32), n, 30., fps)
+    "The network's face at 30 frames a second, brought to `fps`."
+    w = model.track(speech.audio, cond, speech.sr)
+    w = resampled(w if len(w) else np.zeros((1, len(ARKIT)), np.float32), n, FPS, fps)
     lips = np.zeros_like(w)
     if closed:
         w = seal(w, speech.phones, fps)
@@ -172,16 +177,16 @@ def face_by_v3(
     lips[:, _LIPS] = w[:, _LIPS]
     return w, dict(lips=lips, gate=speech_gate(lips, fps))
 
-# %% ../../nbs/650_express.perform.ipynb #c80d6a34
+# %% ../../nbs/650_express.perform.ipynb #22ad8393
 def perform(
     speech:Speech,              # sound; phones too, for rules and mixed
     segments:Sequence[Segment], # timed
-    fps:float=30.,              # frames a second
+    fps:float=30.,              # frames a second, from 1 to 240
     lipsync:str=None,           # a name of `list_lipsyncs`; contact where none is given. Only by rules
     compiler:Compiler=None,     # the frozen residual one where none is given. Only by rules
     fade_s:float=.8,            # half-width of a crossfade in seconds
     idle:int|None=0,            # seed of blinks, glances and head motion; none of them where None
-    by:str="",                  # v3, rules or mixed; v3 where the shipped network is there and nothing of one's own is given, else rules
+    by:str="",                  # v3, rules or mixed; as `choose_by` says where none is given
     model:V3=None,              # another network than the shipped one
 )->Performance:
     "A face that says it in that mood."
@@ -189,32 +194,24 @@ def perform(
         raise CamelsError(f"fps={fps:g} is outside [1, 240]", "animate")
     by = choose_by(by, model, lipsync=lipsync, compiler=compiler)
     n = max(1, int(np.ceil(speech.duration_s*fps)))
-    cond = timeline(segments, n, fps, fade_s)
     if by == "rules":
+        cond = timeline(segments, n, fps, fade_s)
         face, parts = face_by_rules(speech, cond, fps, lipsync or "contact", compiler)
     else:
-        face, parts = face_by_v3(speech, segments, n, fps, fade_s, model or shipped_v3(), by == "mixed")
+        model = model or shipped_v3()
+        k = model.frames(len(speech.audio), speech.sr)
+        by_network = timeline(segments, max(k, int(np.ceil(speech.duration_s*FPS)), 1), FPS, fade_s)
+        cond = resampled(by_network, n, FPS, fps)
+        face, parts = face_by_v3(speech, by_network[:k], n, fps, model, by == "mixed")
         parts["emotion"] = frozen_compiler()(cond)
     head = np.zeros((n, 3), np.float32)
     if idle is not None:
         life = Idle(idle, fps).track(n)
         face, head = add_idle(face, life, look=True), life[1]
-    return Performance(
-        face,
-        fps,
-        head,
-        cond,
-        list(segments),
-        speech.audio,
-        speech.sr,
-        speech.phones,
-        speech.words,
-        parts,
-        by,
-        speech.unsaid,
-    )
+    return Performance(face, fps, head, cond, list(segments), speech.audio, speech.sr, speech.phones, speech.words,
+                       parts, by, speech.unsaid)
 
-# %% ../../nbs/650_express.perform.ipynb #a19cb4d0
+# %% ../../nbs/650_express.perform.ipynb #1d15fd86
 def quiet_around(speech:Speech, lead_s:float=.3, tail_s:float=.7)->Speech:
     "The speech with silence before and after, in seconds, so that a face can come and go."
     lead, tail = (np.zeros(round(s*speech.sr), np.float32) for s in (lead_s, tail_s))
@@ -226,6 +223,7 @@ def quiet_around(speech:Speech, lead_s:float=.3, tail_s:float=.7)->Speech:
         words=[Word(w.text, w.start_s + t, w.end_s + t) for w in speech.words],
     )
 
+# %% ../../nbs/650_express.perform.ipynb #cf4e24a3
 def animate_text(
     text:str,              # tagged: "[joy:80] We won! [sadness:40] But Tom is gone."
     voice:str="espeak",    # a name of `list_voices`
@@ -238,12 +236,12 @@ def animate_text(
     speech = quiet_around(speak_segments(segments, voice, variant, mood))
     return perform(speech, time_segments(segments, speech), **kw)
 
-# %% ../../nbs/650_express.perform.ipynb #1430199e
+# %% ../../nbs/650_express.perform.ipynb #0b070d53
 @contextlib.contextmanager
-def _of(
+def _naming(
     audio, # a file, or samples and their rate
 ):
-    "What is wrong with a recording names its file."
+    "An error within names the recording's file."
     try:
         yield
     except CamelsError as e:
@@ -252,24 +250,23 @@ def _of(
         hint = "export it again with its peaks below full scale" if "full scale" in e.what else e.hint
         raise CamelsError(e.what, audio, hint) from None
 
-# %% ../../nbs/650_express.perform.ipynb #67285713
+# %% ../../nbs/650_express.perform.ipynb #96fdcf86
 def sound(
     audio,        # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)
     sr:int=16000, # sample rate wanted in Hz
 )->Speech: # without phones
     "A recording as one channel at a rate."
-    x = (
-        read_audio(audio, sr)
-        if not isinstance(audio, tuple)
-        else Speech(np.asarray(audio[0], np.float32), int(audio[1])).at(sr).audio
-    )
+    if isinstance(audio, tuple):
+        x, where = Speech(np.asarray(audio[0], np.float32), int(audio[1])).at(sr).audio, "animate"
+    else:
+        x, where = read_audio(audio, sr), audio
     if not len(x):
-        raise CamelsError("holds no sound", audio if not isinstance(audio, tuple) else "animate")
+        raise CamelsError("holds no sound", where)
     if x.ndim != 1:
         raise CamelsError(f"shape {x.shape}: one channel [n] is needed", "animate", "average the channels of stereo")
     return Speech(x, sr, exact=False)
 
-# %% ../../nbs/650_express.perform.ipynb #4db005fe
+# %% ../../nbs/650_express.perform.ipynb #0d61db6f
 def hear(
     audio,                       # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)
     encoder:str="espeak_mini",   # a phoneme encoder
@@ -279,11 +276,10 @@ def hear(
     enc = load_encoders(dict(video="none", prosody="none", phoneme=encoder))["phoneme"]
     s = sound(audio, enc.window.sr)
     found = enc.phones(s.audio)
-    return replace(
-        s, phones=[Phone(l, float(a), float(b)) for l, a, b in zip(found.labels, found.start_s, found.end_s)]
-    )
+    timed = zip(found.labels, found.start_s, found.end_s)
+    return replace(s, phones=[Phone(label, float(a), float(b)) for label, a, b in timed])
 
-# %% ../../nbs/650_express.perform.ipynb #785d27e0
+# %% ../../nbs/650_express.perform.ipynb #abfd97ff
 def animate_audio(
     audio,                      # a file, or (float32 [n] samples in [-1, 1], sample rate in Hz)
     emotion:str="neutral",      # a name that `emotion_of` knows
@@ -296,6 +292,6 @@ def animate_audio(
     "Let the face say a recording."
     one = Segment(emotion_of(emotion), tuple(map(float, vad_at(emotion, intensity) if vad is None else check_vad(vad))))
     by = choose_by(**{k: v for k, v in kw.items() if k in ("by", "model", "lipsync", "compiler")})
-    with _of(audio):
+    with _naming(audio):
         speech = sound(audio) if by == "v3" else hear(audio, encoder)
         return perform(speech, segments or [replace(one, end_s=speech.duration_s)], **{**kw, "by": by})

@@ -29,11 +29,8 @@ def anchor_file()->dict: # {"units", "emotions", "anchors", "presets", …}
     path = asset("face", "emotion_vad_anchors.json")
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != SHA256:
-        raise CamelsError(
-            f"not version {VERSION}: the checksum differs",
-            path.name,
-            "install camels again; save your own presets in a file of your own",
-        )
+        hint = "install camels again; save your own presets in a file of your own"
+        raise CamelsError(f"not version {VERSION}: the checksum differs", path.name, hint)
     return json.loads(raw)
 
 # %% ../../nbs/130_face.anchors.ipynb #be00f88f
@@ -94,19 +91,16 @@ def _check(x, shape, lo, hi, names, where):
     try:
         x = np.asarray(x, np.float32)
     except (TypeError, ValueError, OverflowError):
-        odd = (
-            next((f"{n} is {v!r}" for n, v in zip(names, x) if not isinstance(v, (int, float))), repr(x))
-            if isinstance(x, (list, tuple))
-            else repr(x)
-        )
+        odd = repr(x)
+        if isinstance(x, (list, tuple)):
+            odd = next((f"{n} is {v!r}" for n, v in zip(names, x) if not isinstance(v, (int, float))), odd)
         raise CamelsError(f"{odd}, not a number", where) from None
     if x.shape != shape:
         raise CamelsError(f"shape {list(x.shape)}, not {list(shape)}", where)
     bad = ~((x >= lo) & (x <= hi))
     if bad.any():
-        raise CamelsError(
-            f"{names[bad.argmax()]} is {x[bad.argmax()]:g}", where, f"weights and places are numbers in [{lo}, {hi}]"
-        )
+        i = bad.argmax()
+        raise CamelsError(f"{names[i]} is {x[i]:g}", where, f"weights and places are numbers in [{lo}, {hi}]")
     return x
 
 # %% ../../nbs/130_face.anchors.ipynb #6c0bbfb8
@@ -120,40 +114,12 @@ def check_preset(weights, where="preset")->Float[np.ndarray, " 52"]:
 
 # %% ../../nbs/130_face.anchors.ipynb #48f4d8da
 ALIASES = dict(
-    calm="neutral",
-    happy="joy",
-    happiness="joy",
-    amused="joy",
-    joyful="joy",
-    sad="sadness",
-    unhappy="sadness",
-    angry="anger",
-    mad="anger",
-    afraid="fear",
-    scared="fear",
-    fearful="fear",
-    surprised="surprise",
-    shocked="surprise",
-    disgusted="disgust",
-    loving="love",
-    affection="love",
-    excited="excitement",
-    thrilled="excitement",
-    grateful="gratitude",
-    thankful="gratitude",
-    thanks="gratitude",
-    sorry="apology",
-    apologetic="apology",
-    sulking="sulk",
-    sulky="sulk",
-    pouting="sulk",
-    embarrassed="embarrassment",
-    shy="embarrassment",
-    confused="confusion",
-    puzzled="confusion",
-    curious="curiosity",
-    interested="curiosity",
-    proud="pride",
+    calm="neutral", happy="joy", happiness="joy", amused="joy", joyful="joy", sad="sadness", unhappy="sadness",
+    angry="anger", mad="anger", afraid="fear", scared="fear", fearful="fear", surprised="surprise", shocked="surprise",
+    disgusted="disgust", loving="love", affection="love", excited="excitement", thrilled="excitement",
+    grateful="gratitude", thankful="gratitude", thanks="gratitude", sorry="apology", apologetic="apology",
+    sulking="sulk", sulky="sulk", pouting="sulk", embarrassed="embarrassment", shy="embarrassment",
+    confused="confusion", puzzled="confusion", curious="curiosity", interested="curiosity", proud="pride",
 )
 
 def emotion_of(
@@ -164,9 +130,8 @@ def emotion_of(
     if (out := ALIASES.get(low, low)) in EMOTIONS:
         return out
     close = difflib.get_close_matches(low, [*EMOTIONS, *ALIASES], n=1, cutoff=.5)
-    raise CamelsError(
-        f"unknown emotion {name!r}", None, f"did you mean {close[0]!r}?" if close else f"known: {', '.join(EMOTIONS)}"
-    )
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(EMOTIONS)}"
+    raise CamelsError(f"unknown emotion {name!r}", None, hint)
 
 # %% ../../nbs/130_face.anchors.ipynb #aabd996b
 LEVELS = {"L1": .2, "L3": .6, "L5": 1.} # intensity of each level; neutral is 0
@@ -179,20 +144,16 @@ def vad_at(
     emotion, a = emotion_of(emotion), anchors()
     _check([intensity], (1,), 0, 1, ("intensity",), emotion)
     stops = [a["neutral"][0]] + [a[f"{emotion}_{l}" if emotion != "neutral" else "neutral"][0] for l in LEVELS]
-    return np.array(
-        [np.interp(float(intensity), [0, *LEVELS.values()], column) for column in np.array(stops).T], np.float32
-    )
+    where = [0, *LEVELS.values()]
+    return np.array([np.interp(float(intensity), where, column) for column in np.array(stops).T], np.float32)
 
 # %% ../../nbs/130_face.anchors.ipynb #678fd214
 def _named(pairs, where)->np.ndarray:
     "Weights of one preset from its (name, weight) pairs."
     names = [n for n, _ in pairs]
     if missing := [n for n in ARKIT if n not in names]:
-        raise CamelsError(
-            f"missing channels: {', '.join(missing[:3])}{' …'*(len(missing) > 3)}",
-            where,
-            "a preset holds all 52 ARKit names",
-        )
+        some = ", ".join(missing[:3]) + " …"*(len(missing) > 3)
+        raise CamelsError(f"missing channels: {some}", where, "a preset holds all 52 ARKit names")
     if extra := [n for i, n in enumerate(names) if n not in ARKIT or n in names[:i]]:
         raise CamelsError(f"extra channel {extra[0]!r}", where, "a preset holds the 52 ARKit names, once each")
     if names != list(ARKIT):
@@ -218,7 +179,7 @@ def read_presets(
         raise CamelsError("an id stands in it twice", path.name)
     return {as_text(name): _named(pairs, f"{path.name}: {as_text(name)}") for name, pairs in faces}
 
-# %% ../../nbs/130_face.anchors.ipynb #1e4b13e8
+# %% ../../nbs/130_face.anchors.ipynb #3fdfed4e
 def save_presets(
     path,                  # file to write
     presets:Mapping,       # {id: weights [52] in the order of ARKIT}
@@ -232,10 +193,10 @@ def save_presets(
         raise CamelsError(f"version {VERSION} is frozen", path.name, "choose another file and another version name")
     if not presets:
         raise CamelsError("no preset to save", path.name)
-    faces = {
-        str(n): {k: round(v, 4) for k, v in to_named(check_preset(x, f"{path.name}: {n}")).items()}
-        for n, x in presets.items()
-    }
+    faces = {}
+    for n, x in presets.items():
+        named = to_named(check_preset(x, f"{path.name}: {n}"))
+        faces[str(n)] = {k: round(v, 4) for k, v in named.items()}
     write_json(path, dict(version=str(version), presets=faces))
     return path
 

@@ -143,17 +143,17 @@ def _rows_per_second(codes)->float: # whole where within 0.2 %
     if len(codes) < 2:
         return float("nan")
     h, m, s, f = np.array([_CODE.fullmatch(c).groups() for c in codes], float).T
-    steps = {c: np.diff(h*3600 + m*60 + s + f/c) % 86400 for c in _COUNTS if c > f.max()} or {
-        f.max() + 1: np.diff(s*0 + f)
-    }
-    step = min(
-        ((np.abs(d - np.median(d)).mean()/max(np.median(d), 1e-9)).round(3), i, np.median(d))
-        for i, d in enumerate(steps.values())
-    )[2]
+    steps = [np.diff(h*3600 + m*60 + s + f/count) % 86400 for count in _COUNTS if count > f.max()]
+    if not steps:
+        steps = [np.diff(s*0 + f)]
+    def unevenness(d):
+        return (np.abs(d - np.median(d)).mean()/max(np.median(d), 1e-9)).round(3)
+    _, _, step = min((unevenness(d), i, np.median(d)) for i, d in enumerate(steps))
     if step <= 0:
         return float("nan")
     return float(round(1/step)) if abs(1/step - round(1/step)) < .002/step else round(1/step, 3)
 
+# %% ../../nbs/100_face.arkit.ipynb #a93cc404
 def timecodes(
     n:int,          # rows
     fps:float=30.,  # rows per second
@@ -198,7 +198,7 @@ def _rows(path)->list: # [(line number, cells)], blank lines left out
         ) from None
     return out
 
-# %% ../../nbs/100_face.arkit.ipynb #c4dd0ee6
+# %% ../../nbs/100_face.arkit.ipynb #4a27fde4
 def _places(
     where:str, # file and line, for messages
     row:list,  # cells of the header
@@ -213,17 +213,13 @@ def _places(
     if missing:
         odd = [c for c, n in zip(row, names) if n is None and c.strip()]
         near = nearest(missing[0], odd) if odd else "record the take again, or add a column of zeros"
-        raise CamelsError(
-            f"no column {', '.join(missing[:3])}{f' and {len(missing) - 3} more'*(len(missing) > 3)}", where, near
-        )
+        more = f" and {len(missing) - 3} more"*(len(missing) > 3)
+        raise CamelsError(f"no column {', '.join(missing[:3])}{more}", where, near)
     for part in (ANGLES[:3], ANGLES[3:6], ANGLES[6:]):   # half a rotation is no rotation
         lost = [n for n in part if n not in names]
         if 0 < len(lost) < 3:
-            raise CamelsError(
-                f"{len(row)} columns, not {len(LIVELINK_COLUMNS)}",
-                where,
-                f"{lost[0]} is missing beside the other angles of its part",
-            )
+            hint = f"{lost[0]} is missing beside the other angles of its part"
+            raise CamelsError(f"{len(row)} columns, not {len(LIVELINK_COLUMNS)}", where, hint)
     return {n: i for i, n in enumerate(names) if n}
 
 # %% ../../nbs/100_face.arkit.ipynb #6c2a3a4b
@@ -236,6 +232,14 @@ def _number(text, name, where)->float:
     if not abs(x) < 3e38:
         raise CamelsError(f"{name} is {text[:20]!r}, not a finite number", where)
     return x
+
+# %% ../../nbs/100_face.arkit.ipynb #7bea92eb
+def _timecode(text:str, where:str)->str:
+    "A timecode with a point before its fraction."
+    code = text.strip().replace(",", ".")
+    if not _CODE.fullmatch(code):
+        raise CamelsError(f"timecode {code[:20]!r} is not HH:MM:SS:FF.fff", where)
+    return code
 
 # %% ../../nbs/100_face.arkit.ipynb #ff6ec8ee
 def read_livelink(
@@ -266,14 +270,6 @@ def read_livelink(
     x[:, [LIVELINK_COLUMNS.index(n) - 2 for n in names]] = values
     return LiveLink(tuple(codes), from_order(x[:, :52], "livelink"), x[:, 52:].copy(), _rows_per_second(codes))
 
-# %% ../../nbs/100_face.arkit.ipynb #7bea92eb
-def _timecode(text:str, where:str)->str:
-    "A timecode with a point before its fraction."
-    code = text.strip().replace(",", ".")
-    if not _CODE.fullmatch(code):
-        raise CamelsError(f"timecode {code[:20]!r} is not HH:MM:SS:FF.fff", where)
-    return code
-
 # %% ../../nbs/100_face.arkit.ipynb #7a970c34
 EYE_RAD = (.60, .55) # yaw and pitch of an eye at full weight
 
@@ -282,7 +278,9 @@ def livelink_angles(
     head:Float[np.ndarray, "t 3"]=None,  # yaw to the person's left, pitch up, roll, in radians; zeros where None
 )->Float[np.ndarray, "t 9"]: # columns `ANGLES`
     "Head and eyes as Live Link Face writes them."
-    w, look = np.asarray(weights, np.float32), lambda a, side: w[:, index(f"eyeLook{a}{side}")]
+    w = np.asarray(weights, np.float32)
+    def look(direction, side):
+        return w[:, index(f"eyeLook{direction}{side}")]
     out = np.zeros((len(w), 9), np.float32)
     if head is not None:
         out[:, :3] = -np.asarray(head, np.float32)
@@ -318,6 +316,5 @@ def write_livelink(
     if not (ok := np.isfinite(x).all(1)).all():
         raise CamelsError(f"row {int(ok.argmin())} holds NaN or infinity", path)
     row = ",61" + ",%.10f"*61
-    write_text(
-        path, "\n".join([",".join(LIVELINK_COLUMNS), *(c + row % tuple(v) for c, v in zip(codes, x.tolist()))]) + "\n"
-    )
+    lines = [",".join(LIVELINK_COLUMNS), *(c + row % tuple(v) for c, v in zip(codes, x.tolist()))]
+    write_text(path, "\n".join(lines) + "\n")

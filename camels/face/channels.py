@@ -15,13 +15,15 @@ from jaxtyping import Float
 from .arkit import ARKIT, GROUPS, index
 from ..core import CamelsError
 from .mesh import base_mesh
-from .shapes import GAZE_DEG, basis, smooth
+from .anatomy import smooth
+from .shapes import GAZE_DEG, basis
 
 # %% ../../nbs/155_face.channels.ipynb #9bc45cf3
 CLOSED = .025  # gap, as a share of the mouth's width, up to which lips count as meeting (1.2 mm of 50 mm)
 
 @cache
 def lip_gap_row()->tuple: # (gap at rest, [52] gap by each blendshape), in widths of the mouth
+    "The lips' gap as a linear function of the weights."
     p, b = base_mesh().points, basis()
     width = float(abs(p[61, 0] - p[291, 0]))
     return float(p[13, 1] - p[14, 1])/width, ((b[:, 13, 1] - b[:, 14, 1])/width).astype(np.float32)
@@ -58,7 +60,8 @@ def speech_gate(
     return spread(smooth(np.asarray(lips)[:, _MOUTH].sum(1), .05, .35), .12, fps).clip(0, 1)
 
 # %% ../../nbs/155_face.channels.ipynb #5fe1d5f2
-def _two(*names):
+def _two(*names)->list: # [index]
+    "Places of the left and right channels of some names."
     return [index(o + side) for o in names for side in ("Left", "Right")]
 _UPPER, _LOWER = _two("mouthUpperUp"), _two("mouthLowerDown")
 KEEP = np.ones(len(ARKIT), np.float32)  # share of the emotion that stays in full speech, for SHARED channels
@@ -124,7 +127,6 @@ def lid(
 GAZE_SD, HEAD_SD = np.radians([2., 1.2]), np.radians([1.2, .8, .5])  # gaze: yaw, pitch; head: yaw, pitch, roll
 DOUBLE, REFLEX = .15, .9  # share of double blinks; share of the head's turn that the eyes take back
 
-# %% ../../nbs/155_face.channels.ipynb #d3c3096c
 class Idle:
     "Blinks, glances and a drifting head, without end."
     def __init__(self,
@@ -133,7 +135,8 @@ class Idle:
     ):
         if not (np.isfinite(fps) and fps > 0):
             raise CamelsError(f"fps={fps} is not a positive number", "idle")
-        self.fps, self._blink_rng, self._gaze_rng = fps, *(np.random.default_rng([seed, i]) for i in (1, 2))
+        self.fps = fps
+        self._blink_rng, self._gaze_rng = (np.random.default_rng([seed, i]) for i in (1, 2))
         rng = np.random.default_rng([seed, 3])
         self._hz = .03*2**np.arange(5)*rng.uniform(.8, 1.25, (3, 5))
         self._phase = rng.uniform(0, 2*np.pi, (3, 5))
@@ -143,15 +146,13 @@ class Idle:
     )->list: # [start of each lid movement in seconds]
         "When lids begin to fall, up to `until_s`."
         while self._next <= until_s:
-            double, gap, wait = (
-                self._blink_rng.random() < DOUBLE,
-                self._blink_rng.uniform(.3, .4),
-                self._blink_rng.uniform(2.5, 4.5),
-            )
+            double, gap = self._blink_rng.random() < DOUBLE, self._blink_rng.uniform(.3, .4)
+            wait = self._blink_rng.uniform(2.5, 4.5)
             self._blinks += [self._next, self._next + gap][:1 + double]
             self._next += wait
         return [o for o in self._blinks if o <= until_s]
     def _points(self, until_s:float)->tuple: # (times [m], points [m 2])
+        "Where the eyes look, and from when."
         while self._looks[-1][0] <= until_s:
             wait, at = .25 + self._gaze_rng.gamma(2, .625), self._gaze_rng.normal(0, 1, 2).clip(-2, 2)*GAZE_SD
             self._looks.append((self._looks[-1][0] + wait, at))
@@ -168,14 +169,14 @@ def _glances(times, points, t):
     jump = (2.35*np.degrees(np.hypot(*(b - a).T)) + 25)/1000
     return a + smooth((t - times[i])/jump, 0, 1)[:, None]*(b - a)
 
-# %% ../../nbs/155_face.channels.ipynb #cfc22578
+# %% ../../nbs/155_face.channels.ipynb #1c758896
 def idle_track(
     idle:Idle,     # whose life
     n:int,         # frames
     suppress=None, # spans without blinks, [(start_s, end_s)], from the first frame of all
     start:int=0,   # number of the first frame
-)->tuple: # (weights [n 52] of the blinks, head [n 3] yaw pitch roll in rad, gaze [n 2] yaw pitch in rad relative to the head)
-    "Idle life over some frames; the same whatever the chunks. A blink that touches a span is left out, the others stay."
+)->tuple: # weights [n 52] of the blinks; head [n 3] yaw, pitch, roll; gaze [n 2] yaw, pitch from the head, in radians
+    "Idle life over some frames; the same whatever the chunks. A blink that touches a span is left out."
     spans = [(float(a), float(b)) for a, b in suppress or ()]
     for a, b in spans:
         if not a <= b:
@@ -203,23 +204,15 @@ _AGAINST = [
 def look_weights(
     gaze:Float[np.ndarray, "t 2"], # yaw, pitch in radians, relative to the head
 )->Float[np.ndarray, "t k"]: # the eight eyeLook channels, in [0, 1]
-    "Both eyes turned alike, as weights (the batch of `camels.face.shapes.gaze_weights`)."
+    "Both eyes turned alike, as weights (the batch of `camels.face.puppet.gaze_weights`)."
     x, y = np.degrees(np.asarray(gaze, np.float32)).T/GAZE_DEG*[[1], [1/.8]]
     out = np.zeros((len(x), len(ARKIT)), np.float32)
-    for name, v in (
-        ("OutLeft", x),
-        ("InRight", x),
-        ("InLeft", -x),
-        ("OutRight", -x),
-        ("UpLeft", y),
-        ("UpRight", y),
-        ("DownLeft", -y),
-        ("DownRight", -y),
-    ):
+    sides = dict(OutLeft=x, InRight=x, InLeft=-x, OutRight=-x)
+    for name, v in (sides | dict(UpLeft=y, UpRight=y, DownLeft=-y, DownRight=-y)).items():
         out[:, index("eyeLook" + name)] = v.clip(0, 1)
     return out
 
-# %% ../../nbs/155_face.channels.ipynb #d2f3ba9d
+# %% ../../nbs/155_face.channels.ipynb #52614cf0
 def add_idle(
     face:Float[np.ndarray, "t k"], # weights in [0, 1]
     idle:tuple,                    # as `Idle.track` gives it, or only its weights
@@ -230,9 +223,7 @@ def add_idle(
     face, blink = _frames(face, "face").copy(), _frames(blink, "idle")
     if len(face) != len(blink):
         raise CamelsError(f"{len(blink)} frames of idle life for {len(face)} of face", "add_idle")
-    face[:, _WIDE] *= 1 - np.repeat(blink[:, [index("eyeBlinkLeft"), index("eyeBlinkRight")]][:, None], 2, 1).reshape(
-        len(face), -1
-    )
+    face[:, _WIDE] *= 1 - np.tile(blink[:, _two("eyeBlink")], 2) # wide left, wide right, squint left, squint right
     face += (1 - face)*blink
     if look and isinstance(idle, tuple):
         face += look_weights(idle[2])

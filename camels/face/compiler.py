@@ -69,7 +69,7 @@ def _heights(a, e, target):
 
 # %% ../../nbs/140_face.compiler.ipynb #fa18f852
 def _layout(a, target):
-    "Exponents' slopes [3 u+16k], biases [u+16k], heights [16(k+1) 52]: anchor by anchor, each for all emotions."
+    "Exponents' slopes [u+16k 3], biases [u+16k], heights [16(k+1) 52]: anchor by anchor, each for all emotions."
     table, _ = sensitivities()
     k = max(np.bincount(a.emotion, minlength=len(EMOTIONS)).max(), 3)
     n = len(EMOTIONS)
@@ -86,8 +86,9 @@ def _layout(a, target):
         high.reshape(-1, len(ARKIT)),
     )
 
-# %% ../../nbs/140_face.compiler.ipynb #433e997f
+# %% ../../nbs/140_face.compiler.ipynb #c2bbf082
 def _clip(x):
+    "`x` in [0, 1], in place."
     np.maximum(x, 0, out=x)
     return np.minimum(x, 1, out=x)
 
@@ -95,11 +96,8 @@ def _blocks(cond, size, f):
     "Apply `f(columns [19 n], first frame, out [n 52])` to `size` frames at a time."
     cond = np.asarray(cond)
     if cond.shape[-1:] != (len(LOW),) or not np.issubdtype(cond.dtype, np.number):
-        raise CamelsError(
-            f"{cond.dtype} {list(cond.shape)}, {len(LOW)} numbers expected last",
-            "condition",
-            "16 emotion weights, then valence, arousal, dominance",
-        )
+        what = f"{cond.dtype} {list(cond.shape)}, {len(LOW)} numbers expected last"
+        raise CamelsError(what, "condition", "16 emotion weights, then valence, arousal, dominance")
     flat = cond.reshape(-1, len(LOW))
     out = np.empty((len(flat), len(ARKIT)), np.float32)
     for i in range(0, len(flat), size):
@@ -108,7 +106,7 @@ def _blocks(cond, size, f):
         f(c, out[i:i+size])
     return out.reshape(*cond.shape[:-1], len(ARKIT))
 
-# %% ../../nbs/140_face.compiler.ipynb #c2bbf082
+# %% ../../nbs/140_face.compiler.ipynb #17578e22
 class Compiler:
     "Conditions to faces: `compiler(cond [... 19]) -> [... 52]`, float32 in [0, 1]; raises where a condition is none."
     def __init__(self,
@@ -122,15 +120,12 @@ class Compiler:
         if not 0 <= share < 1:
             raise CamelsError(f"share is {share:g}", "Compiler", "a number in [0, 1)")
         self.kind, self.share, self.anchors, self.block = archetype, float(share), anchors or frozen_anchors(), block
-        presets, (table, drives) = self.anchors.presets.astype(float), sensitivities()
-        target = presets if archetype == "literal" else (presets - share*parametric(self.anchors.vad))/(1 - share)
+        target, (table, drives) = self.anchors.presets.astype(float), sensitivities()
+        if archetype == "residual":
+            target = (target - share*parametric(self.anchors.vad))/(1 - share)
         slope, bias, heights = _layout(self.anchors, target)
-        self.slope, self.bias, self.heights, self.u = (
-            np.float32(slope),
-            np.float32(bias[:, None]),
-            np.float32(heights),
-            len(table),
-        )
+        self.slope, self.bias, self.heights = np.float32(slope), np.float32(bias[:, None]), np.float32(heights)
+        self.u = len(table) # logistics
         self.matrix = np.float32(np.concatenate([share*table[:, :1]*drives, (1 - share)*heights]))
     def rows(self, c):
         "Of conditions [19 n]: logistics [u n], then emotion weights shared out over anchors [16(k+1) n]."

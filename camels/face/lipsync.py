@@ -15,12 +15,12 @@ import numpy as np
 
 from .arkit import ARKIT, index
 from ..core import CamelsError, Float, Registry, asset
-from .shapes import smooth
-from ..voice import Phone
+from .anatomy import smooth
+from ..voice.core import Phone
 
 # %% ../../nbs/150_face.lipsync.ipynb #19df3ef9
 @functools.cache
-def viseme_table()->dict: # {"channels": […], "classes": {name: {phones, target, alpha, strong, theta}}, "parts": {phone: […]}}
+def viseme_table()->dict: # "channels": names, "classes": {name: {phones, target, alpha, …}}, "parts": {phone: sounds}
     "The classes of sounds that look alike, their targets and how much they insist."
     return json.loads(asset("visemes.json").read_text(encoding="utf-8"))
 
@@ -92,10 +92,17 @@ def loudness_track(
 
 # %% ../../nbs/150_face.lipsync.ipynb #f0a88a4c
 lipsyncs = Registry("lip-sync model", {"lam": "camels.express.lam:Lam.load"})
-def list_lipsyncs(pattern:str="*")->list[str]:
+
+def list_lipsyncs(
+    pattern:str="*", # as in file names
+)->list[str]:
     "Names of the known lip-sync models."
     return lipsyncs.list(pattern)
-def create_lipsync(name:str="contact", **kw):
+
+def create_lipsync(
+    name:str="contact", # of `list_lipsyncs`
+    **kw,               # what the model takes
+):
     "A ready lip-sync model by name."
     return lipsyncs[name](**kw)
 
@@ -161,13 +168,10 @@ def contact_track(
 
 # %% ../../nbs/150_face.lipsync.ipynb #54ff9c81
 _JAW, _CLOSE = index("jawOpen"), index("mouthClose")
-_PARTING = [
-    index(o)
-    for o in (
-        "mouthFunnel", "mouthShrugUpper", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft",
-        "mouthLowerDownRight",
-    )
-]
+_PARTING = [index(o) for o in (
+    "mouthFunnel", "mouthShrugUpper", "mouthUpperUpLeft", "mouthUpperUpRight",
+    "mouthLowerDownLeft", "mouthLowerDownRight",
+)]
 _LOWERING = _PARTING[-2:]
 
 def seal(
@@ -184,14 +188,16 @@ def seal(
     w[:, _CLOSE] += lips*(w[:, _JAW] - w[:, _CLOSE])
     return w
 
-# %% ../../nbs/150_face.lipsync.ipynb #2c5531f3
-# of a pause or a long sound; of the frames worked on at once; of dominance, below 1e-11 there
-EDGE_S, BLOCK_S, REACH_S = .04, 10., 2.
+# %% ../../nbs/150_face.lipsync.ipynb #0838dfce
+EDGE_S = .04   # how far inside its ends a pause or a long sound is fully there
+BLOCK_S = 10.  # frames worked on at once
+REACH_S = 2.   # how far a sound is felt; dominance is below 1e-11 there
 
 @lipsyncs.register("contact")
 class Contact(Dominance):
-    "Dominance, lips that touch where speech needs it, and a mouth that closes at once in a pause, in a recording of any length."
+    "Dominance, lips that touch where speech needs it, and a mouth that closes at once in a pause."
     def channels(self, phones, n, fps)->Float[np.ndarray, "t c"]:
+        "Values of `CHANNELS`, block by block, so that a recording may have any length."
         segs, t = segments(phones, n/fps), np.arange(n)/fps
         if not segs:
             return np.zeros((n, len(CHANNELS)), np.float32)

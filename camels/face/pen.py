@@ -61,8 +61,12 @@ def shade(
     glint = np.clip(normals @ GLINT, 0, 1)[:, None]**24
     return np.clip(colour*light + 255*gloss*glint, 0, 255)
 
-def mix(a, b, t):
-    "Colour between `a` and `b`."
+# %% ../../nbs/118_face.pen.ipynb #19fe8fd8
+def mix(
+    a, b,    # colours: red, green, blue
+    t:float, # 0 gives `a`, 1 gives `b`
+)->tuple:
+    "Colour between two others."
     return tuple(float(x + (y - x)*t) for x, y in zip(a, b))
 
 # %% ../../nbs/118_face.pen.ipynb #22ce39bf
@@ -75,12 +79,14 @@ class Pen:
         "Sixteenths of a pixel between pixel centres, as OpenCV wants them."
         return np.round((pts - self.origin - .5)*16).astype(np.int32)
     def fill(self, colour, *curves):
+        "Fill the area inside `curves`."
         self.cv.fillPoly(self.img, [self.fixed(c) for c in curves], colour, self.cv.LINE_AA, 4)
     def line(self, colour, width, *curves, closed=False):
-        self.cv.polylines(
-            self.img, [self.fixed(c) for c in curves], closed, colour, max(1, round(width)), self.cv.LINE_AA, 4
-        )
+        "Draw along `curves`, at least one pixel wide."
+        points, width = [self.fixed(c) for c in curves], max(1, round(width))
+        self.cv.polylines(self.img, points, closed, colour, width, self.cv.LINE_AA, 4)
     def dot(self, colour, at, radius):
+        "Fill a circle."
         x, y = self.fixed(at).tolist()
         self.cv.circle(self.img, (x, y), max(1, round(radius*16)), colour, -1, self.cv.LINE_AA, 4)
     def mask(self, *curves, dtype=np.float32):
@@ -94,7 +100,7 @@ class Pen:
         self.img[:] = self.img*(1 - m*(1 - np.float32(factor)))
     @contextmanager
     def inside(self, *curves):
-        "A pen on a copy of the part around `curves`; what it drew inside them is kept. Its `box` says which part that is."
+        "A pen on a copy of the part around `curves` (its `box`); what it drew inside them is kept."
         lo = np.min([c.min(0) for c in curves], 0) - 2 - self.origin
         hi = np.max([c.max(0) for c in curves], 0) + 2 - self.origin
         x0, y0, x1, y1 = (int(v) for v in np.clip([*lo, *hi], 0, [*self.img.shape[1::-1]]*2))

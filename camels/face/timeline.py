@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ..core import EMOTIONS, CamelsError, nearest
-from .condition import condition
 from .anchors import emotion_of, vad_at
+from .condition import condition, one_condition
 
 # %% ../../nbs/145_face.timeline.ipynb #8dda2eb8
 NAN = float("nan")
@@ -34,6 +34,7 @@ class Segment:
 _AXES = {"v": "valence", "a": "arousal", "d": "dominance"}
 
 def _number(s:str, what:str, low:float, high:float)->float:
+    "A number of a tag, in its range."
     try:
         x = float(s) if "_" not in s else NAN
     except ValueError:
@@ -80,9 +81,10 @@ _TOKEN = re.compile(r"\\([\[\]\\])|\[([^\[\]\r\n]*)(\])?")
 _BRACKET = r"write \[ for a bracket in the text"
 
 def _place(text:str, at:int)->str:
+    "Line and column, from 1."
     return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
 
-# %% ../../nbs/145_face.timeline.ipynb #f24d1356
+# %% ../../nbs/145_face.timeline.ipynb #466e8516
 def parse_tags(
     text:str, # tagged text, such as "[joy:80] We won! [sadness:40] But Tom is gone."
 )->list[Segment]: # in order; times are NaN
@@ -104,18 +106,14 @@ def parse_tags(
         if m[1]:
             continue
         if m[3] is None:
-            raise CamelsError(
-                "'[' is never closed",
-                _place(text, m.start()),
-                "write ']' after the tag, or " + _BRACKET.removeprefix("write "),
-            )
+            hint = "write ']' after the tag, or " + _BRACKET.removeprefix("write ")
+            raise CamelsError("'[' is never closed", _place(text, m.start()), hint)
         close()
         try:
             here = read_tag(m[2])
         except CamelsError as e:
-            raise CamelsError(
-                f"[{m[2]}]: {e.what}", _place(text, m.start()), f"{e.hint}; {_BRACKET}"[2*(not e.hint):]
-            ) from None
+            hint = f"{e.hint}; {_BRACKET}"[2*(not e.hint):]
+            raise CamelsError(f"[{m[2]}]: {e.what}", _place(text, m.start()), hint) from None
     words.append(text[end:])
     close(last=True)
     if not any(s.text for s in out):
@@ -133,8 +131,23 @@ def escape(
 
 # %% ../../nbs/145_face.timeline.ipynb #1de07895
 def _letters(s:str)->str:
+    "Letters and digits of a text, without case."
     return "".join(o for o in s.casefold() if o.isalnum())
 
+def _by_letters(written:list, said:list)->list:
+    "The same as `_first_words` where the voice splits or joins words."
+    texts = ["".join(map(_letters, o)) for o in written]
+    spoken = [_letters(o) for o in said]
+    a, b = "".join(texts), "".join(spoken)
+    if a != b:
+        i = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+        what = f"the speech says {b[i:i+12]!r} where the text has {a[i:i+12]!r}"
+        raise CamelsError(what, "words with times", "speak the text of these segments")
+    ends = np.cumsum([0] + [len(o) for o in spoken])
+    starts = np.cumsum([0] + [len(o) for o in texts])
+    return [int(np.searchsorted(ends, at)) if t else None for t, at in zip(texts, starts)]
+
+# %% ../../nbs/145_face.timeline.ipynb #ed1c3fc3
 def _first_words(
     written:list, # words of each segment, [[str]]
     said:list,    # spoken words as text
@@ -150,23 +163,6 @@ def _first_words(
             elif _letters(w):
                 return _by_letters(written, said)
     return out if k == len(said) else _by_letters(written, said)
-
-# %% ../../nbs/145_face.timeline.ipynb #59004be2
-def _by_letters(written:list, said:list)->list:
-    texts = ["".join(map(_letters, o)) for o in written]
-    spoken = [_letters(o) for o in said]
-    a, b = "".join(texts), "".join(spoken)
-    if a != b:
-        i = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-        raise CamelsError(
-            f"the speech says {b[i:i+12]!r} where the text has {a[i:i+12]!r}",
-            "words with times",
-            "speak the text of these segments",
-        )
-    ends = np.cumsum([0] + [len(o) for o in spoken])
-    return [
-        int(np.searchsorted(ends, at)) if t else None for t, at in zip(texts, np.cumsum([0] + [len(o) for o in texts]))
-    ]
 
 # %% ../../nbs/145_face.timeline.ipynb #0dc39348
 def time_segments(
@@ -188,7 +184,9 @@ def time_segments(
     return [replace(s, start_s=a, end_s=b) for s, a, b in zip(segments, at, [*at[1:], end])]
 
 # %% ../../nbs/145_face.timeline.ipynb #b2bcf051
-def fade(x):
+def fade(
+    x, # numbers
+):
     "Smoothstep from 0 at −1 to 1 at 1."
     u = np.clip((x + 1)/2, 0, 1)
     return u*u*(3 - 2*u)
@@ -216,7 +214,8 @@ def crossfade(
     return out
 
 # %% ../../nbs/145_face.timeline.ipynb #63af40da
-def _checked(fps:float, fade_s:float):
+def _checked(fps:float, fade_s:float)->None:
+    "Raises where a rate or a duration is not above 0."
     for name, v in (("fps", fps), ("fade_s", fade_s)):
         if not (np.isfinite(v) and v > 0):
             raise CamelsError(f"{name}={v} is not a positive number", "timeline")
@@ -234,21 +233,11 @@ def timeline(
     starts = np.array([s.start_s for s in segments], np.float64)
     if not np.isfinite(starts).all():
         raise CamelsError("segments have no times", "timeline", "place them with time_segments first")
-    if (np.diff(starts) < 0).any():
-        raise CamelsError("segments are not in order of time", f"segment {int(np.argmax(np.diff(starts) < 0)) + 1}")
+    if (back := np.diff(starts) < 0).any():
+        raise CamelsError("segments are not in order of time", f"segment {int(np.argmax(back)) + 1}")
     return crossfade(starts, np.stack([condition(s.emotion, s.vad) for s in segments]), np.arange(n)/fps, fade_s)
 
 # %% ../../nbs/145_face.timeline.ipynb #3a3736d9
-def _condition(cond)->Float[np.ndarray, " c"]:
-    "A checked condition as float32 [19]."
-    c = np.asarray(cond, np.float32)
-    if c.shape != (len(EMOTIONS) + 3,):
-        raise CamelsError(f"{c.shape} numbers, not ({len(EMOTIONS) + 3},)", "condition")
-    if not np.isfinite(c).all() or np.abs(c).max() > 1 + 1e-5 or c[:16].min() < 0 or abs(c[:16].sum() - 1) > 1e-3:
-        raise CamelsError("weights must be ≥ 0 and sum to 1, VAD lie in [-1, 1]", "condition")
-    return c
-
-# %% ../../nbs/145_face.timeline.ipynb #0ac6db69
 class TimelineStream:
     "The timeline of a talk that is still going on."
     def __init__(self,
@@ -258,7 +247,7 @@ class TimelineStream:
     ):
         _checked(fps, fade_s)
         self.fade_s, self.fps, self.frame = fade_s, fps, 0
-        self.starts, self.conds = [-np.inf], [_condition(condition("neutral") if cond is None else cond)]
+        self.starts, self.conds = [-np.inf], [one_condition(condition("neutral") if cond is None else cond)]
     @property
     def earliest_s(self)->float:
         "The earliest boundary that leaves the frames already given as they are."
@@ -268,13 +257,11 @@ class TimelineStream:
         at_s:float=None, # boundary in seconds from the first frame; the earliest possible where none is given
     )->float: # the boundary
         "Turn to `cond` around `at_s`; what was planned for `at_s` and later is dropped."
-        cond, at_s = _condition(cond), (max(self.earliest_s, self.fade_s) if at_s is None else float(at_s))
+        cond = one_condition(cond)
+        at_s = max(self.earliest_s, self.fade_s) if at_s is None else float(at_s)
         if not at_s >= self.earliest_s:
-            raise CamelsError(
-                f"a boundary at {at_s:.3f} s would change frames already given",
-                "timeline stream",
-                f"the earliest is {self.earliest_s:.3f} s",
-            )
+            what = f"a boundary at {at_s:.3f} s would change frames already given"
+            raise CamelsError(what, "timeline stream", f"the earliest is {self.earliest_s:.3f} s")
         while len(self.starts) > 1 and self.starts[-1] > at_s:
             self.starts.pop()
             self.conds.pop()

@@ -47,7 +47,7 @@ def phased(
     taken = rows[number % k == phase[clip]]
     return taken if len(taken) else rows
 
-# %% ../../nbs/510_latent.batches.ipynb #a013956b
+# %% ../../nbs/510_latent.batches.ipynb #4662a4b9
 def deal(
     fs:FeatureSet,  # features
     rows,           # int [n], rows to deal out
@@ -66,9 +66,8 @@ def deal(
         for _ in range(16):
             to = g.permutation(n)[:len(hand)]
             before = last[to]
-            if not (
-                (before >= 0) & (clip[before] == clip[hand]) & (np.abs(start[before] - start[hand]) < win - 1e-6)
-            ).any():
+            meets = (before >= 0) & (clip[before] == clip[hand])
+            if not (meets & (np.abs(start[before] - start[hand]) < win - 1e-6)).any():
                 break
         last[to] = hand
         for b, r in zip(to, hand):

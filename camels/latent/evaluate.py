@@ -4,21 +4,19 @@
 
 # %% auto #0
 __all__ = ['measured_rows', 'retrieval_table', 'geometry', 'centre_phone', 'probes', 'r_squared', 'reconstruction', 'flow_table',
-           'phone_grid', 'linear_peer', 'relabelled', 'evaluate', 'evaluate_run', 'stage_rows', 'stage_table',
-           'read_report']
+           'phone_grid', 'linear_peer', 'relabelled', 'evaluate', 'evaluate_run']
 
 # %% ../../nbs/540_latent.evaluate.ipynb #45e05389
-import io, time
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 import numpy as np
 
-from ..core import CamelsError, one_thread, write_json
+from ..core import CamelsError, SPLITS, one_thread, write_json
 from ..data.arrays import as_features
 from ..data.features import FeatureSet, batch
-from ..files import read_json
 from .config import STAGES
 from camels.latent.metrics import (
     active_dimensions, alignment, cosine_report, effective_rank, fit_cca, intra_inter, modality_gap, retrieval,
@@ -54,7 +52,9 @@ def retrieval_table(
     z:dict,      # {modality: [n d]}
     mask:dict,   # {modality: bool [n]}
     clip,        # [n], clip of each row
-    pool:int=100, seed:int=0, repeats:int=20,
+    pool:int=100,    # windows in a pool
+    seed:int=0,      # decides the pools
+    repeats:int=20,  # pools drawn
 )->dict: # {"video->phoneme": {"r1", "r5", "r10", "median_rank", "pool", "chance", …}}
     "Recall of the partner in every direction."
     out = {}
@@ -65,32 +65,31 @@ def retrieval_table(
     return out
 
 # %% ../../nbs/540_latent.evaluate.ipynb #03a4d90e
-def geometry(z:dict, mask:dict, clip)->tuple: # ({"video-phoneme": {…}}, {modality: {…}})
+def geometry(
+    z:dict,     # {modality: [n d]}
+    mask:dict,  # {modality: bool [n]}
+    clip,       # [n], clip of each row: others of the same clip are no strangers
+)->tuple: # ({"video-phoneme": {…}}, {modality: {…}})
     "Alignment of pairs and spread of single modalities."
-    pairs, ms = {}, list(z)
-    for i, a in enumerate(ms):
-        for b in ms[i+1:]:
+    pairs, spread, names = {}, {}, list(z)
+    for i, a in enumerate(names):
+        for b in names[i+1:]:
             both = mask[a] & mask[b]
             if both.sum() < 2:
                 continue
             za, zb = z[a][both], z[b][both]
-            pairs[f"{a}-{b}"] = {
-                **intra_inter(za, zb, np.asarray(clip)[both]),
-                "modality_gap": modality_gap(za, zb),
-                "alignment": alignment(za, zb),
-            }
-    return pairs, {
-        m: dict(
-            uniformity=uniformity(v[mask[m]]),
-            active=active_dimensions(v[mask[m]]),
-            effective_rank=effective_rank(v[mask[m]]),
-        )
-        for m, v in z.items()
-        if mask[m].sum() > 1
-    }
+            gap = dict(modality_gap=modality_gap(za, zb), alignment=alignment(za, zb))
+            pairs[f"{a}-{b}"] = intra_inter(za, zb, np.asarray(clip)[both]) | gap
+    for m in names:
+        if mask[m].sum() > 1:
+            v = z[m][mask[m]]
+            spread[m] = dict(uniformity=uniformity(v), active=active_dimensions(v), effective_rank=effective_rank(v))
+    return pairs, spread
 
 # %% ../../nbs/540_latent.evaluate.ipynb #b0a8dba4
-def centre_phone(fs:FeatureSet)->np.ndarray: # int [n], index of the label; len(fs.labels) = none
+def centre_phone(
+    fs:FeatureSet, # features with phones
+)->np.ndarray: # int [n], index of the label; len(fs.labels) = none
     "The phone that is said in the middle of each window."
     out = np.full(len(fs), len(fs.labels))
     row = np.repeat(np.arange(len(fs)), np.diff(fs.phone_offset))
@@ -122,43 +121,50 @@ def probes(
     return out
 
 # %% ../../nbs/540_latent.evaluate.ipynb #d07e3a0d
-def r_squared(pred, target, null=0.)->float:
+def r_squared(
+    pred,     # predictions, any shape
+    target,   # what they should be
+    null=0.,  # the constant that scores 0
+)->float: # at most 1
     "Explained part of the variation around `null`; 0 = no better than the constant, below = worse."
     return float(1 - ((target - pred)**2).sum()/max(((target - null)**2).sum(), 1e-12))
 
+# %% ../../nbs/540_latent.evaluate.ipynb #31a16f51
 @torch.inference_mode()
 def reconstruction(
-    latent:LatentSpace,
-    fs:FeatureSet,
-    rows,
+    latent:LatentSpace, # put into eval mode
+    fs:FeatureSet,      # features
+    rows,               # int [n]
 )->dict: # {modality: {"r2", "mean_predictor"} or {"accuracy", "majority"}}
     "How well each modality's latent gives its own features back."
     latent.eval()
     b = batch(fs, rows, next(latent.parameters()).device)
-    out = latent(b)
-    res = {}
+    out, found = latent(b), {}
     for m, o in out.out.items():
         real = out.mask[m]
         if isinstance(o, AVAEOutput):
             x = latent.adapters[m].stats(b[m])[real]
-            res[m] = dict(r2=r_squared(o.recon[real].cpu().numpy(), x.cpu().numpy()), mean_predictor=0.)
+            found[m] = dict(r2=r_squared(o.recon[real].cpu().numpy(), x.cpu().numpy()), mean_predictor=0.)
         elif o.recon is not None:
-            true = (
-                phone_slots(
-                    b["phone_label"], b["phone_place"], b["phone_mask"], o.recon.shape[1], o.recon.shape[2] - 1
-                )[real]
-                .cpu()
-                .numpy()
-            )
-            res[m] = dict(
-                accuracy=float((o.recon[real].argmax(-1).cpu().numpy() == true).mean()),
-                majority=float(np.bincount(true.ravel()).max()/true.size),
-            )
-    return res
+            slots, labels = o.recon.shape[1:]
+            heard = phone_slots(b["phone_label"], b["phone_place"], b["phone_mask"], slots, labels - 1)
+            true, said = heard[real].cpu().numpy(), o.recon[real].argmax(-1).cpu().numpy()
+            majority = float(np.bincount(true.ravel()).max()/true.size)
+            found[m] = dict(accuracy=float((said == true).mean()), majority=majority)
+    return found
 
 # %% ../../nbs/540_latent.evaluate.ipynb #512843f7
 @torch.inference_mode()
-def flow_table(latent:LatentSpace, z:dict, mask:dict, train_mean:dict, clip, pool=100, seed=0, repeats=20)->dict:
+def flow_table(
+    latent:LatentSpace, # put into eval mode
+    z:dict,             # {modality: [n d], unit length}
+    mask:dict,          # {modality: bool [n]}
+    train_mean:dict,    # {modality: mean latent of the train split [d]}
+    clip,               # [n], clip of each row
+    pool:int=100,       # windows in a pool
+    seed:int=0,         # decides pools and shuffle
+    repeats:int=20,     # pools drawn
+)->dict: # {"video->phoneme": {cosine, centred, mean_predictor, shuffled, r1, direct_cosine, direct_r1, …}}
     "Each ordered pair's flow beside a constant mean predictor, shuffled targets and no flow at all."
     latent.eval()
     device, out = next(latent.parameters()).device, {}
@@ -169,14 +175,14 @@ def flow_table(latent:LatentSpace, z:dict, mask:dict, train_mean:dict, clip, poo
         za, zb = z[a][both], z[b][both]
         went = latent.flow(torch.from_numpy(za).to(device), a, b).cpu().numpy()
         at = dict(pool=pool, repeats=repeats, seed=seed, groups=np.asarray(clip)[both])
-        r, d = retrieval(went, zb, **at), retrieval(za, zb, **at)
+        r, direct = retrieval(went, zb, **at), retrieval(za, zb, **at)
         out[f"{a}->{b}"] = {
             **cosine_report(went, zb, train_mean=train_mean[b], seed=seed),
             "r1": r["r1"],
             "chance": r["chance"],
             "pool": r["pool"],
             "direct_cosine": float((za*zb).sum(1).mean()),
-            "direct_r1": d["r1"],
+            "direct_r1": direct["r1"],
         }
     return out
 
@@ -190,51 +196,51 @@ def phone_grid(
     n, d = len(fs), fs.phone_x.shape[1]
     row = np.repeat(np.arange(n), np.diff(fs.phone_offset))
     edge = np.arange(q + 1)/q
-    # [P q]
-    share = (
-        np.clip(np.minimum(fs.phone_place[:, 1:], edge[1:]) - np.maximum(fs.phone_place[:, :1], edge[:-1]), 0, None)*q
-    )
+    begin, end = fs.phone_place[:, :1], fs.phone_place[:, 1:]
+    share = np.clip(np.minimum(end, edge[1:]) - np.maximum(begin, edge[:-1]), 0, None)*q   # of each slot [P q]
     phone, slot = np.nonzero(share)
-    return (
-        (
-            csr_matrix((share[phone, slot], (row[phone]*q + slot, phone)), (n*q, len(row)))
-            @ fs.phone_x.astype(np.float32)
-        )
-        .astype(np.float32)
-        .reshape(n, q*d)
-    )
+    weights = csr_matrix((share[phone, slot], (row[phone]*q + slot, phone)), (n*q, len(row)))
+    return (weights @ fs.phone_x.astype(np.float32)).astype(np.float32).reshape(n, q*d)
 
-# %% ../../nbs/540_latent.evaluate.ipynb #2b49b404
-def linear_peer(fs:FeatureSet, split="test", pool=100, seed=0, repeats=20, dims=128)->dict: # {"retrieval": …, "dims"}
-    "Retrieval of linear CCA on the same features, in the same pools; its ridge is chosen on clips left out of the train split."
+# %% ../../nbs/540_latent.evaluate.ipynb #c94204b9
+def linear_peer(
+    fs:FeatureSet,     # features
+    split:str="test",  # rows that are measured
+    pool:int=100,      # windows in a pool
+    seed:int=0,        # decides the pools
+    repeats:int=20,    # pools drawn
+    dims:int=128,      # directions kept
+)->dict: # {"retrieval": as `retrieval_table`, "dims", "name"}
+    "Retrieval of linear CCA on the same features and pools; its ridge is chosen on clips left out of the train split."
     x = {m: phone_grid(fs) if m == "phoneme" and fs.has_phones else fs.x[m] for m in fs.mask}
-    out, done, tr, te = {}, {}, fs.where("train"), measured_rows(fs, split)
+    out, fitted, train, measured = {}, {}, fs.where("train"), measured_rows(fs, split)
     for a, b in ordered_pairs(list(x)):
         both = fs.mask[a] & fs.mask[b]
-        i, j = tr[both[tr]], te[both[te]]
-        if f"{b}->{a}" not in out:
-            cca = fit_cca(x[a][i], x[b][i], dims, groups=fs.ids["clip"][i].astype(str))
-            done[a, b] = cca
-            u, v = cca.x(x[a][j]), cca.y(x[b][j])
-        else:
-            cca = done[b, a]
+        i, j = train[both[train]], measured[both[measured]]
+        if (b, a) in fitted:   # the same two views, the other way round
+            cca = fitted[b, a]
             u, v = cca.y(x[a][j]), cca.x(x[b][j])
+        else:
+            cca = fitted[a, b] = fit_cca(x[a][i], x[b][i], dims, groups=fs.ids["clip"][i].astype(str))
+            u, v = cca.x(x[a][j]), cca.y(x[b][j])
         out[f"{a}->{b}"] = retrieval(u, v, pool, repeats, seed, groups=np.asarray(fs.ids["clip"])[j])
     return dict(retrieval=out, dims=dims, name="linear CCA on the same features")
 
 # %% ../../nbs/540_latent.evaluate.ipynb #e3d7010a
-def relabelled(fs:FeatureSet, labels)->FeatureSet: # phones that the model does not know get −1
+def relabelled(
+    fs:FeatureSet, # features
+    labels,        # phones as the model numbers them
+)->FeatureSet: # phones that the model does not know get −1
     "The same features with phones numbered as the model numbers them: a table numbers just those that occur in it."
     if not fs.has_phones or list(fs.labels) == list(labels):
         return fs
-    number = {l: i for i, l in enumerate(labels)}
-    return replace(
-        fs, labels=list(labels), phone_label=np.array([number.get(l, -1) for l in fs.labels], np.int64)[fs.phone_label]
-    )
+    number = {label: i for i, label in enumerate(labels)}
+    new = np.array([number.get(label, -1) for label in fs.labels], np.int64)
+    return replace(fs, labels=list(labels), phone_label=new[fs.phone_label])
 
-# %% ../../nbs/540_latent.evaluate.ipynb #7b74a613
+# %% ../../nbs/540_latent.evaluate.ipynb #ff8772bd
 def evaluate(
-    latent:LatentSpace, # any stage
+    latent:LatentSpace, # any stage; its mode is left as it was
     features,           # as `train` takes them
     split:str="test",   # rows that are measured
     pool:int=100,       # windows in a retrieval pool
@@ -244,160 +250,65 @@ def evaluate(
     "All figures of one latent space on one split."
     fs = relabelled(as_features(features), latent.config.labels)
     latent.check_encoders(fs.encoders)
-    rows, tr = measured_rows(fs, split), fs.where("train")
+    rows, train = measured_rows(fs, split), fs.where("train")
     if len(rows) < 2:
-        raise CamelsError(
-            f"the split {split!r} has {len(rows)} rows",
-            "evaluate",
-            f"rows: {dict((s, len(fs.where(s))) for s in ('train', 'valid', 'test'))}",
-        )
-    was = latent.training
-    clip = fs.ids["clip"][rows]
+        there = {s: len(fs.where(s)) for s in SPLITS}
+        raise CamelsError(f"the split {split!r} has {len(rows)} rows", "evaluate", f"rows: {there}")
+    was, clip, how = latent.training, fs.ids["clip"][rows], dict(pool=pool, seed=seed, repeats=repeats)
     z, mask = embed_rows(latent, fs, rows)
-    z_tr, mask_tr = embed_rows(latent, fs, tr)
+    z_train, mask_train = embed_rows(latent, fs, train)
+    train_mean = {m: v[mask_train[m]].mean(0) for m, v in z_train.items()}
     pairs, spread = geometry(z, mask, clip)
     out = dict(
-        retrieval=retrieval_table(z, mask, clip, pool, seed, repeats),
+        retrieval=retrieval_table(z, mask, clip, **how),
         geometry=pairs,
         spread=spread,
-        probes=probes(fs, (tr, z_tr, mask_tr), (rows, z, mask)),
+        probes=probes(fs, (train, z_train, mask_train), (rows, z, mask)),
         reconstruction=reconstruction(latent, fs, rows),
-        flow=flow_table(
-            latent, z, mask, {m: v[mask_tr[m]].mean(0) for m, v in z_tr.items()}, clip, pool, seed, repeats
-        ),
+        flow=flow_table(latent, z, mask, train_mean, clip, **how),
         rows=len(rows),
     )
     latent.train(was)
     return out
 
-# %% ../../nbs/540_latent.evaluate.ipynb #ff8772bd
+# %% ../../nbs/540_latent.evaluate.ipynb #ecad7a7b
 def evaluate_run(
     run,               # run folder
     features=None,     # as `train` takes them; None = those the run was trained on, if it knows their path
-    split:str="test", pool:int=100, seed:int=0, repeats:int=20,
+    split:str="test",  # rows that are measured
+    pool:int=100,      # windows in a retrieval pool
+    seed:int=0,        # decides the pools
+    repeats:int=20,    # pools drawn
 )->dict: # the report, also in `report.json`
     "Measure every stage of a run, and the linear peer, on held-out rows."
-    run = RunFolder(getattr(run, "path", run))
-    info, t0 = run.info, time.perf_counter()
+    run, began = RunFolder(getattr(run, "path", run)), time.perf_counter()
+    info, how = run.info, dict(split=split, pool=pool, seed=seed, repeats=repeats)
     if features is None and not (features := info.get("features")):
         raise CamelsError("which features?", run.path, "name them with --features")
     fs = as_features(features)
     with one_thread():
-        return _evaluate_run(
-            run,
-            fs,
-            info,
-            t0,
-            split,
-            pool,
-            seed,
-            repeats,
-            str(features) if isinstance(features, (str, Path)) else "arrays",
-        )
-
-def _evaluate_run(run, fs, info, t0, split, pool, seed, repeats, name):
-    stages = {
-        s: evaluate(LatentSpace.from_pretrained(run/"checkpoints"/s), fs, split, pool, seed, repeats)
-        for s in ("untrained", *STAGES)
-        if (run/"checkpoints"/s).exists()
-    }
-    if not stages:
-        raise CamelsError("no stage has been kept yet", run.path, "train first: camels train")
+        stages = _evaluate_stages(run, fs, how)
+        peer = linear_peer(fs, **how)
+    name = Path(features).name if isinstance(features, (str, Path)) else "arrays"
+    measured = len(measured_rows(fs, split))
     report = dict(
         stages=stages,
-        peers=dict(cca=linear_peer(fs, split, pool, seed, repeats)),
-        split=split,
-        pool=pool,
-        seed=seed,
-        repeats=repeats,
-        rows={s: len(fs.where(s)) for s in ("train", "valid", "test")} | {"measured": len(measured_rows(fs, split))},
+        peers=dict(cca=peer),
+        **how,
+        rows={s: len(fs.where(s)) for s in SPLITS} | {"measured": measured},
         data=info.get("data", {}),
-        evaluated=dict(
-            features=Path(name).name, fingerprint=fs.fingerprint, split=split, rows=len(measured_rows(fs, split))
-        ),
-        seconds=dict(train=info.get("seconds"), evaluate=round(time.perf_counter() - t0, 2)),
+        evaluated=dict(features=name, fingerprint=fs.fingerprint, split=split, rows=measured),
+        seconds=dict(train=info.get("seconds"), evaluate=round(time.perf_counter() - began, 2)),
     )
     write_json(run/"report.json", report)
     return report
 
-# %% ../../nbs/540_latent.evaluate.ipynb #1840dadd
-def stage_rows(report:dict)->list: # [(label, [text for each stage], null or peer)]
-    "The report's lines: what, its value in each stage, and what to compare it with."
-    st = report["stages"]
-    one = next(iter(st.values()))
-    peer = report.get("peers", {}).get("cca", {}).get("retrieval", {})
-    def f(v, p=2):
-        return "" if v is None or v != v else f"{v:.{p}f}"
-    def line(label, get, null, p=2):
-        return (label, [f(get(s), p) for s in st.values()], null)
-    rows = [
-        line(f"R@1 {k}", lambda s: s["retrieval"][k]["r1"], f"{f(v['chance'], 3)} · CCA {f(peer.get(k, {}).get('r1'))}")
-        for k, v in one["retrieval"].items()
-    ]
-    for k in one["geometry"]:
-        rows += [
-            line(f"cosine {k}, same moment", lambda s: s["geometry"][k]["intra"], "other moments:"),
-            line(f"cosine {k}, others", lambda s: s["geometry"][k]["inter"], ""),
-            line(f"AUC {k}", lambda s: s["geometry"][k]["auc"], "0.50"),
-            line(f"gap {k}", lambda s: s["geometry"][k]["modality_gap"], "0 = none"),
-        ]
-    rows += [line(f"active dimensions {m}", lambda s: s["spread"][m]["active"], "1 = all") for m in one["spread"]]
-    rows.append(
-        line(
-            "modality told from a point",
-            lambda s: s["probes"]["modality"]["accuracy"],
-            f(one["probes"]["modality"]["majority"]),
-        )
-    )
-    rows += [
-        line(f"middle phone from {m}", lambda s: s["probes"]["centre_phone"][m]["accuracy"], f(v["majority"]))
-        for m, v in one["probes"].get("centre_phone", {}).items()
-    ]
-    rows += [
-        line(
-            f"decode {m}",
-            lambda s: s["reconstruction"][m].get("r2", s["reconstruction"][m].get("accuracy")),
-            "R² 0" if "r2" in v else f(v["majority"]),
-        )
-        for m, v in one["reconstruction"].items()
-    ]
-    for k in one["flow"]:
-        rows += [
-            line(
-                f"flow {k}, centred cosine",
-                lambda s: s["flow"][k]["centred"],
-                f"shuffled {f(one['flow'][k]['shuffled'])}",
-            )
-        ]
-    return rows
-
-# %% ../../nbs/540_latent.evaluate.ipynb #441b17b5
-def stage_table(
-    report:dict, # from `evaluate_run`
-    width:int=0, # columns of the terminal; 0 = as wide as needed
-)->str: # text
-    "The report as a table: a row a figure, a column a stage, the last column chance or peer."
-    from rich.console import Console
-    from rich.table import Table
-    t = Table(
-        title=(
-            f"{report['split']} split, {next(iter(report['stages'].values()))['rows']} windows, pools of "
-            f"{min(report['pool'], *(r['pool'] for r in next(iter(report['stages'].values()))['retrieval'].values()))}"
-        ),
-        title_justify="left",
-    )
-    t.add_column("held out")
-    for s in report["stages"]:
-        t.add_column(s, justify="right")
-    t.add_column("chance, null or peer")
-    for label, values, null in stage_rows(report):
-        t.add_row(label, *values, null)
-    c = Console(file=io.StringIO(), width=width or 110)
-    c.print(t)
-    return c.file.getvalue()
-
-# %% ../../nbs/540_latent.evaluate.ipynb #a635aa21
-def read_report(run)->dict|None:
-    "report.json of a run, or None where it was not evaluated yet."
-    f = Path(run)/"report.json"
-    return read_json(f) if f.exists() else None
+def _evaluate_stages(run:RunFolder, fs:FeatureSet, how:dict)->dict: # {stage: figures}
+    "Figures of every stage that was kept."
+    stages = {}
+    for s in ("untrained", *STAGES):
+        if (run/"checkpoints"/s).exists():
+            stages[s] = evaluate(LatentSpace.from_pretrained(run/"checkpoints"/s), fs, **how)
+    if not stages:
+        raise CamelsError("no stage has been kept yet", run.path, "train first: camels train")
+    return stages

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core import CamelsError, Float, in_range, shaped
+from ..config import in_range
+from ..core import CamelsError, Float, shaped
 
 # %% ../../nbs/500_latent.metrics.ipynb #49cc2b1d
-def unit_rows(z)->np.ndarray:
+def unit_rows(
+    z, # vectors [… d]
+)->np.ndarray: # float64 [… d]
     "Rows with length 1, in double precision; a zero row stays zero."
     z = np.asarray(z, np.float64)
     return z/np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-12)
@@ -28,6 +31,7 @@ def places(
     own = np.diag(sim)[:, None]
     return (sim > own + tol).sum(1), (np.abs(sim - own) <= tol).sum(1)
 
+# %% ../../nbs/500_latent.metrics.ipynb #12490aed
 def recall_at_k(
     sim:np.ndarray,  # similarities [n n]
     k:int=1,         # places that count
@@ -99,6 +103,7 @@ def auc(
     below, upto = np.searchsorted(lower, higher, "left"), np.searchsorted(lower, higher, "right")
     return float((below + upto).mean()/2/len(lower))
 
+# %% ../../nbs/500_latent.metrics.ipynb #0aeb9bc6
 def intra_inter(
     z_a,          # latents [n d]
     z_b,          # partners [n d]
@@ -131,12 +136,13 @@ def uniformity(z)->float:
     d2 = np.clip(2 - 2*(u @ u.T)[i, j], 0, 4)
     return float(np.log(np.exp(-2*d2).mean()))
 
-# %% ../../nbs/500_latent.metrics.ipynb #06268f3a
+# %% ../../nbs/500_latent.metrics.ipynb #01929bad
 def active_dimensions(z, threshold:float=.01)->float:
     "Share of dimensions whose variance is above `threshold` of an evenly used sphere's, in [0, 1]."
     u = unit_rows(z)
     return float((u.var(0)*u.shape[1] > threshold).mean())
 
+# %% ../../nbs/500_latent.metrics.ipynb #f62e062b
 def effective_rank(z)->float:
     "Exponential of the entropy of the normalised spectrum: how many directions are in use."
     u = unit_rows(z)
@@ -148,7 +154,10 @@ def effective_rank(z)->float:
     return float(np.exp(-(p*np.log(p)).sum()))
 
 # %% ../../nbs/500_latent.metrics.ipynb #4a979eb1
-def cosine(a, b)->float:
+def cosine(
+    a, # vectors [n d]
+    b, # their partners [n d]
+)->float: # in [-1, 1]
     "Mean cosine of partners."
     return float((unit_rows(a)*unit_rows(b)).sum(1).mean())
 
@@ -202,7 +211,7 @@ def _ridge(u, s, onehot, penalties)->np.ndarray: # weights on the singular direc
             best, won = (s/(s**2 + lam))[:, None]*(u.T @ y), score
     return best
 
-# %% ../../nbs/500_latent.metrics.ipynb #56571492
+# %% ../../nbs/500_latent.metrics.ipynb #5cc82795
 @shaped
 def ridge_probe(
     x_train:Float[np.ndarray,"n d"],  # latents to learn from
@@ -217,8 +226,10 @@ def ridge_probe(
     classes, y = np.unique(y_train, return_inverse=True)
     onehot, test = np.eye(len(classes))[y], (x_test - mean)/std @ vt.T
     share, penalties = onehot.mean(0), (s**2).mean()*np.logspace(-3, 2, 8)
-    def score(y):
-        return float((classes[(test @ _ridge(u, s, y, penalties) + share).argmax(1)] == y_test).mean())
+    def score(labels):
+        "Share of held-out rows that a reader trained on these labels names rightly."
+        said = classes[(test @ _ridge(u, s, labels, penalties) + share).argmax(1)]
+        return float((said == y_test).mean())
     return dict(
         accuracy=score(onehot),
         majority=float((np.asarray(y_test) == classes[share.argmax()]).mean()),
@@ -231,14 +242,14 @@ def ridge_probe(
 @dataclass
 class CCA:
     "Two linear views fitted to agree."
-    mean_x: np.ndarray
-    std_x: np.ndarray
-    w_x: np.ndarray  # [dx], [dx], [dx k]
-    mean_y: np.ndarray
-    std_y: np.ndarray
-    w_y: np.ndarray  # [dy], [dy], [dy k]
-    corr: np.ndarray  # regularised correlations, falling [k]
-    reg: float        # ridge used, as a share of the mean eigenvalue
+    mean_x: np.ndarray # of the features of the first modality [dx]
+    std_x: np.ndarray  # [dx]
+    w_x: np.ndarray    # [dx k]
+    mean_y: np.ndarray # of the second [dy]
+    std_y: np.ndarray  # [dy]
+    w_y: np.ndarray    # [dy k]
+    corr: np.ndarray   # regularised correlations, falling [k]
+    reg: float         # ridge used, as a share of the mean eigenvalue
     def x(self, a):
         "View of the first modality [n k]."
         return (np.asarray(a, np.float64) - self.mean_x)/self.std_x @ self.w_x
@@ -260,23 +271,19 @@ def _views(x, most:int=256)->tuple:
     s, v = np.sqrt(lam[first]), v[:, first]
     return (mean, std, v, s, (y.T @ v/s).T) if wide else (mean, std, y @ v/s, s, v.T)
 
-# %% ../../nbs/500_latent.metrics.ipynb #d8187194
+# %% ../../nbs/500_latent.metrics.ipynb #d64226be
 def _solve(vx, vy, dims, reg)->CCA:
     "Ridge CCA from the singular vectors of both sides."
-    (mx, dx, ux, sx, vtx), (my, dy, uy, sy, vty) = vx, vy
+    (mean_x, std_x, ux, sx, vtx), (mean_y, std_y, uy, sy, vty) = vx, vy
+    # whiten each side: its covariance with the ridge on it becomes the identity
     gx, gy = (1/np.sqrt(s**2 + reg*(s**2).mean()) for s in (sx, sy))
+    # what is left of the cross-covariance is a matrix of correlations
     u, corr, vt = np.linalg.svd((gx*sx)[:, None]*(ux.T @ uy)*(gy*sy), full_matrices=False)
     k = min(dims, len(corr))
-    return CCA(
-        mx,
-        dx,
-        vtx.T @ (gx[:, None]*u[:, :k]*corr[:k]),
-        my,
-        dy,
-        vty.T @ (gy[:, None]*vt[:k].T*corr[:k]),
-        corr[:k],
-        reg,
-    )
+    # back to features, each direction weighted by its correlation
+    w_x = vtx.T @ (gx[:, None]*u[:, :k]*corr[:k])
+    w_y = vty.T @ (gy[:, None]*vt[:k].T*corr[:k])
+    return CCA(mean_x, std_x, w_x, mean_y, std_y, w_y, corr[:k], reg)
 
 # %% ../../nbs/500_latent.metrics.ipynb #b1b45a41
 def fit_cca(

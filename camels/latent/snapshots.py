@@ -24,7 +24,7 @@ from ..train.checkpoint import Checkpoints
 from ..train.learner import Callback
 from ..train.run import RunFolder
 
-# %% ../../nbs/520_latent.snapshots.ipynb #2637129d
+# %% ../../nbs/520_latent.snapshots.ipynb #38048ec9
 @torch.inference_mode()
 def embed_rows(
     latent:LatentSpace, # in any mode; left as it was
@@ -33,43 +33,54 @@ def embed_rows(
     size:int=256,       # rows at a time
 ): # ({modality: float32 [n d] unit norm}, {modality: bool [n]}), numpy
     "Latents of some rows, without sampling."
-    was, device, zs, ms = latent.training, next(latent.parameters()).device, {}, {}
+    was, device, latents, masks = latent.training, next(latent.parameters()).device, {}, {}
     latent.eval()
     for part in np.array_split(np.asarray(rows), max(1, -(-len(rows)//size))):
         out = latent(batch(fs, part, device), decode=False)
         for m, z in out.unit.items():
-            zs.setdefault(m, []).append(z.float().cpu().numpy())
-            ms.setdefault(m, []).append(out.mask[m].cpu().numpy())
+            latents.setdefault(m, []).append(z.float().cpu().numpy())
+            masks.setdefault(m, []).append(out.mask[m].cpu().numpy())
     latent.train(was)
-    return {m: np.concatenate(v) for m, v in zs.items()}, {m: np.concatenate(v) for m, v in ms.items()}
+    return {m: np.concatenate(v) for m, v in latents.items()}, {m: np.concatenate(v) for m, v in masks.items()}
 
-# %% ../../nbs/520_latent.snapshots.ipynb #38048ec9
-def save_latents(path, z:dict, mask:dict, **about)->None:
+# %% ../../nbs/520_latent.snapshots.ipynb #0d0b2ce1
+def save_latents(
+    path,      # safetensors file to write
+    z:dict,    # {modality: [n d]}
+    mask:dict, # {modality: bool [n]}
+    **about,   # goes into the header, as text
+)->None:
     "Latents as float16 safetensors, with masks; `about` goes into the header."
-    tensors = {m: torch.from_numpy(np.ascontiguousarray(v, np.float16)) for m, v in z.items()} | {
-        f"{m}_mask": torch.from_numpy(v) for m, v in mask.items()
-    }
+    tensors = {m: torch.from_numpy(np.ascontiguousarray(v, np.float16)) for m, v in z.items()}
+    tensors |= {f"{m}_mask": torch.from_numpy(v) for m, v in mask.items()}
     with writing(path), atomic_path(path) as p:
         save_file(tensors, p, metadata={k: str(v) for k, v in about.items()})
 
-def save_points(path, fs:FeatureSet, rows)->None:
+# %% ../../nbs/520_latent.snapshots.ipynb #ec2ddce9
+def save_points(
+    path,          # JSON file to write
+    fs:FeatureSet, # features
+    rows,          # int [n]
+)->None:
     "What is known of the rows whose latents are kept, column by column."
-    cols = {k: v[rows] for k, v in fs.ids.items()}
-    write_json(
-        path,
-        {
-            "row": np.asarray(rows),
-            **{
-                k: [None if o != o else o for o in v.tolist()] if v.ndim == 1 else v.astype(object).tolist()
-                for k, v in cols.items()
-                if k != "vad"
-            },
-            **({"vad": [None if np.isnan(v).any() else v.tolist() for v in cols["vad"]]} if "vad" in cols else {}),
-        },
-    )
+    columns = {"row": np.asarray(rows)}
+    for name, values in fs.ids.items():
+        v = values[rows]
+        if name == "vad":
+            continue   # last, below
+        plain = v.tolist() if v.ndim == 1 else v.astype(object).tolist()
+        columns[name] = [None if x != x else x for x in plain] if v.ndim == 1 else plain   # JSON knows no NaN
+    if "vad" in fs.ids:
+        columns["vad"] = [None if np.isnan(v).any() else v.tolist() for v in fs.ids["vad"][rows]]
+    write_json(path, columns)
 
-# %% ../../nbs/520_latent.snapshots.ipynb #9e38a5df
-def save_stage(run:RunFolder, latent:LatentSpace, fs:FeatureSet, stage:str)->Path:
+# %% ../../nbs/520_latent.snapshots.ipynb #ecbb19dc
+def save_stage(
+    run:RunFolder,      # where to keep them
+    latent:LatentSpace, # as the stage leaves it
+    fs:FeatureSet,      # features
+    stage:str,          # "untrained", "A", "B" or "C"
+)->Path: # folder of the model
     "Model and held-out latents of a finished stage; the folder appears whole."
     place = run/"checkpoints"/stage
     tmp = place.parent/f".{stage}.{uuid.uuid4().hex[:8]}"
@@ -83,11 +94,19 @@ def save_stage(run:RunFolder, latent:LatentSpace, fs:FeatureSet, stage:str)->Pat
     save_latents(run/"latents"/f"{stage}.safetensors", *embed_rows(latent, fs, rows), stage=stage)
     return place
 
-# %% ../../nbs/520_latent.snapshots.ipynb #42bdcb60
+# %% ../../nbs/520_latent.snapshots.ipynb #9b784e79
 class LiveCB(Callback):
     "A small latent snapshot every few epochs, for live views."
     order = 75
-    def __init__(self, run, fs, every=1, stage="", tell=None, limit=240, width=64):
+    def __init__(self,
+        run,       # run folder
+        fs,        # features
+        every=1,   # epochs between snapshots
+        stage="",  # written into each
+        tell=None, # told of each
+        limit=240, # windows at most, held-out ones first
+        width=64,  # numbers a point
+    ):
         self.run, self.fs, self.every, self.stage, self.tell, self.width = run, fs, every, stage, tell, width
         rows = np.concatenate([fs.where(s) for s in ("valid", "test", "train")])
         self.rows = np.sort(rows[:limit])
@@ -98,15 +117,15 @@ class LiveCB(Callback):
             return
         z, mask = embed_rows(learn.model, self.fs, self.rows)
         d = next(iter(z.values())).shape[1]
-        project = np.random.default_rng(0).normal(size=(d, min(self.width, d)))/np.sqrt(min(self.width, d))
+        width = min(self.width, d)
+        project = np.random.default_rng(0).normal(size=(d, width))/np.sqrt(width)
         path = self.run/"latents"/"live"/f"{learn.step:08d}.safetensors"
-        save_latents(
-            path, {m: v @ project for m, v in z.items()}, mask, stage=self.stage, epoch=learn.epoch, step=learn.step
-        )
+        about = dict(stage=self.stage, epoch=learn.epoch, step=learn.step)
+        save_latents(path, {m: v @ project for m, v in z.items()}, mask, **about)
         if self.tell:
             self.tell({"event": "snapshot", "stage": self.stage, "epoch": learn.epoch, "path": str(path)})
 
-# %% ../../nbs/520_latent.snapshots.ipynb #0d0b2ce1
+# %% ../../nbs/520_latent.snapshots.ipynb #80058296
 @dataclass
 class Points:
     "Latents of the same moments at several stages."
@@ -116,34 +135,36 @@ class Points:
     def __len__(self):
         return len(self.ids["clip"])
 
-# %% ../../nbs/520_latent.snapshots.ipynb #2137fd1b
+def _in_order(names)->list:
+    "Modalities as they are usually named, then the others by their names."
+    usual = [m for m in ("video", "phoneme", "prosody") if m in names]
+    return usual + sorted({*names} - {*usual})
+
+# %% ../../nbs/520_latent.snapshots.ipynb #5e4ae776
 STORED_STAGES = ("untrained", "A", "B", "C")
 
-def load_points(run)->Points:
+def load_points(
+    run, # run folder
+)->Points:
     "The latents that a run left for looking at."
     from safetensors.numpy import load_file
     folder = Path(run)/"latents"
     if not (folder/"points.json").exists():
         raise CamelsError("no latents here", folder, "train a run first: camels train --features F --out RUN")
-    ids = {
-        k: np.asarray(v, dtype=object if v and isinstance(v[0], str) else None)
-        for k, v in read_json(folder/"points.json").items()
-    }
+    ids = {}
+    for name, values in read_json(folder/"points.json").items():
+        ids[name] = np.asarray(values, dtype=object if values and isinstance(values[0], str) else None)
     found = {s: load_file(folder/f"{s}.safetensors") for s in STORED_STAGES if (folder/f"{s}.safetensors").exists()}
     if not found:
         raise CamelsError("no stage has left its latents yet", folder, "wait for the run to start")
-    ms = [k for k in next(iter(found.values())) if not k.endswith("_mask") and k != "rows"]
-    ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
-    mask = {
-        m: next(iter(found.values())).get(f"{m}_mask", np.ones(len(ids["clip"]), np.uint8)).astype(bool) for m in ms
-    }
-    return Points(
-        ids,
-        {s: {m: np.where(mask[m][:, None], z[m].astype(np.float32), np.nan) for m in ms} for s, z in found.items()},
-        mask,
-    )
+    first, n, stages = next(iter(found.values())), len(ids["clip"]), {}
+    names = _in_order([k for k in first if not k.endswith("_mask") and k != "rows"])
+    mask = {m: first.get(f"{m}_mask", np.ones(n, np.uint8)).astype(bool) for m in names}
+    for s, z in found.items():
+        stages[s] = {m: np.where(mask[m][:, None], z[m].astype(np.float32), np.nan) for m in names}
+    return Points(ids, stages, mask)
 
-# %% ../../nbs/520_latent.snapshots.ipynb #ecbb19dc
+# %% ../../nbs/520_latent.snapshots.ipynb #9bee0aa8
 @dataclass(frozen=True)
 class Checkpoint:
     "A time in training whose latents were kept."
@@ -153,32 +174,40 @@ class Checkpoint:
     epoch:int=-1   # epoch of the stage, -1 at its end
     step:int=-1    # optimiser step, -1 at a stage's end
 
-# %% ../../nbs/520_latent.snapshots.ipynb #cb508f94
+def _snapshots(folder:Path)->dict: # {stage: [Checkpoint]}
+    "Snapshots in a folder, by the stage that their headers name."
+    found = {}
+    for f in sorted(folder.glob("*.safetensors")):
+        try:
+            with open_plain(f), reading(f), safe_open(f, "np") as s:
+                about = s.metadata() or {}
+            epoch, step = int(about.get("epoch", -1)) + 1, int(about.get("step", -1))
+        except (CamelsError, ValueError):
+            continue   # gone or not whole since the folder was listed
+        stage = about.get("stage", "")
+        found.setdefault(stage, []).append(Checkpoint(f"{about.get('stage')} epoch {epoch}", f, stage, epoch, step))
+    return found
+
+# %% ../../nbs/520_latent.snapshots.ipynb #fa2f5325
 def checkpoints(
     run, # run folder
 )->list[Checkpoint]: # in the order of training
     "The latents that a run has left so far."
-    folder = Path(run)/"latents"
-    live = {}
-    for f in sorted((folder/"live").glob("*.safetensors")):
-        try:
-            with open_plain(f), reading(f), safe_open(f, "np") as s:
-                m = s.metadata() or {}
-            epoch, step = int(m.get("epoch", -1)) + 1, int(m.get("step", -1))
-        except (CamelsError, ValueError):
-            continue   # gone or not whole since the folder was listed
-        live.setdefault(m.get("stage", ""), []).append(
-            Checkpoint(f"{m.get('stage')} epoch {epoch}", f, m.get("stage", ""), epoch, step)
-        )
-    end = {s: Checkpoint(s, f, s) for s in STORED_STAGES if (f := folder/f"{s}.safetensors").is_file()}
-    return [
-        c
-        for s in STORED_STAGES
-        for c in [*sorted(live.get(s, []), key=lambda c: c.step), *([end[s]] if s in end else [])]
-    ]
+    folder, out = Path(run)/"latents", []
+    live = _snapshots(folder/"live")
+    for s in STORED_STAGES:
+        out += sorted(live.get(s, []), key=lambda c: c.step)
+        if (f := folder/f"{s}.safetensors").is_file():
+            out.append(Checkpoint(s, f, s))
+    return out
 
-# %% ../../nbs/520_latent.snapshots.ipynb #5a558201
-def checked_vectors(x, where, name:str="vectors", missing=None)->np.ndarray: # float32 [n d]
+# %% ../../nbs/520_latent.snapshots.ipynb #3b0316c1
+def checked_vectors(
+    x,                  # what should be vectors
+    where,              # file, for messages
+    name:str="vectors", # their name there
+    missing=None,       # `True` where a row is known to be missing [n]
+)->np.ndarray: # float32 [n d]
     "Vectors as numbers; rows that `missing` [n] names are NaN, and no other row holds one."
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":
@@ -190,77 +219,73 @@ def checked_vectors(x, where, name:str="vectors", missing=None)->np.ndarray: # f
     missing = np.zeros(len(x), bool) if missing is None else np.asarray(missing, bool)
     bad = ~missing & ~np.isfinite(x).all(1)
     if bad.any():
-        raise CamelsError(
-            f"{bad.sum()} rows of {name!r} hold NaN or infinity, the first is row {bad.argmax()}",
-            where,
-            "drop these rows",
-        )
+        what = f"{bad.sum()} rows of {name!r} hold NaN or infinity, the first is row {bad.argmax()}"
+        raise CamelsError(what, where, "drop these rows")
     if (~missing).sum() == 1:
         raise CamelsError(f"{name!r} holds one point only", where, "a map and neighbours need at least two")
     return np.where(missing[:, None], np.nan, x) if missing.any() else x
 
-# %% ../../nbs/520_latent.snapshots.ipynb #9b784e79
+# %% ../../nbs/520_latent.snapshots.ipynb #f2f1489e
 AGAIN = "it is being written: try again, or train again"
 
-def read_points(
-    path, # points.json of a run
-)->dict: # {column: array [n]}
-    "What is known of the moments whose latents were kept."
-    try:
-        whole = read_json(path, most_mb=2048)
-    except CamelsError as e:
-        raise CamelsError(f"its list of moments is not whole ({e.what})", as_text(path), AGAIN) from None
-    if (
-        not isinstance(whole, dict)
-        or not {"row", "clip"} <= set(whole)
-        or not all(isinstance(v, list) for v in whole.values())
-    ):
-        raise CamelsError("its list of moments has no columns row and clip", as_text(path), AGAIN)
-    if len(n := {len(v) for v in whole.values()}) > 1:
-        raise CamelsError(f"its columns have different lengths: {sorted(n)}", as_text(path), AGAIN)
-    with reading(path, "a list of moments", AGAIN):
-        cols = {k: _points_column(k, v) for k, v in whole.items()}
-    if cols["row"].dtype.kind not in "iu" and len(cols["row"]):
-        raise CamelsError("its column 'row' is not of whole numbers", as_text(path), AGAIN)
-    if odd := [k for k in ("start_s", "end_s") if k in cols and cols[k].dtype.kind not in "iuf"]:
-        raise CamelsError(f"its column {odd[0]!r} is not of numbers", as_text(path), AGAIN)
-    return cols
-
-# %% ../../nbs/520_latent.snapshots.ipynb #358b2fe0
 def _points_column(name:str, values:list)->np.ndarray:
+    "A column of points.json as an array; None becomes NaN where numbers are meant."
     if name == "vad":
         return np.asarray([x if x is not None else [np.nan]*3 for x in values], float)
     if name in ("start_s", "end_s"):
         return np.asarray([np.nan if x is None else x for x in values])
     return np.asarray(values, dtype=object if values and isinstance(values[0], str) else None)
 
-# %% ../../nbs/520_latent.snapshots.ipynb #af7c17f9
-def run_latents(c:Checkpoint, cols:dict, live:Path)->dict:
+def read_points(
+    path, # points.json of a run
+)->dict: # {column: array [n]}
+    "What is known of the moments whose latents were kept."
+    def wrong(what):
+        return CamelsError(what, as_text(path), AGAIN)
+    try:
+        whole = read_json(path, most_mb=2048)
+    except CamelsError as e:
+        raise wrong(f"its list of moments is not whole ({e.what})") from None
+    is_table = isinstance(whole, dict) and all(isinstance(v, list) for v in whole.values())
+    if not is_table or not {"row", "clip"} <= set(whole):
+        raise wrong("its list of moments has no columns row and clip")
+    if len(n := {len(v) for v in whole.values()}) > 1:
+        raise wrong(f"its columns have different lengths: {sorted(n)}")
+    with reading(path, "a list of moments", AGAIN):
+        columns = {k: _points_column(k, v) for k, v in whole.items()}
+    if columns["row"].dtype.kind not in "iu" and len(columns["row"]):
+        raise wrong("its column 'row' is not of whole numbers")
+    if odd := [k for k in ("start_s", "end_s") if k in columns and columns[k].dtype.kind not in "iuf"]:
+        raise wrong(f"its column {odd[0]!r} is not of numbers")
+    return columns
+
+# %% ../../nbs/520_latent.snapshots.ipynb #1f5e7d76
+def run_latents(
+    c:Checkpoint, # of `checkpoints`
+    cols:dict,    # of `read_points`: the moments that are wanted
+    live:Path,    # points.json of the snapshots
+)->dict: # {modality: float32 [n d]}, NaN where a moment has none
+    "Latents of one checkpoint for the wanted moments; a snapshot holds only some of them."
     n = len(cols["clip"])
     if not c.path.exists():
-        raise CamelsError(
-            f"checkpoint {c.name!r} is gone", c.path, "it was deleted since the run was opened: open the run again"
-        )
+        hint = "it was deleted since the run was opened: open the run again"
+        raise CamelsError(f"checkpoint {c.name!r} is gone", c.path, hint)
     try:
-        t = read_weights(c.path, "np")[0]
+        tensors = read_weights(c.path, "np")[0]
     except CamelsError as e:
         raise CamelsError(f"checkpoint {c.name!r} cannot be read ({e.what})", c.path, e.hint) from None
-    ms = [m for m in t if f"{m}_mask" in t]
-    ms = [m for m in ("video", "phoneme", "prosody") if m in ms] + sorted({*ms} - {"video", "phoneme", "prosody"})
+    names = _in_order([m for m in tensors if f"{m}_mask" in tensors])
     at = np.arange(n)
-    if not ms:
+    if not names:
         raise CamelsError(f"checkpoint {c.name!r} holds no latents", c.path, "train again")
     if c.epoch >= 0:
         place = {r: i for i, r in enumerate(cols["row"].tolist())}
         at = np.array([place.get(r, -1) for r in read_points(live)["row"].tolist()])
-    if len(at) != len(t[ms[0]]):
-        raise CamelsError(
-            f"checkpoint {c.name!r} has {len(t[ms[0]])} rows for {len(at)} moments",
-            c.path,
-            "the run is being written: open it again in a moment",
-        )
+    if len(at) != len(tensors[names[0]]):
+        what = f"checkpoint {c.name!r} has {len(tensors[names[0]])} rows for {len(at)} moments"
+        raise CamelsError(what, c.path, "the run is being written: open it again in a moment")
     out, known = {}, at >= 0
-    for m in ms:
-        out[m] = np.full((n, t[m].shape[1]), np.nan, np.float32)
-        out[m][at[known]] = checked_vectors(t[m], c.path, m, ~t[f"{m}_mask"].astype(bool))[known]
+    for m in names:
+        out[m] = np.full((n, tensors[m].shape[1]), np.nan, np.float32)
+        out[m][at[known]] = checked_vectors(tensors[m], c.path, m, ~tensors[f"{m}_mask"].astype(bool))[known]
     return out

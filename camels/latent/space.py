@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from fastcore.basics import patch
 
-from ..core import CamelsError, atomic_path, configure, nearest, write_json
+from ..config import configure
+from ..core import CamelsError, atomic_path, nearest, write_json
 from ..files import read_json, read_weights, writing
 from ..nn.adapters import AVAEAdapter, AVAEOutput, ByModality, LogitScale, PhonemeAdapter, PhonemeOutput, unit
 from ..nn.flow import VelocityNet, integrate, pair_velocity
@@ -39,10 +40,9 @@ class ModalityConfig:
         if self.d_in < 1:
             raise CamelsError(f"d_in is {self.d_in}", "modality", "give the feature width")
 
-# %% ../../nbs/505_latent.space.ipynb #d1742c4a
+# %% ../../nbs/505_latent.space.ipynb #6da9d678
 MOST_MODALITIES = 64
 
-# %% ../../nbs/505_latent.space.ipynb #6da9d678
 @dataclass(frozen=True)
 class LatentConfig:
     "A latent space, as data."
@@ -53,24 +53,27 @@ class LatentConfig:
     labels: tuple = ()       # phone labels, in the order of their ids
     encoders: dict = field(default_factory=dict)    # {modality: card of the encoder}
     def __post_init__(self):
-        if odd := [m for m, c in self.modalities.items() if not isinstance(c, (dict, ModalityConfig))]:
-            raise CamelsError(f"modality {odd[0]!r} is no object", "LatentConfig", "give for example {'d_in': 120}")
-        if len(self.modalities) > MOST_MODALITIES:
-            raise CamelsError(f"{len(self.modalities)} modalities", "LatentConfig", f"at most {MOST_MODALITIES}")
-        if not all(isinstance(label, str) for label in self.labels):
-            raise CamelsError("labels that are no text", "LatentConfig")
-        if not all(isinstance(card, dict) for card in self.encoders.values()):
-            raise CamelsError("an encoder's card is no object", "LatentConfig")
-        mods = {
-            m: c if isinstance(c, ModalityConfig) else configure(ModalityConfig(d_in=1), c, f"modalities.{m}.")
-            for m, c in self.modalities.items()
-        }
+        _check_shape(self)
+        mods = {}
+        for m, c in self.modalities.items():
+            mods[m] = c if isinstance(c, ModalityConfig) else configure(ModalityConfig(d_in=1), c, f"modalities.{m}.")
         if not mods:
             raise CamelsError("no modality", "LatentConfig", "give for example modalities={'video': {'d_in': 120}}")
         if sum(c.kind == "phones" for c in mods.values()) > 1:
             raise CamelsError("two modalities of kind 'phones'", "LatentConfig", "one at most")
         object.__setattr__(self, "modalities", mods)
         object.__setattr__(self, "labels", tuple(self.labels))
+
+def _check_shape(c:LatentConfig)->None:
+    "Raise where the fields of a configuration are not of their kinds: it may come from any file."
+    if odd := [m for m, v in c.modalities.items() if not isinstance(v, (dict, ModalityConfig))]:
+        raise CamelsError(f"modality {odd[0]!r} is no object", "LatentConfig", "give for example {'d_in': 120}")
+    if len(c.modalities) > MOST_MODALITIES:
+        raise CamelsError(f"{len(c.modalities)} modalities", "LatentConfig", f"at most {MOST_MODALITIES}")
+    if not all(isinstance(label, str) for label in c.labels):
+        raise CamelsError("labels that are no text", "LatentConfig")
+    if not all(isinstance(card, dict) for card in c.encoders.values()):
+        raise CamelsError("an encoder's card is no object", "LatentConfig")
 
 # %% ../../nbs/505_latent.space.ipynb #e264e36b
 HIDDEN = dict(video=256, phoneme=64, prosody=64)
@@ -85,9 +88,9 @@ def describe(
 )->LatentConfig:
     "A configuration that fits a batch."
     vectors = [k for k, v in batch.items() if getattr(v, "ndim", 0) == 2 and not k.startswith("phone_")]
-    names = modalities or vectors + ["phoneme"]*("phones" in batch and "phoneme" not in vectors)
+    spoken = "phones" in batch and "phoneme" not in vectors
     mods = {}
-    for m in names:
+    for m in modalities or vectors + ["phoneme"]*spoken:
         if m in vectors:
             mods[m] = dict(d_in=batch[m].shape[1], hidden=HIDDEN.get(m, 256), noise=NOISE.get(m, .7))
         elif m == "phoneme" and "phones" in batch:
@@ -102,7 +105,7 @@ class LatentOutput(NamedTuple):
     z: dict     # latents [b d]: the posterior mean; zeros where not real
     unit: dict  # the same with length 1
     mask: dict  # `True` where real [b]
-    out: dict   # `AVAEOutput` (`z` is a sample where asked) or `PhonemeOutput`; rows that are not real are finite, without meaning
+    out: dict   # `AVAEOutput` (`z` is a sample where asked) or `PhonemeOutput`; where not real finite, without meaning
 
 # %% ../../nbs/505_latent.space.ipynb #ef59ca45
 def real_rows(
@@ -118,8 +121,13 @@ def real_rows(
         raise CamelsError(f"mask of shape {tuple(mask.shape)} for {len(x)} rows", f"{m}_mask")
     return mask.bool()
 
-# %% ../../nbs/505_latent.space.ipynb #1a24943b
-def read_vector(adapter:AVAEAdapter, batch:dict, m:str, **kw)->tuple[AVAEOutput, Tensor]:
+# %% ../../nbs/505_latent.space.ipynb #84cbf0f2
+def read_vector(
+    adapter:AVAEAdapter, # of the modality
+    batch:dict,          # features by modality
+    m:str,               # modality
+    **kw,                # sample, decode: as the adapter takes them
+)->tuple[AVAEOutput, Tensor]: # output, `True` where real [b]
     "Adapter output and mask of a vector modality."
     x, d = batch[m].float(), len(adapter.stats.mean)
     if x.ndim != 2 or x.shape[1] != d:
@@ -127,14 +135,19 @@ def read_vector(adapter:AVAEAdapter, batch:dict, m:str, **kw)->tuple[AVAEOutput,
     mask = real_rows(batch, m, x)
     return adapter(torch.where(mask[:, None], x, adapter.stats.mean), mask=mask, **kw), mask
 
-# %% ../../nbs/505_latent.space.ipynb #84cbf0f2
-def read_phones(adapter:PhonemeAdapter, batch:dict, m:str, sample:bool=False, **kw)->tuple[PhonemeOutput, Tensor]:
+# %% ../../nbs/505_latent.space.ipynb #1848edf3
+def read_phones(
+    adapter:PhonemeAdapter, # of the modality
+    batch:dict,             # `phones [b p d]`, `phone_mask [b p]`, `phone_place [b p 2]`
+    m:str,                  # modality, for its mask
+    sample:bool=False,      # phones have no distribution: the same either way
+    **kw,                   # decode: as the adapter takes it
+)->tuple[PhonemeOutput, Tensor]: # output, `True` where real [b]
     "Adapter output and mask of phones; a window without a phone is not real."
     x, d = batch["phones"].float(), len(adapter.stats.mean)
     if x.ndim != 3 or x.shape[2] != d:
-        raise CamelsError(
-            f"features of shape {tuple(x.shape)}, not [b p {d}]", "phones", "were they made by another encoder?"
-        )
+        what = f"features of shape {tuple(x.shape)}, not [b p {d}]"
+        raise CamelsError(what, "phones", "were they made by another encoder?")
     for k in ("phone_mask", "phone_place"):
         if k not in batch:
             raise CamelsError(f"phones without {k}", "batch", "give [b p] masks and [b p 2] starts and ends in [0, 1]")
@@ -142,7 +155,7 @@ def read_phones(adapter:PhonemeAdapter, batch:dict, m:str, sample:bool=False, **
     heard = batch["phone_mask"].bool() & row[:, None]
     return adapter(x, heard, batch["phone_place"].float(), **kw), row & heard.any(1)
 
-# %% ../../nbs/505_latent.space.ipynb #54c2b8e0
+# %% ../../nbs/505_latent.space.ipynb #307ee4e6
 class LatentSpace(nn.Module):
     "Adapters, logit scales and flow over one latent."
     def __init__(self, config:LatentConfig):
@@ -155,24 +168,33 @@ class LatentSpace(nn.Module):
     def scale(self, a:str, b:str)->Tensor:
         "Logit scale of a pair, in either order."
         return self.logit_scale(self.pairs.index((a, b) if (a, b) in self.pairs else (b, a)))
-    def forward(self, batch:dict, sample:bool=False, decode:bool=True)->LatentOutput:
-        "Latents and all adapter outputs of the modalities in a batch; with `sample` the decoders read a draw around the mean."
-        z, mask, out = {}, {}, {}
-        for m, adapter in self.adapters.items():
-            phones = self.config.modalities[m].kind == "phones"
-            if ("phones" if phones else m) not in batch:
-                continue
-            out[m], mask[m] = (read_phones if phones else read_vector)(adapter, batch, m, sample=sample, decode=decode)
-            z[m] = torch.where(mask[m][:, None], out[m].z if phones else out[m].mu, 0.)
-        if not z:
-            raise CamelsError("no known modality", "batch", f"known: {', '.join(self.modalities)}")
-        return LatentOutput(z, {m: unit(v) for m, v in z.items()}, mask, out)
 
-# %% ../../nbs/505_latent.space.ipynb #1848edf3
 def _adapter(c:ModalityConfig, d:int)->nn.Module:
+    "The adapter of a modality, untrained."
     if c.kind == "phones":
         return PhonemeAdapter(c.d_in, d, c.hidden, c.n_labels, c.n_queries, c.dropout, c.noise)
     return AVAEAdapter(c.d_in, d, c.hidden, c.dropout, c.noise, c.gain)
+
+# %% ../../nbs/505_latent.space.ipynb #9b7b34b5
+@patch
+def forward(self:LatentSpace,
+    batch:dict,        # features by modality
+    sample:bool=False, # the decoders read a draw around the mean
+    decode:bool=True,  # also decode
+)->LatentOutput:
+    "Latents and all adapter outputs of the modalities in a batch."
+    latents, masks, outputs = {}, {}, {}
+    for m, adapter in self.adapters.items():
+        phones = self.config.modalities[m].kind == "phones"
+        if ("phones" if phones else m) not in batch:
+            continue
+        read = read_phones if phones else read_vector
+        out, mask = read(adapter, batch, m, sample=sample, decode=decode)
+        latents[m] = torch.where(mask[:, None], out.z if phones else out.mu, 0.)
+        outputs[m], masks[m] = out, mask
+    if not latents:
+        raise CamelsError("no known modality", "batch", f"known: {', '.join(self.modalities)}")
+    return LatentOutput(latents, {m: unit(z) for m, z in latents.items()}, masks, outputs)
 
 # %% ../../nbs/505_latent.space.ipynb #cd4e727b
 @patch
@@ -185,6 +207,7 @@ def embed(
     out = self(batch, decode=False)
     return out.unit if length1 else out.z
 
+# %% ../../nbs/505_latent.space.ipynb #8b7f38ce
 @patch
 def decode(
     self:LatentSpace,
@@ -197,6 +220,7 @@ def decode(
     a = self.adapters[modality]
     return a.decode(z) if self.config.modalities[modality].kind == "phones" else a.stats.inverse(a.decode(z))
 
+# %% ../../nbs/505_latent.space.ipynb #8d7fb312
 @patch
 def flow(
     self:LatentSpace,
@@ -213,7 +237,7 @@ def flow(
 @patch
 def fit_stats(
     self:LatentSpace,
-    batch:dict, # the train split in one dict, arrays or tensors; phones padded as in `forward`, or flat [P d] without `phone_mask`
+    batch:dict, # the train split, arrays or tensors; phones padded as in `forward`, or flat [P d] without `phone_mask`
 )->LatentSpace:
     "Fit every adapter's feature statistics; modalities that the batch lacks stay as they are."
     for m, c in self.config.modalities.items():
@@ -238,11 +262,8 @@ def check_encoders(
     for m, card in cards.items():
         mine = self.config.encoders.get(m)
         if mine and mine.get("fingerprint") != card.get("fingerprint"):
-            raise CamelsError(
-                f"features of {who(card)}, but the latent was trained on {who(mine)}",
-                m,
-                "encode again with that encoder, or train on these features",
-            )
+            what = f"features of {who(card)}, but the latent was trained on {who(mine)}"
+            raise CamelsError(what, m, "encode again with that encoder, or train on these features")
 
 # %% ../../nbs/505_latent.space.ipynb #f0f16964
 @patch
@@ -255,11 +276,8 @@ def save_pretrained(
     folder = Path(folder)
     weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
     if bad := [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]:
-        raise CamelsError(
-            f"{len(bad)} weights are not finite, the first is {bad[0]}",
-            folder,
-            "lower lr or weight_decay, or look for extreme feature values",
-        )
+        hint = "lower lr or weight_decay, or look for extreme feature values"
+        raise CamelsError(f"{len(bad)} weights are not finite, the first is {bad[0]}", folder, hint)
     data = save(weights, metadata={"format": "pt"})
     with writing(folder/"model.safetensors"), atomic_path(folder/"model.safetensors") as p:
         p.write_bytes(data)
@@ -267,23 +285,16 @@ def save_pretrained(
         write_json(folder/"config.json", {"model_type": "camels-latent", **asdict(self.config)})
     return folder
 
-# %% ../../nbs/505_latent.space.ipynb #9a1f7e5c
+# %% ../../nbs/505_latent.space.ipynb #241b52a0
 def read_config(
     folder, # holds config.json
 )->LatentConfig:
     "The configuration of a saved latent space."
-    f = Path(folder)/"config.json"
+    folder, f = Path(folder), Path(folder)/"config.json"
     if not f.exists():
-        odd = (
-            [p.name for p in Path(folder).glob("*") if p.suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt")]
-            if Path(folder).is_dir()
-            else []
-        )
-        raise CamelsError(
-            "no config.json" + "".join(f", but {o}: pickles are not read" for o in odd[:1]),
-            folder,
-            "name a folder written by save_pretrained",
-        )
+        odd = [p.name for p in folder.glob("*") if p.suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt")]
+        but = f", but {odd[0]}: pickles are not read" if odd else ""
+        raise CamelsError(f"no config.json{but}", folder, "name a folder written by save_pretrained")
     c = read_json(f)
     if not isinstance(c, dict) or c.pop("model_type", None) != "camels-latent":
         raise CamelsError("not the configuration of a latent space", f, "name a folder written by save_pretrained")
@@ -292,7 +303,20 @@ def read_config(
     except CamelsError as e:
         raise CamelsError(f"{e.where}: {e.what}", f, e.hint or "copy it again, or train again") from None
 
-# %% ../../nbs/505_latent.space.ipynb #241b52a0
+# %% ../../nbs/505_latent.space.ipynb #39e446bd
+def _check_weights(own:dict, state:dict, f:Path)->None:
+    "Raise where saved weights are not those of a model, or not finite."
+    apart = "config.json and model.safetensors are not of one model"
+    for k in sorted(own.keys() | state.keys()):
+        if k not in state:
+            raise CamelsError(f"weight {k} is missing", f, apart)
+        if k not in own:
+            raise CamelsError(f"unknown weight {k}", f, apart)
+        if own[k].shape != state[k].shape:
+            raise CamelsError(f"weight {k} is {list(state[k].shape)}, not {list(own[k].shape)}", f, apart)
+        if not state[k].isfinite().all():
+            raise CamelsError(f"weight {k} is not finite", f, "train again, with a lower lr or weight_decay")
+
 @patch(cls_method=True)
 def from_pretrained(
     cls:LatentSpace,
@@ -301,27 +325,12 @@ def from_pretrained(
     "Read a latent space; refuses pickles and weights that do not fit the configuration."
     config, f = read_config(folder), Path(folder)/"model.safetensors"
     if not f.exists():
-        raise CamelsError(
-            "no model.safetensors",
-            folder,
-            "pickled weights (.bin, .pt) are not read: write them again with save_pretrained",
-        )
+        hint = "pickled weights (.bin, .pt) are not read: write them again with save_pretrained"
+        raise CamelsError("no model.safetensors", folder, hint)
     state, _ = read_weights(f)
     with torch.device("meta"):
-        own = cls(config).state_dict()   # shapes without memory: what a config claims is believed only with its weights
-    for k in sorted(own.keys() | state.keys()):
-        if k not in state:
-            raise CamelsError(f"weight {k} is missing", f, "config.json and model.safetensors are not of one model")
-        if k not in own:
-            raise CamelsError(f"unknown weight {k}", f, "config.json and model.safetensors are not of one model")
-        if own[k].shape != state[k].shape:
-            raise CamelsError(
-                f"weight {k} is {list(state[k].shape)}, not {list(own[k].shape)}",
-                f,
-                "config.json and model.safetensors are not of one model",
-            )
-        if not state[k].isfinite().all():
-            raise CamelsError(f"weight {k} is not finite", f, "train again, with a lower lr or weight_decay")
+        own = cls(config).state_dict()   # shapes without memory
+    _check_weights(own, state, f)
     self = cls(config)
     self.load_state_dict(state)
     return self.eval()

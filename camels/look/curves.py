@@ -15,25 +15,15 @@ from ..core import CamelsError
 from .viz import loss_terms, pca_2d, procrustes
 
 # %% ../../nbs/555_look.curves.ipynb #7d486b5c
+# what a loss term measures, in a word
 TERMS = dict(
-    nce="contrast",
-    variance="spread",
-    covariance="overlap",
-    centre="off centre",
-    probe="phones",
-    recon="reconstruction",
-    reencode="round trip",
-    kl="to the prior",
-    flow="matching",
-    consistency="flow's end",
-    value="channels",
-    velocity="per frame",
-    gap="mouth widths",
-    closed="mouth widths",
-    anchor="expression",
-    jitter="near moods",
-    still="flutter",
-) # what a loss term measures, in a word
+    # the latent
+    nce="contrast", variance="spread", covariance="overlap", centre="off centre", probe="phones",
+    recon="reconstruction", reencode="round trip", kl="to the prior", flow="matching", consistency="flow's end",
+    # V3
+    value="channels", velocity="per frame", gap="mouth widths", closed="mouth widths", anchor="expression",
+    jitter="near moods", still="flutter",
+)
 SPEED = {
     "grad_norm": "gradient norm",
     "lr": "learning rate",
@@ -42,40 +32,55 @@ SPEED = {
     "gpu_mb": "device memory (MB)",
 }
 
-def series(rows:list, key:str)->tuple: # steps, values: float [n]
+def _is_finite(x)->bool:
+    "A number that can be drawn?"
+    return isinstance(x, (int, float)) and bool(np.isfinite(x))
+
+def series(
+    rows:list, # dicts; the row's place where it has no "step"
+    key:str,   # the column
+)->tuple: # (steps [n], values [n]), float
     "A column over steps, where it holds a finite number."
-    at = [
-        (r.get("step", i), r[key])
-        for i, r in enumerate(rows)
-        if isinstance(r.get(key), (int, float)) and np.isfinite(r[key]) and isinstance(r.get("step", i), (int, float))
-    ]
+    at = [(r.get("step", i), r[key]) for i, r in enumerate(rows) if _is_finite(r.get(key))]
+    at = [(step, value) for step, value in at if isinstance(step, (int, float))]
     return tuple(np.array(at, float).reshape(-1, 2).T)
 
-# %% ../../nbs/555_look.curves.ipynb #380f8f8d
-def charts(views:list)->dict: # {"losses" | "retrieval" | "speed": {column: title}}
+# %% ../../nbs/555_look.curves.ipynb #2eb41083
+def charts(
+    views:list, # of `RunView`
+)->dict: # {"losses" | "retrieval" | "speed": {column: title}}
     "What the runs' rows can be drawn as."
     rows = [r for v in views for r in v.rows]
-    def number(k):
+    def holds_numbers(k):
         return any(isinstance(r.get(k), (int, float)) and not isinstance(r.get(k), bool) for r in rows)
-    terms = [k for k in dict.fromkeys(["loss", *loss_terms(rows)]) if number(k)]
-    found = sorted({k for r in rows for k in r if "r1" in k and number(k)}, key=lambda k: (k.startswith("r1"), k))
+    def loss_title(k):
+        if k == "loss":
+            return "total"
+        return f"{k} · {TERMS[k]}" if k in TERMS else k
+    def recall_title(k):
+        return "mean of directions" if k == "valid_r1" else k.removeprefix("r1 ").replace("->", " → ")
+    terms = [k for k in dict.fromkeys(["loss", *loss_terms(rows)]) if holds_numbers(k)]
+    recalls = {k for r in rows for k in r if "r1" in k and holds_numbers(k)}
+    found = sorted(recalls, key=lambda k: (k.startswith("r1"), k))
     has = {k for r in rows for k in r} | {k for v in views for k in v.sign}
     return dict(
-        losses={k: "total" if k == "loss" else f"{k} · {TERMS[k]}" if k in TERMS else k for k in terms},
-        retrieval={
-            k: "mean of directions" if k == "valid_r1" else k.removeprefix("r1 ").replace("->", " → ") for k in found
-        },
+        losses={k: loss_title(k) for k in terms},
+        retrieval={k: recall_title(k) for k in found},
         speed={k: t for k, t in SPEED.items() if k in has},
     )
 
-def line_of(view, key:str)->tuple: # steps, values
+# %% ../../nbs/555_look.curves.ipynb #ad3ac095
+def line_of(
+    view,    # a `RunView`
+    key:str, # a column of `charts`
+)->tuple: # (steps [n], values [n])
     "A chart's line for a run."
     return series(view.health.rows if key in ("rss_mb", "gpu_mb") else view.rows, key)
 
 # %% ../../nbs/555_look.curves.ipynb #358f5762
 class LatentFilm:
     "A run's snapshots as points of the plane."
-    def __init__(self, path):
+    def __init__(self, path): # run folder
         self.folder, self.kept, self.first = Path(path)/"latents"/"live", {}, None
     def names(self)->list[str]:
         "Snapshots, oldest first."
@@ -83,45 +88,45 @@ class LatentFilm:
     def __call__(self, name:str)->dict|None: # {"xy": {modality: [n 2], NaN where masked}, "stage", "epoch", "step"}
         "A snapshot, on the axes of the first; None where it cannot be read."
         try:
-            f, first = self.folder/f"{name}.safetensors", self.names()[0]
-            began = (self.folder/f"{first}.safetensors").stat().st_mtime_ns
-            if self.first is None or self.first[0] != (first, began):
-                self.kept = {}
-                self.first = (first, began), self.plane(first)[0]
-            if (key := (name, f.stat().st_mtime_ns)) not in self.kept:
-                xy, sizes, about = self.plane(name)
-                if name != first and len(xy) == len(self.first[1]):
-                    xy = procrustes(xy, self.first[1])
-                parts = np.split(xy, np.cumsum(list(sizes.values()))[:-1])
-                self.kept[key] = dict(
-                    xy=dict(zip(sizes, parts)), **{k: about.get(k, "") for k in ("stage", "epoch", "step")}
-                )
-            return self.kept[key]
+            return self._frame(name)
         except Exception:  # noqa: BLE001  it is being written, or gone, or broken: the next look will tell
             return None
+    def _frame(self, name:str)->dict:
+        "A snapshot on the axes of the first one; kept as long as both files are the same."
+        f, first = self.folder/f"{name}.safetensors", self.names()[0]
+        began = (self.folder/f"{first}.safetensors").stat().st_mtime_ns
+        if self.first is None or self.first[0] != (first, began):
+            self.kept = {}
+            self.first = (first, began), self.plane(first)[0]
+        key = (name, f.stat().st_mtime_ns)
+        if key not in self.kept:
+            xy, sizes, about = self.plane(name)
+            if name != first and len(xy) == len(self.first[1]):
+                xy = procrustes(xy, self.first[1])
+            parts = np.split(xy, np.cumsum(list(sizes.values()))[:-1])
+            told = {k: about.get(k, "") for k in ("stage", "epoch", "step")}
+            self.kept[key] = dict(xy=dict(zip(sizes, parts)), **told)
+        return self.kept[key]
 
-# %% ../../nbs/555_look.curves.ipynb #c46c12fb
+# %% ../../nbs/555_look.curves.ipynb #23f0260b
 @patch
-def load(self:LatentFilm, name:str)->tuple: # (flat [m·n d], {modality: n}, mask, {"stage", "epoch", "step"})
+def load(self:LatentFilm, name:str)->tuple: # (flat [m·n d], {modality: n}, mask [m·n], {"stage", "epoch", "step"})
+    "The latents of a snapshot, modality after modality."
     from safetensors import safe_open
     if not (self.folder/f"{name}.safetensors").is_file():
         raise CamelsError("no plain file", name)
     with safe_open(self.folder/f"{name}.safetensors", "numpy") as f:
         z = {k: f.get_tensor(k).astype(np.float64) for k in f.keys()}
         about = f.metadata() or {}
-    ms = [m for m in ("video", "phoneme", "prosody") if m in z] + sorted(
-        k for k in z if not k.endswith("_mask") and k not in ("video", "phoneme", "prosody")
-    )
-    return (
-        np.concatenate([z[m] for m in ms]),
-        {m: len(z[m]) for m in ms},
-        np.concatenate([z.get(f"{m}_mask", np.ones(len(z[m]))) > 0 for m in ms]),
-        about,
-    )
+    ours = ("video", "phoneme", "prosody")
+    names = [m for m in ours if m in z] + sorted(k for k in z if not k.endswith("_mask") and k not in ours)
+    masks = [z.get(f"{m}_mask", np.ones(len(z[m]))) > 0 for m in names]
+    return np.concatenate([z[m] for m in names]), {m: len(z[m]) for m in names}, np.concatenate(masks), about
 
-# %% ../../nbs/555_look.curves.ipynb #23f0260b
+# %% ../../nbs/555_look.curves.ipynb #9c583f97
 @patch
-def plane(self:LatentFilm, name:str)->tuple:
+def plane(self:LatentFilm, name:str)->tuple: # (xy [m·n 2], NaN where masked; {modality: n}; {"stage", "epoch", "step"})
+    "A snapshot on its own two main axes."
     flat, sizes, real, about = self.load(name)
     real &= np.isfinite(flat).all(1)
     xy = np.full((len(flat), 2), np.nan)

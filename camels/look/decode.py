@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FACE', 'ROUND', 'PARTS', 'BEYOND', 'channel_effect', 'channel_solver', 'channel_weights', 'learned', 'Decoder',
-           'Truth', 'apart', 'face_errors', 'prosody_rows', 'prosody_error', 'prosody_names', 'heard', 'slots_of',
+           'Truth', 'apart', 'face_errors', 'prosody_names', 'prosody_rows', 'prosody_error', 'heard', 'slots_of',
            'mean_point', 'between']
 
 # %% ../../nbs/580_look.decode.ipynb #759eb5df
@@ -21,7 +21,8 @@ from ..files import read_json, reading
 from ..encoders.face import CHANNELS, HEAD, MOUTH, channel, decode_video, face_channels
 from ..encoders.prosody import CONTOUR_UNITS
 from ..face.mesh import base_mesh
-from ..face.retarget import Solver, fields, prior, response, scatter
+from ..face.response import fields, response, scatter
+from ..face.retarget import Solver, prior
 from ..latent.space import LatentSpace
 from ..nn.losses import phone_slots
 from ..data.table import FeatureTable
@@ -66,12 +67,10 @@ def channel_weights(
 
 # %% ../../nbs/580_look.decode.ipynb #c1b6adde
 def _info(run)->dict:
+    "run.json of a folder that is a run."
     if not (Path(run)/"run.json").exists():
-        raise CamelsError(
-            "not a run folder, so nothing that could decode",
-            run,
-            "latents alone have no decoder: open a run of camels train",
-        )
+        hint = "latents alone have no decoder: open a run of camels train"
+        raise CamelsError("not a run folder, so nothing that could decode", run, hint)
     return read_record(run)
 
 def learned(
@@ -84,7 +83,7 @@ def learned(
     stages = [s for s in ("BC" if term == "recon" else "C") if s <= stage[:1] and stage in ("B", "C")]
     return c.get(f"w_{term}", 1) > 0 and any(c.get(f"epochs_{s.lower()}", 1) > 0 for s in stages)
 
-# %% ../../nbs/580_look.decode.ipynb #10b92d0d
+# %% ../../nbs/580_look.decode.ipynb #ee8efe92
 class Decoder:
     "The weights of a checkpoint, used backwards."
     def __init__(self,
@@ -96,56 +95,46 @@ class Decoder:
     @staticmethod
     def check(run, stage:str, face:bool=True)->dict: # run.json
         "Raise where a checkpoint cannot be decoded, or its video not be drawn; reads no weights."
-        info, where = _info(run), f"{Path(run).name}, {stage}"
+        info, where, choose = _info(run), f"{Path(run).name}, {stage}", "choose the end of stage B or C"
         video = info.get("encoders", {}).get("video", {}).get("name")
         if stage not in ("untrained", "A", "B", "C"):
-            raise CamelsError(
-                "a snapshot of an epoch keeps latents, not weights, so it has no decoder",
-                where,
-                "choose the end of stage B or C",
-            )
+            what = "a snapshot of an epoch keeps latents, not weights, so it has no decoder"
+            raise CamelsError(what, where, choose)
         if not learned(info, stage, "recon"):
-            raise CamelsError(
-                "no decoder here: reconstruction is learned from stage B on", where, "choose the end of stage B or C"
-            )
+            raise CamelsError("no decoder here: reconstruction is learned from stage B on", where, choose)
         if face and video != "facemesh_landmarks":
-            raise CamelsError(
-                f"its video features are of {video!r}" if video else "it has no video",
-                where,
-                "a face is drawn from facemesh_landmarks only",
-            )
+            what = f"its video features are of {video!r}" if video else "it has no video"
+            raise CamelsError(what, where, "a face is drawn from facemesh_landmarks only")
         return info
     def mean(self, m:str)->np.ndarray:
         "Mean of the train split [1 d]: what one would guess who knows nothing of the moment."
         return self.latent.adapters[m].stats.mean[None].numpy()
+    def std(self, m:str)->np.ndarray:
+        "Standard deviations of the train split [d]."
+        return self.latent.adapters[m].stats.std.numpy()
 
-# %% ../../nbs/580_look.decode.ipynb #ee8efe92
+# %% ../../nbs/580_look.decode.ipynb #428b6206
 @patch(as_prop=True)
 def sources(self:Decoder)->list:
     "Modalities whose latents can be decoded to a face: video, and by flow the others."
-    return ["video"]*("video" in self.latent.modalities) + [
-        m for m in self.latent.modalities if m != "video" and learned(self.info, self.stage, "flow")
-    ]
+    by_flow = learned(self.info, self.stage, "flow")
+    return sorted((m for m in self.latent.modalities if m == "video" or by_flow), key=lambda m: m != "video")
 
 @patch
 def carry(self:Decoder, z, source:str, target:str)->torch.Tensor: # unit norm [n d]
     "Latents of one modality where their partners in another should be."
     z = torch.as_tensor(np.asarray(z, np.float32))
     if not z.isfinite().all():
-        raise CamelsError(
-            f"this moment has no {source}", self.run.name, "choose another moment, or another modality to come from"
-        )
+        hint = "choose another moment, or another modality to come from"
+        raise CamelsError(f"this moment has no {source}", self.run.name, hint)
     if source == target:
         return z
     if not learned(self.info, self.stage, "flow"):
-        raise CamelsError(
-            f"no way from {source} to {target}: the flow is learned in stage C",
-            f"{self.run.name}, {self.stage}",
-            "choose stage C, or the modality's own decoder",
-        )
+        what = f"no way from {source} to {target}: the flow is learned in stage C"
+        raise CamelsError(what, f"{self.run.name}, {self.stage}", "choose stage C, or the modality's own decoder")
     return self.latent.flow(z, source, target)
 
-# %% ../../nbs/580_look.decode.ipynb #128eaa9e
+# %% ../../nbs/580_look.decode.ipynb #c029d24b
 @patch
 @torch.inference_mode()
 def features(self:Decoder,
@@ -163,40 +152,27 @@ def face(self:Decoder, z, source:str)->np.ndarray: # float32 [n 60 39]
     self.check(self.run, self.stage)
     return decode_video(self.features(z, source, "video"))
 
-@patch
-def std(self:Decoder, m:str)->np.ndarray:
-    return self.latent.adapters[m].stats.std.numpy()
-
 # %% ../../nbs/580_look.decode.ipynb #d92615f5
 class Truth:
     "What the encoders had measured of the moments of a run."
-    def __init__(self, run):
+    def __init__(self, run): # run folder
         info = _info(run)
         if not info.get("features"):
-            raise CamelsError(
-                "the run does not say where its features are",
-                Path(run).name,
-                "errors need the features that it was trained on",
-            )
+            hint = "errors need the features that it was trained on"
+            raise CamelsError("the run does not say where its features are", Path(run).name, hint)
         self.table = FeatureTable.open(info["features"])
         where = Path(run)/"latents"/"points.json"
         with reading(where, "a list of moments", "train again"):
             self.row = np.asarray(read_json(where, most_mb=2048)["row"], np.int64)
-        same = all(
-            self.table.cards.get(m, {}).get("fingerprint") == c.get("fingerprint")
-            for m, c in info.get("encoders", {}).items()
-        )
+        cards, encoders = self.table.cards, info.get("encoders", {})
+        same = all(cards.get(m, {}).get("fingerprint") == c.get("fingerprint") for m, c in encoders.items())
         if not same or len(self.table) != info.get("data", {}).get("rows"):
-            raise CamelsError(
-                "its features were made anew since",
-                Path(info["features"]).name,
-                "train again, or encode with the same encoders",
-            )
-        self.mask = {
-            m: self.table.ds.to_table(columns=[f"{m}_mask"])[f"{m}_mask"].to_numpy().astype(bool)[self.row]
-            for m in info["encoders"]
-            if f"{m}_mask" in self.table.ds.schema.names
-        }
+            hint = "train again, or encode with the same encoders"
+            raise CamelsError("its features were made anew since", Path(info["features"]).name, hint)
+        self.mask = {}
+        for m in info["encoders"]:
+            if (k := f"{m}_mask") in self.table.ds.schema.names:
+                self.mask[m] = self.table.ds.to_table(columns=[k])[k].to_numpy().astype(bool)[self.row]
     def rows(self, m:str, moments)->np.ndarray: # float32 [k d], NaN where the modality is not real
         "Features of some moments, in raw units."
         moments = np.asarray(moments, int)
@@ -207,17 +183,15 @@ class Truth:
         out[order] = x
         out[~self.mask[m][moments]] = np.nan
         return out
-    def phones(self, moment:int)->list: # [(label, start in s, end in s)]
-        "The phones that were heard."
-        r = (
-            self.table.ds
-            .take([int(self.row[moment])], columns=["phone_labels", "phone_start_s", "phone_end_s"])
-            .to_pylist()
-            [0]
-        )
-        return list(zip(r["phone_labels"], r["phone_start_s"], r["phone_end_s"]))
 
-# %% ../../nbs/580_look.decode.ipynb #cb4be109
+# %% ../../nbs/580_look.decode.ipynb #226790fb
+@patch
+def phones(self:Truth, moment:int)->list: # [(label, start in s, end in s)]
+    "The phones that were heard."
+    columns = ["phone_labels", "phone_start_s", "phone_end_s"]
+    row = self.table.ds.take([int(self.row[moment])], columns=columns).to_pylist()[0]
+    return list(zip(*(row[k] for k in columns)))
+
 @patch
 def others(self:Truth, m:str, not_these=(), k:int=64)->np.ndarray: # int, at most k
     "Some other moments in which a modality is real, always the same."
@@ -240,6 +214,7 @@ def apart(
     s = PARTS[part][2]
     return np.sqrt(np.square(np.asarray(a, float)[..., s] - np.asarray(b, float)[..., s]).mean((1, 2)))
 
+# %% ../../nbs/580_look.decode.ipynb #8cdc5c3b
 def face_errors(
     decoded:Float[np.ndarray, "1 t c"], # from a latent
     true:Float[np.ndarray, "1 t c"],    # measured
@@ -247,18 +222,19 @@ def face_errors(
     others:Float[np.ndarray, "k t c"],  # other moments' true faces
 )->list: # [{"part", "unit", "error", "mean", "other"}]
     "A face's error beside that of two guesses."
-    return [
-        dict(
-            part=name,
-            unit=unit,
-            error=float(apart(decoded, true, p)[0]),
-            mean=float(apart(mean, true, p)[0]),
-            other=float(apart(others, true, p).mean()),
-        )
-        for p, (name, unit, _) in PARTS.items()
-    ]
+    out = []
+    for p, (name, unit, _) in PARTS.items():
+        error, guess = (float(apart(x, true, p)[0]) for x in (decoded, mean))
+        out.append(dict(part=name, unit=unit, error=error, mean=guess, other=float(apart(others, true, p).mean())))
+    return out
 
 # %% ../../nbs/580_look.decode.ipynb #e3e7db13
+def prosody_names(encoder:str, width:int)->list:
+    "Names of the values of an encoder; numbers where it is not ours."
+    if encoder in ("prosody22", "prosody_contour"):
+        return list(CONTOUR_UNITS)[:width]
+    return [f"value {i + 1}" for i in range(width)]
+
 def prosody_rows(
     names,           # of the values
     true=None,       # [d], raw units; None: not known
@@ -267,29 +243,21 @@ def prosody_rows(
     "The first 22 values, beside the true ones, in units."
     def number(x, i):
         return None if x is None or not np.isfinite(x[i]) else float(x[i])
-    return [
-        dict(
-            name=k,
-            unit=CONTOUR_UNITS.get(k, ""),
-            true=number(true, i),
-            **{how: number(x, i) for how, x in decoded.items()},
-        )
-        for i, k in enumerate(list(names)[:22])
-    ]
+    out = []
+    for i, name in enumerate(list(names)[:22]):
+        values = {how: number(x, i) for how, x in decoded.items()}
+        out.append(dict(name=name, unit=CONTOUR_UNITS.get(name, ""), true=number(true, i), **values))
+    return out
 
-def prosody_error(a, b, std)->np.ndarray: # [n]
+# %% ../../nbs/580_look.decode.ipynb #2c4997d7
+def prosody_error(
+    a, b, # [n d] or [d], raw units
+    std,  # [d], deviations of the train split
+)->np.ndarray: # [n]
     "Root mean square difference over all values, in deviations."
     return np.sqrt(np.square((np.asarray(a, float) - b)/std).mean(-1))
 
-def prosody_names(encoder:str, width:int)->list:
-    "Names of the values of an encoder; numbers where it is not ours."
-    return (
-        list(CONTOUR_UNITS)[:width]
-        if encoder in ("prosody22", "prosody_contour")
-        else [f"value {i + 1}" for i in range(width)]
-    )
-
-# %% ../../nbs/580_look.decode.ipynb #b91c61c2
+# %% ../../nbs/580_look.decode.ipynb #d665578e
 def heard(
     p:Float[np.ndarray, "q n"], # probabilities of each slot, silence last
     labels,                     # names of the others
@@ -298,19 +266,19 @@ def heard(
     "Slots that agree, as phones with times and mean probability."
     best = p.argmax(1)
     edge = np.flatnonzero(np.r_[True, np.diff(best) != 0, True])
-    s = window_s/len(p)
-    return [
-        dict(
-            label=labels[best[a]],
-            start_s=round(float(a*s), 3),
-            end_s=round(float(b*s), 3),
-            p=round(float(p[a:b, best[a]].mean()), 3),
-        )
-        for a, b in zip(edge, edge[1:])
-        if best[a] < len(labels)
-    ]
+    slot_s, out = window_s/len(p), []
+    for a, b in zip(edge, edge[1:]):
+        if (k := best[a]) < len(labels):
+            start, end = round(float(a*slot_s), 3), round(float(b*slot_s), 3)
+            out.append(dict(label=labels[k], start_s=start, end_s=end, p=round(float(p[a:b, k].mean()), 3)))
+    return out
 
-def slots_of(phones:list, labels, n:int, window_s:float=2.)->np.ndarray: # int [n]
+def slots_of(
+    phones:list,       # [(label, start in s, end in s)]
+    labels,            # names of the phones
+    n:int,             # slots
+    window_s:float=2., # length of the window in seconds
+)->np.ndarray: # int [n]
     "What was truly heard in each slot; silence is the number of labels."
     known = {k: i for i, k in enumerate(labels)}
     lab = torch.tensor([[known.get(k, -1) for k, _, _ in phones] or [-1]])
@@ -328,9 +296,8 @@ def mean_point(
     x = np.asarray(z)[np.asarray(rows, int)]
     x = x[np.isfinite(x).all(1)]
     if not len(x):
-        raise CamelsError(
-            "none of these moments has this modality", "mean", "choose others, or another modality to come from"
-        )
+        hint = "choose others, or another modality to come from"
+        raise CamelsError("none of these moments has this modality", "mean", hint)
     return x.mean(0, keepdims=True)
 
 def between(

@@ -22,10 +22,12 @@ from .views import View
 @dataclass
 class Job:
     "A map that was asked for."
+    # the question
     method:str                     # name of the projection
     params:dict                    # all of its parameters
     x:np.ndarray                   # points [n d]
     on_done:Callable=None          # called with the job when it ends, on the worker's thread
+    # the answer
     state:str="queued"             # queued, running, done, failed, cancelled
     map:Map=None                   # the result
     error:CamelsError=None         # why it failed
@@ -39,10 +41,12 @@ class Job:
             raise self.error or CamelsError("was cancelled", self.method)
         return self.map
     def _finish(self, state, **kw):
+        "End the job; tell, then let go whoever waits."
         for k, v in dict(state=state, **kw).items():
             setattr(self, k, v)
         try:
-            self.on_done and self.on_done(self)
+            if self.on_done:
+                self.on_done(self)
         finally:
             self._end.set()   # who waits finds what `on_done` left
 
@@ -67,28 +71,76 @@ for line in sys.stdin:
 """
 
 def _start():
+    "The process, ready to be asked."
     code = [sys.executable, "-c", WORKER, str(os.getpid())]
-    return subprocess.Popen(
-        code,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return subprocess.Popen(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                            env={**os.environ, "OMP_NUM_THREADS": "1"})
 
-# %% ../../nbs/572_look.jobs.ipynb #10c47a06
+# %% ../../nbs/572_look.jobs.ipynb #97f528fd
 class MapWorker:
     "Makes maps one after the other in a process of its own."
     def __init__(self):
         self._todo, self._process, self._thread, self._now = queue.Queue(), None, None, None
+    def _ask(self, j:Job)->str: # a line; "" where the process is gone
+        "Put a job to the process."
+        with tempfile.TemporaryDirectory() as d:
+            np.save(f := Path(d)/"x.npy", j.x, allow_pickle=False)
+            asked = json.dumps(dict(x=str(f), method=j.method, params=j.params))
+            try:
+                print(asked, file=self._process.stdin, flush=True)
+                return self._process.stdout.readline()
+            except OSError:
+                return ""
+    def close(self):
+        "End the process."
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+# %% ../../nbs/572_look.jobs.ipynb #49be1aac
+@patch
+def _do(self:MapWorker, j:Job):
+    "Have one map made."
+    if self._process is None or self._process.poll() is not None:
+        self._process = _start()
+    j.state = "running" if j.state == "queued" else j.state
+    line = self._ask(j)
+    if not line:
+        self.close()
+    if j.state == "cancelled":
+        return j._finish("cancelled")
+    if not line:
+        raise CamelsError("the process that makes maps was ended", j.method, "ask again: it starts anew")
+    said = json.loads(line)
+    seconds = said.pop("seconds")
+    if said:
+        j._finish("failed", error=CamelsError(**said), seconds=seconds)
+    else:
+        j._finish("done", map=Map.load(map_path(j.x, j.method, j.params)), seconds=seconds)
 
 @patch
+def _loop(self:MapWorker):
+    "Do what is asked for, for ever."
+    while True:
+        j = self._now = self._todo.get()
+        try:
+            if j.state == "cancelled":
+                j._finish("cancelled")
+            else:
+                self._do(j)
+        except CamelsError as e:
+            j._finish("failed", error=e)
+        except Exception as e:
+            j._finish("failed", error=CamelsError(f"{type(e).__name__}: {e}", j.method))
+
+# %% ../../nbs/572_look.jobs.ipynb #1ccb7b53
+@patch
 def submit(self:MapWorker,
-    x,                   # points [n d]
-    method:str="umap",   # pca, tsne, umap, axis
+    x,                     # points [n d]
+    method:str="umap",     # pca, tsne, umap, axis
     on_done:Callable=None, # told when the job ends
-    **params,            # of the method
+    **params,              # of the method
 )->Job:
     "Ask for a map; a map that is on disk is there at once."
     j = Job(method, {**METHODS.get(method, ({},))[0], **params}, np.asarray(x, np.float32), on_done)
@@ -101,101 +153,53 @@ def submit(self:MapWorker,
         self._thread.start()
     return j
 
-# %% ../../nbs/572_look.jobs.ipynb #ff7df8b9
 @patch
-def cancel(self:MapWorker, job:Job):
+def cancel(self:MapWorker, job:Job)->None:
     "Forget a job; one that is running takes its process with it."
     if job.state in ("queued", "running"):
         job.state = "cancelled"
         if self._now is job and self._process:
             self._process.kill()
 
-# %% ../../nbs/572_look.jobs.ipynb #33e989a8
-@patch
-def close(self:MapWorker):
-    "End the process."
-    if (p := self._process):
-        p.kill()
-        p.wait()
-        self._process = None
-
-@patch
-def _loop(self:MapWorker):
-    while True:
-        j = self._now = self._todo.get()
-        try:
-            self._do(j) if j.state != "cancelled" else j._finish("cancelled")
-        except Exception as e:
-            j._finish(
-                "failed",
-                error=e if isinstance(e, CamelsError) else CamelsError(f"{type(e).__name__}: {e}", j.method),
-            )
-
-# %% ../../nbs/572_look.jobs.ipynb #ee838d5e
-@patch
-def _do(self:MapWorker, j:Job):
-    if self._process is None or self._process.poll() is not None:
-        self._process = _start()
-    j.state = "running" if j.state == "queued" else j.state
-    with tempfile.TemporaryDirectory() as d:
-        np.save(f := Path(d)/"x.npy", j.x, allow_pickle=False)
-        try:
-            print(
-                json.dumps(dict(x=str(f), method=j.method, params=j.params)), file=self._process.stdin, flush=True
-            )
-            line = self._process.stdout.readline()
-        except OSError:
-            line = ""
-    if not line:
-        self.close()
-    if j.state == "cancelled":
-        return j._finish("cancelled")
-    if not line:
-        raise CamelsError("the process that makes maps was ended", j.method, "ask again: it starts anew")
-    said = json.loads(line)
-    s = said.pop("seconds")
-    j._finish("failed", error=CamelsError(**said), seconds=s) if said else j._finish(
-        "done", map=Map.load(map_path(j.x, j.method, j.params)), seconds=s
-    )
-
 # %% ../../nbs/572_look.jobs.ipynb #103b8845
-def one_scale(view:View, raw:dict)->list:
+def one_scale(
+    view:View, # whose checkpoints
+    raw:dict,  # {checkpoint: places [p 2], NaN where there is no point}
+)->list: # of places, in the same order
     "Snapshots as wide as the ends of their stages are."
-    snap = {c.name: c.stage for c in view.checkpoints if c.epoch >= 0 and c.name in raw}
+    snapshots = {c.name: c.stage for c in view.checkpoints if c.epoch >= 0 and c.name in raw}
     def width(xy, ok):
         return np.sqrt(((xy[ok] - xy[ok].mean(0))**2).sum(1).mean())
-    last = {s: n for n, s in snap.items() if s in raw}
+    last = {s: n for n, s in snapshots.items() if s in raw}     # the last snapshot of each stage
     both = {s: np.isfinite(raw[s][:, 0]) & np.isfinite(raw[n][:, 0]) for s, n in last.items()}
     k = [width(raw[s], both[s])/width(raw[n], both[s]) for s, n in last.items() if both[s].sum() > 2]
-    return [xy*np.float32(np.median(k)) if n in snap and k else xy for n, xy in raw.items()]
-
-# %% ../../nbs/572_look.jobs.ipynb #f33e9687
-class Film:
-    "Maps of a view's checkpoints, on common axes: places [modalities·n 2], modality after modality."
-    def __init__(
-        self,
-        view:View,
-        modalities:list=None,
-        worker:MapWorker=None,
-    ): # modalities: those of the first one's width where None
-        z = view.latents(view.names[-1])
-        first = next(iter(z.values())).shape[1]
-        self.view, self.worker, self.n, self.raw, self.wrong = view, worker or MapWorker(), len(view), {}, {}
-        self.modalities = modalities or [m for m in z if z[m].shape[1] == first]
+    return [xy*np.float32(np.median(k)) if n in snapshots and k else xy for n, xy in raw.items()]
 
 # %% ../../nbs/572_look.jobs.ipynb #236553af
+class Film:
+    "Maps of a view's checkpoints, on common axes: places [modalities·n 2], modality after modality."
+    def __init__(self,
+        view:View,
+        modalities:list=None,  # those of the first one's width where None
+        worker:MapWorker=None, # one of its own where None
+    ):
+        z = view.latents(view.names[-1])
+        first = next(iter(z.values())).shape[1]
+        self.modalities = modalities or [m for m in z if z[m].shape[1] == first]
+        self.view, self.worker, self.n = view, worker or MapWorker(), len(view)
+        self.raw, self.wrong = {}, {}     # {method: {checkpoint: places}}; {checkpoint: why it could not be read}
+    def _fill(self, xy, place):
+        "Places in the flat order, NaN where there is no point."
+        out = np.full((len(self.modalities)*self.n, 2), np.nan, np.float32)
+        out[place] = xy
+        return out
+
 @patch
 def points(self:Film, name:str)->tuple: # (x [p d], place int [p] in the flat order)
     "Real points of a checkpoint."
     z = self.view.latents(name)
     x, m, r = flat_points({m: z[m] for m in self.modalities})
     return x, m*self.n + r
-
-@patch
-def _fill(self:Film, xy, place):
-    out = np.full((len(self.modalities)*self.n, 2), np.nan, np.float32)
-    out[place] = xy
-    return out
 
 # %% ../../nbs/572_look.jobs.ipynb #8c5fdcf0
 @patch
@@ -214,6 +218,17 @@ def pca(self:Film)->dict: # {checkpoint: places}; what could not be read is in `
         self.raw["pca"] = dict(zip(raw, align_frames(one_scale(self.view, raw))))
     return self.raw["pca"]
 
+# %% ../../nbs/572_look.jobs.ipynb #5a41833a
+@patch
+def places(self:Film, name:str, method:str)->tuple|None: # (places, (x0, x1, y0, y1)); None where it was not made yet
+    "A frame and the axes of all frames of its method."
+    if name not in (raw := self.raw.get(method, {})):
+        return None
+    names = [c for c in self.view.names if c in raw]
+    frames = list(raw.values()) if method == "pca" else align_frames([raw[c] for c in names])
+    out = dict(zip(names, frames))
+    return out[name], fixed_range(list(out.values()))
+
 # %% ../../nbs/572_look.jobs.ipynb #3b28e105
 @patch
 def ask(self:Film, name:str, method:str, on_done:Callable, **params)->Job:
@@ -225,16 +240,7 @@ def ask(self:Film, name:str, method:str, on_done:Callable, **params)->Job:
         on_done(job)
     return self.worker.submit(x, method, keep, **params)
 
-# %% ../../nbs/572_look.jobs.ipynb #2c12116f
-@patch
-def places(self:Film, name:str, method:str)->tuple|None: # (places, (x0, x1, y0, y1)); None where it was not made yet
-    "A frame and the axes of all frames of its method."
-    if name not in (raw := self.raw.get(method, {})):
-        return None
-    names = [c for c in self.view.names if c in raw]
-    out = dict(zip(names, list(raw.values()) if method == "pca" else align_frames([raw[c] for c in names])))
-    return out[name], fixed_range(list(out.values()))
-
+# %% ../../nbs/572_look.jobs.ipynb #596f5a94
 @patch
 def axis(self:Film, name:str, a, b)->tuple: # (places, box)
     "Between two moments or groups of moments, each with all of its modalities."

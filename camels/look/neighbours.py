@@ -20,7 +20,11 @@ from ..latent.metrics import unit_rows
 from ..data.store import lance_path, open_lance
 
 # %% ../../nbs/574_look.neighbours.ipynb #14e76acb
-def best_of(cos, ids, k:int)->tuple: # (ids [q k], cosine [q k]), best first; ties by id
+def best_of(
+    cos,   # float [q n]
+    ids,   # int [q n], whose cosines these are
+    k:int, # how many
+)->tuple: # (ids [q k], cosine [q k]), best first; ties by id
     "The k largest of each row."
     k = min(k, cos.shape[1])
     part = np.argpartition(-cos, k - 1, axis=1)[:, :k]
@@ -28,13 +32,19 @@ def best_of(cos, ids, k:int)->tuple: # (ids [q k], cosine [q k]), best first; ti
     order = np.lexsort((i, -c), axis=1)
     return np.take_along_axis(i, order, 1), np.take_along_axis(c, order, 1)
 
-# %% ../../nbs/574_look.neighbours.ipynb #d121da1a
+# %% ../../nbs/574_look.neighbours.ipynb #003dd843
+def _without(cos, rows, without):
+    "Take the answers out that are no answers to their query."
+    if without is not None:
+        cos[rows[None] == np.asarray(without)[:, None]] = -np.inf
+    return cos
+
 def neighbours(
     x,              # [n d], rows that are all NaN are skipped; or an iterable of (first row, block)
     queries,        # [q d]
     k:int=10,       # how many
     without=None,   # int [q], a row that is not an answer to its query (itself)
-    block:int=16_384,
+    block:int=16_384, # rows compared at once
 )->tuple: # (rows int64 [q k], cosines float32 [q k]), nearest first; row -1 where there are fewer than k
     "The nearest rows by cosine, exactly."
     q = unit_rows(queries).astype(np.float32)
@@ -46,11 +56,12 @@ def neighbours(
         c = q @ (b/np.maximum(norm, 1e-12)[:, None]).T
         c[:, ~np.isfinite(norm)] = -np.inf
         rows = np.arange(first, first + len(b))
-        if without is not None:
-            c[rows[None] == np.asarray(without)[:, None]] = -np.inf
-        ids, cos = best_of(np.concatenate([cos, c], 1), np.concatenate([ids, np.broadcast_to(rows, c.shape)], 1), k)
+        c = _without(c, rows, without)
+        ids = np.concatenate([ids, np.broadcast_to(rows, c.shape)], 1)
+        ids, cos = best_of(np.concatenate([cos, c], 1), ids, k)
     if (short := k - cos.shape[1]) > 0:
-        ids, cos = (np.pad(a, ((0, 0), (0, short)), constant_values=v) for a, v in ((ids, -1), (cos, -np.inf)))
+        ids = np.pad(ids, ((0, 0), (0, short)), constant_values=-1)
+        cos = np.pad(cos, ((0, 0), (0, short)), constant_values=-np.inf)
     return np.where(np.isfinite(cos), ids, -1), cos
 
 # %% ../../nbs/574_look.neighbours.ipynb #f4c0f032
@@ -74,80 +85,81 @@ def partner_ranks(
         out[part] = 1 + (c > own + 1e-6).sum(1)
     return out
 
-# %% ../../nbs/574_look.neighbours.ipynb #00fc85ba
-def rank_table(latents:dict, row:int)->list: # [{"from", "to", "rank", "of"}]
+# %% ../../nbs/574_look.neighbours.ipynb #54b20438
+def rank_table(
+    latents:dict, # {modality: [n d]}
+    row:int,      # which moment
+)->list: # [{"from", "to", "rank", "of"}]
     "The partner's rank of one moment in every direction."
     out = []
     for a, za in latents.items():
         for b, zb in latents.items():
-            if a != b and za.shape[1] == zb.shape[1] and (r := int(partner_ranks(za, zb, [row])[0])):
+            if a == b or za.shape[1] != zb.shape[1]:
+                continue
+            if r := int(partner_ranks(za, zb, [row])[0]):
                 out.append({"from": a, "to": b, "rank": r, "of": int(np.isfinite(zb[:, 0]).sum())})
     return out
 
 # %% ../../nbs/574_look.neighbours.ipynb #c955fb44
+def _open(path, column:str):
+    "A Lance table that has this column."
+    ds = open_lance(path)
+    if column not in ds.schema.names:
+        raise CamelsError(f"no column {column!r}", path, "it has " + ", ".join(ds.schema.names))
+    return ds
+
 class VectorIndex:
     "Approximate neighbours in a Lance table."
-    def __init__(self, path, column:str):
-        self.path, self.column, self.ds, self.probes, self.refine = Path(path), column, _open(path, column), 20, 10
+    def __init__(self,
+        path,       # Lance table
+        column:str, # fixed-size list of numbers
+    ):
+        self.path, self.column, self.ds = Path(path), column, _open(path, column)
+        self.probes, self.refine = 20, 10
     @classmethod
     def build(cls,
-        path,               # Lance table
-        column:str,         # fixed-size list of numbers
-        partitions:int=None,# about √n where None
+        path,                 # Lance table
+        column:str,           # fixed-size list of numbers
+        partitions:int=None,  # about √n where None
         sub_vectors:int=None, # codes a vector; an eighth of the width where None
-        sample_rate:int=64, # vectors a partition that k-means looks at
+        sample_rate:int=64,   # vectors a partition that k-means looks at
     ):
         "Make the index, or make it anew."
         self = cls(path, column)
         n, d = self.ds.count_rows(), self.ds.schema.field(column).type.list_size
         if n < 1000:
             raise CamelsError(f"{n} rows need no index", path, "take `neighbours`")
-        sub = sub_vectors or next((s for s in range(max(d//8, 1), 0, -1) if d % s == 0), 1)
-        self.ds = self.ds.create_index(
-            column,
-            index_type="IVF_PQ",
-            metric="cosine",
-            num_partitions=partitions or max(4, round(n**.5)),
-            num_sub_vectors=sub,
-            sample_rate=sample_rate,
-            replace=True,
-        ) or _open(path, column)
-        return self
-    def search(self, query, k:int=10)->tuple: # (rows int64 [k], cosines [k])
-        "The nearest rows to one vector."
-        t = self.ds.to_table(
-            columns=["_distance"],
-            with_row_id=True,
-            nearest=dict(
-                column=self.column, q=np.asarray(query, np.float32), k=k, nprobes=self.probes, refine_factor=self.refine
-            ),
+        codes = sub_vectors or next((s for s in range(max(d//8, 1), 0, -1) if d % s == 0), 1)
+        made = self.ds.create_index(
+            column, index_type="IVF_PQ", metric="cosine", num_partitions=partitions or max(4, round(n**.5)),
+            num_sub_vectors=codes, sample_rate=sample_rate, replace=True,
         )
-        # fragment and place in it; as row numbers of a table to which nothing was deleted
-        ids = t["_rowid"].to_numpy()
-        return np.array([self.first[int(i) >> 32] + (int(i) & 0xFFFFFFFF) for i in ids], np.int64), 1 - t[
-            "_distance"
-        ].to_numpy()
+        self.ds = made or _open(path, column)
+        return self
     @cached_property
     def first(self)->dict:
         "Row number at which each fragment begins."
-        return dict(
-            zip(
-                [f.fragment_id for f in self.ds.get_fragments()],
-                np.cumsum([0] + [f.count_rows() for f in self.ds.get_fragments()]).tolist(),
-            )
-        )
-    def recall(self, queries, truth, k:int=10)->float:
-        "Share of the true k nearest that `search` finds. `truth` int [q ≥k]."
-        return float(
-            np.mean([len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)])
-        )
+        fragments = self.ds.get_fragments()
+        starts = np.cumsum([0] + [f.count_rows() for f in fragments]).tolist()
+        return dict(zip([f.fragment_id for f in fragments], starts))
 
-# %% ../../nbs/574_look.neighbours.ipynb #98ae75c0
-def _open(path, column):
-    ds = open_lance(path)
-    if column not in ds.schema.names:
-        raise CamelsError(f"no column {column!r}", path, "it has " + ", ".join(ds.schema.names))
-    return ds
+# %% ../../nbs/574_look.neighbours.ipynb #1116d234
+@patch
+def search(self:VectorIndex, query, k:int=10)->tuple: # (rows int64 [k], cosines [k])
+    "The nearest rows to one vector."
+    wanted = dict(column=self.column, q=np.asarray(query, np.float32), k=k, nprobes=self.probes,
+                  refine_factor=self.refine)
+    t = self.ds.to_table(columns=["_distance"], with_row_id=True, nearest=wanted)
+    # fragment and place in it; as row numbers of a table to which nothing was deleted
+    ids = t["_rowid"].to_numpy()
+    rows = np.array([self.first[int(i) >> 32] + (int(i) & 0xFFFFFFFF) for i in ids], np.int64)
+    return rows, 1 - t["_distance"].to_numpy()
+
+@patch
+def recall(self:VectorIndex, queries, truth, k:int=10)->float:
+    "Share of the true k nearest that `search` finds. `truth` int [q ≥k]."
+    hits = [len({*self.search(q, k)[0].tolist()} & {*t[:k].tolist()})/k for q, t in zip(queries, truth)]
+    return float(np.mean(hits))
 
 # %% ../../nbs/574_look.neighbours.ipynb #12e34d0d
 MOST = 400_000 # rows that are copied to be indexed
@@ -160,12 +172,12 @@ def own_index(view:View, modality:str)->VectorIndex|None:
         return None
     return VectorIndex(view.path, modality)
 
+# %% ../../nbs/574_look.neighbours.ipynb #b69ee248
 def copy_path(view:View, name:str, modality:str)->Path:
     "Where the copy of a checkpoint's vectors is kept, as long as the file is the same."
     f = Path(view.checkpoint(name).path).resolve()
     return cache_dir()/"explore"/f"index-{fingerprint(str(f), f.stat().st_mtime_ns, name, modality, len(view))}.lance"
 
-# %% ../../nbs/574_look.neighbours.ipynb #b0ac34d9
 def copy_vectors(view:View, name:str, modality:str)->Path:
     "The real vectors of a checkpoint as a Lance table with their rows; it appears whole."
     import lance
@@ -174,51 +186,50 @@ def copy_vectors(view:View, name:str, modality:str)->Path:
     if to.exists():
         return to
     d = view.take(name, modality, [0]).shape[1]
-    s = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float16(), d))])
+    schema = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float16(), d))])
     tmp = to.with_name(f".{to.name}.{threading.get_ident()}")
     def batches():
         for first, x in view.batches(name, modality):
             ok = np.flatnonzero(np.isfinite(x).all(1))
-            yield pa.record_batch(
-                [
-                    pa.array(first + ok),
-                    pa.FixedSizeListArray.from_arrays(pa.array(x[ok].astype(np.float16).ravel()), d),
-                ],
-                schema=s,
-            )
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(x[ok].astype(np.float16).ravel()), d)
+            yield pa.record_batch([pa.array(first + ok), vectors], schema=schema)
     try:
-        lance.write_dataset(pa.RecordBatchReader.from_batches(s, batches()), lance_path(tmp))
+        lance.write_dataset(pa.RecordBatchReader.from_batches(schema, batches()), lance_path(tmp))
         tmp.rename(to)
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
     return to
 
-# %% ../../nbs/574_look.neighbours.ipynb #b69ee248
+# %% ../../nbs/574_look.neighbours.ipynb #62cc4891
 class Nearest:
     "Neighbours in one modality of a large view: exact, and through an index once that is made."
-    def __init__(self, view:View, name:str, modality:str):
-        self.view, self.name, self.modality, self.index, self.rows, self.recall, self.why = (
-            view, name, modality, None, None, 0., "",
-        )
+    def __init__(self,
+        view:View,
+        name:str,     # of a checkpoint
+        modality:str, # of its vectors
+    ):
+        self.view, self.name, self.modality = view, name, modality
+        self.index, self.recall, self.why = None, 0., ""
+        self.rows = None     # of the view, for each row that is indexed; None where they are the same
+    def _rows(self, i):
+        "Rows of the view."
+        return i if self.rows is None else self.rows[i]
     def __call__(self, row:int, k:int=10)->tuple: # (rows [k], cosines [k], how it was found)
         "The nearest rows to one."
         x = self.view.take(self.name, self.modality, [row])
         if not np.isfinite(x).all():
             return np.zeros(0, np.int64), np.zeros(0, np.float32), "it has no vector"
+        among = f"among {len(self.view):,}"
         if self.index is None:
             i, c = neighbours(self.view.batches(self.name, self.modality), x, k, without=[row])
             ok = i[0] >= 0
-            return i[0][ok], c[0][ok], f"exact, among {len(self.view):,}" + (f"; {self.why}" if self.why else "")
+            return i[0][ok], c[0][ok], f"exact, {among}" + (f"; {self.why}" if self.why else "")
         i, c = self.index.search(x[0], k + 1)
         i = self._rows(i)
         ok = i != row
-        return (
-            i[ok][:k],
-            c[ok][:k],
-            f"by an index, among {len(self.view):,}: it finds {self.recall:.0%} of the true ten nearest",
-        )
+        return i[ok][:k], c[ok][:k], f"by an index, {among}: it finds {self.recall:.0%} of the true ten nearest"
 
-# %% ../../nbs/574_look.neighbours.ipynb #e0a44d20
+# %% ../../nbs/574_look.neighbours.ipynb #66acaac1
 @patch
 def make(self:Nearest)->None:
     "Find or make the index and measure its recall; until it is done, search is exact. Takes minutes for large tables."
@@ -233,19 +244,11 @@ def make(self:Nearest)->None:
         rows = index.ds.to_table(columns=["row"])["row"].to_numpy()
         if not index.ds.describe_indices():
             index = VectorIndex.build(path, "vector")
-    at = np.random.default_rng(0).permutation(n)[:ASKED]
-    q = v.take(self.name, self.modality, at)
+    asked = np.random.default_rng(0).permutation(n)[:ASKED]
+    q = v.take(self.name, self.modality, asked)
     q = q[np.isfinite(q[:, 0])]
     truth, _ = neighbours(v.batches(self.name, self.modality), q, 10)
     self.rows = rows
-    self.recall = float(
-        np.mean([
-            len({*self._rows(index.search(x, 10)[0]).tolist()} & {*t.tolist()})/10 for x, t in zip(q, truth)
-        ])
-    )
+    found = [self._rows(index.search(x, 10)[0]) for x in q]
+    self.recall = float(np.mean([len({*a.tolist()} & {*t.tolist()})/10 for a, t in zip(found, truth)]))
     self.index = index
-
-# %% ../../nbs/574_look.neighbours.ipynb #62cc4891
-@patch
-def _rows(self:Nearest, i):
-    return i if self.rows is None else self.rows[i]

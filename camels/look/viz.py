@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OKABE_ITO', 'MANY', 'MARKERS', 'ACCENT', 'INK', 'STAGE_COLOURS', 'NOT_LOSSES', 'colour_map', 'markers', 'pca_2d',
-           'procrustes', 'project', 'plot_axes', 'plot_legend', 'latent_figure', 'loss_terms', 'loss_figure',
-           'stage_starts', 'retrieval_figure', 'as_png', 'data_url']
+           'procrustes', 'project', 'plot_axes', 'plot_legend', 'latent_figure', 'loss_terms', 'stage_starts',
+           'loss_figure', 'retrieval_figure', 'as_png', 'data_url']
 
 # %% ../../nbs/550_look.viz.ipynb #42a1c044
 import base64, io
@@ -30,7 +30,7 @@ def colour_map(
     return {n: MANY[i % len(MANY)] for i, n in enumerate(names)}
 
 def markers(names:Sequence[str])->dict:
-    "A marker for each modality."
+    "A marker for each name, by its place."
     return {n: MARKERS[i % len(MARKERS)] for i, n in enumerate(names)}
 
 # %% ../../nbs/550_look.viz.ipynb #dc653309
@@ -60,30 +60,36 @@ def procrustes(
 
 # %% ../../nbs/550_look.viz.ipynb #1b025826
 def project(
-    stages:dict, # {stage: {modality: unit latents [n d]}}, the same points in every stage; NaN rows where a modality is missing
+    # {stage: {modality: unit latents [n d]}}, the same points in every stage; NaN rows where a modality is missing
+    stages:dict,
 )->dict: # {stage: {modality: xy [n 2]}}
     "Every stage on its own two main axes, turned onto the last stage's; missing rows stay NaN."
-    out, ref = {}, None
+    out, last = {}, None
     for name in reversed(list(stages)):
         z = stages[name]
-        ms = list(z)
-        n = len(z[ms[0]])
-        flat = np.concatenate([z[m] for m in ms])
+        n = len(next(iter(z.values())))
+        flat = np.concatenate(list(z.values()))
         real = np.isfinite(flat).all(1)
         xy = np.full((len(flat), 2), np.nan)
         xy[real] = pca_2d(flat[real].astype(np.float64))[0]
-        if ref is None:
-            ref = xy
+        if last is None:
+            last = xy
         else:
-            xy = procrustes(xy, ref)
-        out[name] = {m: xy[i*n:(i+1)*n] for i, m in enumerate(ms)}
+            xy = procrustes(xy, last)
+        out[name] = {m: xy[i*n:(i+1)*n] for i, m in enumerate(z)}
     return {k: out[k] for k in stages}
 
 # %% ../../nbs/550_look.viz.ipynb #84f7b93f
 INK = "#7d7d7d" # readable on white and on near-black
 STAGE_COLOURS = ("#c9c9c9", "#e8c9a8", "#d99b62", "#b3541e") # untrained, A, B, C: from pale to full
 
-def plot_axes(n, width=4.2, height=3.6, **kw):
+def plot_axes(
+    n:int,                        # panels side by side
+    width:float=4.2,              # of a panel in inches
+    height:float=3.6,             # in inches
+    **kw,                         # of matplotlib's `Figure`
+)->tuple: # (figure, [n] axes)
+    "Panels without a ground, with grey text and lines."
     import matplotlib.figure as mf
     fig = mf.Figure(figsize=(width*n, height), layout="constrained", **kw)
     axs = np.atleast_1d(fig.subplots(1, n))
@@ -94,34 +100,28 @@ def plot_axes(n, width=4.2, height=3.6, **kw):
         for s in ax.spines.values():
             s.set_color(INK)
             s.set_alpha(.4)
-        ax.title.set_color(INK)
-        ax.xaxis.label.set_color(INK)
-        ax.yaxis.label.set_color(INK)
+        for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            text.set_color(INK)
     return fig, axs
 
-# %% ../../nbs/550_look.viz.ipynb #d51bceda
-def plot_legend(ax, **kw):
+def plot_legend(ax, **kw)->None:
+    "A legend without a frame, in the grey of the axes; `kw` as matplotlib's."
     ax.legend(frameon=False, fontsize=9, labelcolor=INK, **kw)
 
+# %% ../../nbs/550_look.viz.ipynb #9b420ed7
 def latent_figure(
     xy:dict,            # from `project`
     titles:dict=None,   # {stage: title}
 ): # a matplotlib figure
     "Stages side by side, coloured and marked by modality."
     fig, axs = plot_axes(len(xy))
-    shape = dict(zip(MARKERS, "o^sD*h"))
-    for ax, (stage, pts) in zip(axs, xy.items()):
-        cm, mk = colour_map(pts), markers(list(pts))
-        for m, p in pts.items():
-            ax.scatter(*p.T, s=14, c=cm[m], marker=shape[mk[m]], alpha=.65, linewidths=0, label=m)
-        ax.set(
-            title=(titles or {}).get(stage, stage),
-            xlabel="component 1",
-            ylabel="component 2",
-            aspect="equal",
-            xticks=[],
-            yticks=[],
-        )
+    shapes = dict(zip(MARKERS, "o^sD*h"))
+    for ax, (stage, points) in zip(axs, xy.items()):
+        colour, marker = colour_map(points), markers(list(points))
+        for m, p in points.items():
+            ax.scatter(*p.T, s=14, c=colour[m], marker=shapes[marker[m]], alpha=.65, linewidths=0, label=m)
+        ax.set(title=(titles or {}).get(stage, stage), xlabel="component 1", ylabel="component 2")
+        ax.set(aspect="equal", xticks=[], yticks=[])
         ax.set_adjustable("datalim")
     plot_legend(axs[0], loc="best")
     return fig
@@ -133,23 +133,28 @@ def loss_terms(rows:list)->list[str]: # in order of appearance
     "The loss terms among the columns of metrics.jsonl."
     return list(dict.fromkeys(k for r in rows for k in r if k not in NOT_LOSSES and "r1" not in k))
 
-# %% ../../nbs/550_look.viz.ipynb #4b4837a6
+def stage_starts(rows:list)->dict: # {stage: first step}
+    "Where each stage begins."
+    out = {}
+    for r in rows:
+        out.setdefault(r.get("stage", ""), r["step"])
+    return out
+
+# %% ../../nbs/550_look.viz.ipynb #0ec0373d
 def loss_figure(
     rows:list, # of metrics.jsonl: {"stage", "step", "loss", a number for each term, …}
 ): # a matplotlib figure
     "Loss terms over steps, before they are weighted, a curve a term; dotted lines where stages begin."
     fig, (ax,) = plot_axes(1, 8.4, 3.2)
     rows = [r for r in rows if "loss" in r]
-    terms = loss_terms(rows)
-    for i, k in enumerate(["loss", *terms]):
-        pts = np.array([(r["step"], r[k]) for r in rows if r.get(k) is not None], float).reshape(-1, 2)
-        if len(pts):
-            ax.plot(
-                *pts.T,
-                lw=2.2 if k == "loss" else 1.1,
-                color=INK if k == "loss" else MANY[(i-1) % len(MANY)],
-                label=k if k != "loss" else "total",
-            )
+    for i, k in enumerate(["loss", *loss_terms(rows)]):
+        points = np.array([(r["step"], r[k]) for r in rows if r.get(k) is not None], float).reshape(-1, 2)
+        if not len(points):
+            continue
+        if k == "loss":
+            ax.plot(*points.T, lw=2.2, color=INK, label="total")
+        else:
+            ax.plot(*points.T, lw=1.1, color=MANY[(i-1) % len(MANY)], label=k)
     for s, at in stage_starts(rows).items():
         ax.axvline(at, color=INK, lw=.8, ls=":")
         ax.text(at, 1.01, f" {s}", color=INK, fontsize=9, transform=ax.get_xaxis_transform())
@@ -158,53 +163,42 @@ def loss_figure(
     plot_legend(ax, ncols=2, loc="center left", bbox_to_anchor=(1, .5))
     return fig
 
-# %% ../../nbs/550_look.viz.ipynb #0ec0373d
-def stage_starts(rows:list)->dict: # {stage: first step}
-    "Where each stage begins."
-    out = {}
-    for r in rows:
-        out.setdefault(r.get("stage", ""), r["step"])
-    return out
-
 # %% ../../nbs/550_look.viz.ipynb #53ed8203
 def retrieval_figure(
     report:dict,      # in report.json layout
     metric:str="r1",  # "r1", "r5" or "r10"
 ): # a matplotlib figure
     "Recall per direction, a bar a stage, linear CCA as a tick, chance as a line."
-    stages = report["stages"]
-    dirs = list(next(iter(stages.values()))["retrieval"])
+    stages, k = report["stages"], {"r1": 1, "r5": 5, "r10": 10}[metric]
+    directions = list(next(iter(stages.values()))["retrieval"])
     fig, (ax,) = plot_axes(1, 8.4, 3.2)
-    w = .8/len(stages)
+    width = .8/len(stages)
     for i, (s, r) in enumerate(stages.items()):
-        ax.bar(
-            np.arange(len(dirs)) + (i - (len(stages)-1)/2)*w,
-            [r["retrieval"][d][metric] for d in dirs],
-            w*.92,
-            color=STAGE_COLOURS[i % 4],
-            label=s if s == "untrained" else f"stage {s}",
-        )
-    for i, d in enumerate(dirs):
-        if c := report.get("peers", {}).get("cca", {}).get("retrieval", {}).get(d):
-            ax.plot([i-.42, i+.42], [c[metric]]*2, color=INK, lw=2, ls="--", label="linear CCA" if i == 0 else None)
-        ax.plot(
-            [i-.42, i+.42],
-            [stages[s]["retrieval"][d]["chance"]*{"r1": 1, "r5": 5, "r10": 10}[metric]]*2,
-            color="#0072B2",
-            lw=1.2,
-            label="chance" if i == 0 else None,
-        )
+        at = np.arange(len(directions)) + (i - (len(stages)-1)/2)*width
+        label = s if s == "untrained" else f"stage {s}"
+        heights = [r["retrieval"][d][metric] for d in directions]
+        ax.bar(at, heights, width*.92, color=STAGE_COLOURS[i % 4], label=label)
+    peers = report.get("peers", {}).get("cca", {}).get("retrieval", {})
+    for i, d in enumerate(directions):
+        ends, chance = [i-.42, i+.42], r["retrieval"][d]["chance"]*k
+        if peer := peers.get(d):
+            ax.plot(ends, [peer[metric]]*2, color=INK, lw=2, ls="--", label="" if i else "linear CCA")
+        ax.plot(ends, [chance]*2, color="#0072B2", lw=1.2, label="" if i else "chance")
     ax.set(ylim=(0, 1), ylabel=f"R@{metric[1:]}")
-    ax.set_xticks(range(len(dirs)), [d.replace("->", " →\n") for d in dirs])
+    ax.set_xticks(range(len(directions)), [d.replace("->", " →\n") for d in directions])
     plot_legend(ax, loc="center left", bbox_to_anchor=(1, .5))
     return fig
 
 # %% ../../nbs/550_look.viz.ipynb #dde69a19
-def as_png(fig, dpi:int=110)->bytes:
-    "A figure as PNG bytes."
+def as_png(
+    fig,         # a matplotlib figure
+    dpi:int=110, # dots an inch
+)->bytes:
+    "A figure as PNG bytes, the same on every machine."
     b = io.BytesIO()
     fig.savefig(b, format="png", dpi=dpi, metadata={"Software": None})
     return b.getvalue()
+
 def data_url(png:bytes, mime:str="image/png")->str:
     "Bytes as a `data:` URL."
     return f"data:{mime};base64,{base64.b64encode(png).decode()}"

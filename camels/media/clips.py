@@ -26,9 +26,8 @@ def window_starts(
     if not (math.isfinite(duration_s) and duration_s > 0):
         raise CamelsError(f"a clip of {duration_s} s", hint="give it a positive length")
     if duration_s > MOST_S:
-        raise CamelsError(
-            f"a clip of {duration_s/3600:.1f} hours, at most {MOST_S/3600:.0f} are taken", hint="cut it into parts"
-        )
+        what = f"a clip of {duration_s/3600:.1f} hours, at most {MOST_S/3600:.0f} are taken"
+        raise CamelsError(what, hint="cut it into parts")
     n = max(1, math.floor((duration_s + 0.05 - window.window_s)/window.hop_s + 1e-9) + 1)
     return np.arange(n)*window.hop_s
 
@@ -64,7 +63,6 @@ def _short(v)->str:
     except (ValueError, RecursionError):
         return "a value too long to show"
 
-# %% ../../nbs/018_media.clips.ipynb #a374018f
 def _whole_text(v:str, kind:str)->bool:
     "Can `v` be written as UTF-8, or, where it is a path, name a file?"
     if kind == "path" and "\0" in v:
@@ -74,43 +72,46 @@ def _whole_text(v:str, kind:str)->bool:
     except UnicodeEncodeError:
         return False
 
+# %% ../../nbs/018_media.clips.ipynb #a7d2cb52
+def _check_field(
+    key:str, value, # of a row
+    check,          # check(ok, what, hint) raises where it is not ok
+)->None:
+    "Check one field of a row by itself."
+    names, shown = [f.name for f in fields(Clip)], _short(value)
+    check(key in names, f"unknown key {key!r}", nearest(key, names))
+    if key in ("start_s", "end_s"):
+        is_open = value is None and key == "end_s"
+        check(_number(value) or is_open, f"{key} is {shown}, not a number of seconds")
+    elif key == "turn":
+        check(_number(value) and value == int(value), f"turn is {shown}, not a whole number")
+    elif key == "vad":
+        three = isinstance(value, (list, tuple)) and len(value) == 3
+        fits = value is None or (three and all(_number(v) and -1 <= v <= 1 for v in value))
+        check(fits, f"vad is {shown}", "three numbers in [-1, 1]: valence, arousal, dominance")
+    else:
+        check(isinstance(value, str), f"{key} is {shown}, not text")
+        check(_whole_text(value, key), f"{key} is {shown}, which no file can hold",
+              "write it again without broken characters")
+
 # %% ../../nbs/018_media.clips.ipynb #f3ea33e4
-def row_clip(row, where:str)->Clip:
-    "A checked `Clip` from a manifest's row; `where` goes into messages."
-    names = [f.name for f in fields(Clip)]
+def row_clip(
+    row,       # what a line of a manifest holds
+    where:str, # file and line, for messages
+)->Clip:
+    "A checked `Clip` from a manifest's row; raises at the first thing that is wrong."
     def check(ok, what, hint=""):
         if not ok:
             raise CamelsError(what, where, hint)
     check(isinstance(row, dict), "not a JSON object", 'write one {"id": …, "path": …} per line')
-    for k, v in row.items():
-        check(k in names, f"unknown key {k!r}", nearest(k, names))
-        if k in ("start_s", "end_s"):
-            check(_number(v) or (v is None and k == "end_s"), f"{k} is {_short(v)}, not a number of seconds")
-        elif k == "turn":
-            check(_number(v) and v == int(v), f"turn is {_short(v)}, not a whole number")
-        elif k == "vad":
-            check(
-                v is None
-                or (isinstance(v, (list, tuple)) and len(v) == 3 and all(_number(o) and -1 <= o <= 1 for o in v)),
-                f"vad is {_short(v)}",
-                "three numbers in [-1, 1]: valence, arousal, dominance",
-            )
-        else:
-            check(isinstance(v, str), f"{k} is {_short(v)}, not text")
-            check(
-                _whole_text(v, k),
-                f"{k} is {_short(v)}, which no file can hold",
-                "write it again without broken characters",
-            )
-    for k in ("id", "path"):
-        check(row.get(k), f"no {k!r}", "every clip needs an id and a path")
+    for key, value in row.items():
+        _check_field(key, value, check)
+    for key in ("id", "path"):
+        check(row.get(key), f"no {key!r}", "every clip needs an id and a path")
     c = Clip(**row)
     c.vad = c.vad and tuple(map(float, c.vad))
-    check(
-        c.start_s >= 0 and (c.end_s is None or c.end_s > c.start_s),
-        f"runs from {c.start_s} to {c.end_s} s",
-        "0 <= start_s < end_s",
-    )
+    forward = c.start_s >= 0 and (c.end_s is None or c.end_s > c.start_s)
+    check(forward, f"runs from {c.start_s} to {c.end_s} s", "0 <= start_s < end_s")
     check(not c.split or c.split in SPLITS, f"unknown split {c.split!r}", nearest(c.split, SPLITS))
     return c
 
@@ -129,20 +130,23 @@ def read_clips(
         if not line.strip():
             continue
         where = f"{path}, line {i}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as e:
-            raise CamelsError(f"not JSON ({e.msg}, column {e.colno})", where, "write one object per line") from None
-        except (RecursionError, ValueError):
-            raise CamelsError("not a manifest's row: nested too deeply, or a number of thousands of digits", where,
-                              'write one {"id": …, "path": …} per line') from None
-        c = row_clip(row, where)
+        c = row_clip(_parsed(line, where), where)
         c.path = str(path.resolve().parent/c.path)
         if c.id in seen:
             raise CamelsError(f"id {c.id!r} again", where, f"first on line {seen[c.id]}; ids must be unique")
         seen[c.id] = i
         out.append(c)
     return out
+
+def _parsed(line:str, where:str):
+    "The value of a manifest's line."
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as e:
+        raise CamelsError(f"not JSON ({e.msg}, column {e.colno})", where, "write one object per line") from None
+    except (RecursionError, ValueError):
+        raise CamelsError("not a manifest's row: nested too deeply, or a number of thousands of digits", where,
+                          'write one {"id": …, "path": …} per line') from None
 
 # %% ../../nbs/018_media.clips.ipynb #964ac85d
 def write_clips(

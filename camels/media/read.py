@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SCREENED_S', 'iter_frames', 'MediaInfo', 'probe', 'thumbnail']
 
-# %% ../../nbs/016_media.read.ipynb #5dc402b9
+# %% ../../nbs/016_media.read.ipynb #bcee0939
 import contextlib, math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +16,12 @@ import av.logging
 import numpy as np
 
 from ..core import CamelsError
+from .decode import find_joins, shared_survey, stream_length_s, timed_frames
 from camels.media.open import (
-    MOST_PIXELS, NoPicture, NoSound, check_picture_size, chosen_stream, file_stamp, find_joins, is_real_stream, of_kind,
-    open_media, pick_stream, shared_survey, sound_channels, stream_length_s, timed_frames,
+    MOST_PIXELS, NoPicture, NoSound, check_picture_size, chosen_stream, is_real_stream, of_kind, open_media,
+    pick_stream, sound_channels,
 )
+from .sizes import file_stamp
 from .sound import sides_cancel, sound_mix
 
 # %% ../../nbs/016_media.read.ipynb #c250bfdf
@@ -46,14 +48,21 @@ def _matrix(f)->np.ndarray: # int [[a b] [c d]] of -1, 0, 1
     return np.eye(2, dtype=int)
 
 # %% ../../nbs/016_media.read.ipynb #5976c28f
-def _turn(x:np.ndarray, m:np.ndarray)->np.ndarray:
-    "Pixels `x` [h w 3] as the display matrix `m` shows them."
+def _turn(
+    x:np.ndarray, # pixels [h w 3]
+    m:np.ndarray, # display matrix, as `_quarter` gives it
+)->np.ndarray: # [h w 3], or [w h 3] where it lay down
+    "Pixels as they are shown."
     if not m[0, 0] and not m[1, 1]:
         x, m = x.swapaxes(0, 1), m[::-1]
     return np.ascontiguousarray(x[::-1 if m[1, 1] < 0 else 1, ::-1 if m[0, 0] < 0 else 1])
 
-def _square(f, s)->tuple[int, int]:
-    "Width and height of a stored frame with square pixels; pixels over four times as wide as high, or the reverse, are a damaged header."
+# %% ../../nbs/016_media.read.ipynb #d02a912b
+def _square(
+    f, # libav frame
+    s, # its stream
+)->tuple[int, int]: # width, height
+    "Size of a frame with square pixels; pixels four times as wide as high, or the reverse, are a damaged header."
     aspect = float(s.sample_aspect_ratio or 1)
     return max(1, round(f.width*(aspect if 0.25 <= aspect <= 4 else 1))), f.height
 
@@ -67,7 +76,7 @@ def iter_frames(
     threads:int|str=1, # decoder threads, or "auto"; keep 1 where several files are read at once
 )->Iterator[tuple[float, np.ndarray]]: # (time in seconds, uint8 [h w 3] RGB); nothing where no frame lies in the range
     "The frames of a recording, upright, at their own growing times, one in memory at a time."
-    path, last, sws = Path(path), None, av.video.reformatter.VideoReformatter()
+    path, last, to_rgb = Path(path), None, av.video.reformatter.VideoReformatter()
     with open_media(path) as c:
         s, t = pick_stream(c, "video", path), None
         s.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
@@ -83,9 +92,8 @@ def iter_frames(
             check_picture_size(f, path)
             last, (w, h) = t, _square(f, s)
             k = min(1, max_side/max(w, h)) if max_side else 1
-            x = sws.reformat(
-                f, width=max(1, round(w*k)), height=max(1, round(h*k)), format="rgb24", threads=1
-            ).to_ndarray()
+            size = dict(width=max(1, round(w*k)), height=max(1, round(h*k)))
+            x = to_rgb.reformat(f, **size, format="rgb24", threads=1).to_ndarray()
             yield t, _turn(x, _matrix(f))
         if t is None:
             raise NoPicture("its video stream holds no picture", path, "record it again")
@@ -139,6 +147,18 @@ def _describe_picture(path:Path, c, info:MediaInfo)->None:
     info.fps = float(s.average_rate or s.guessed_rate or 0)
     info.rotation = round(math.degrees(math.atan2(-m[0, 1], m[0, 0])))
 
+# %% ../../nbs/016_media.read.ipynb #aeefec7c
+def _ogg_ends(path:Path)->bool:
+    "Does the last page of an Ogg file say that the stream ends?"
+    with path.open("rb") as f:
+        f.seek(max(0, path.stat().st_size - 70_000))
+        tail = f.read()
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27:
+        return False
+    table = tail[at + 27:at + 27 + tail[at + 26]] # lengths of the parts of the page
+    return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + len(table) + sum(table)
+
 # %% ../../nbs/016_media.read.ipynb #5b3ce52b
 def _odd(path:Path, c)->list[str]:
     "What is odd about a file as a whole."
@@ -156,23 +176,11 @@ def _odd(path:Path, c)->list[str]:
         out.append("no end-of-stream page: it may have been cut off")
     return out
 
-# %% ../../nbs/016_media.read.ipynb #aeefec7c
-def _ogg_ends(path:Path)->bool:
-    "Does the last page of an Ogg file say that the stream ends?"
-    with path.open("rb") as f:
-        f.seek(max(0, path.stat().st_size - 70_000))
-        tail = f.read()
-    at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27:
-        return False
-    table = tail[at + 27:at + 27 + tail[at + 26]] # lengths of the parts of the page
-    return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + len(table) + sum(table)
-
 # %% ../../nbs/016_media.read.ipynb #c0569c0b
 def probe(
     path, # media file
 )->MediaInfo:
-    "Streams, sizes, rates and length of a recording, and what is odd about it; raises where no stream of it can be used."
+    "Streams, sizes, rates and length, and what is odd about them; raises where no stream of it can be used."
     path, wrong = Path(path), []
     with open_media(path) as c:
         info = MediaInfo(str(path), 0.)
@@ -184,11 +192,8 @@ def probe(
             except (NoSound, NoPicture) as e:
                 wrong.append(e)
         if not (info.has_audio or info.has_video):
-            raise (
-                wrong[0]
-                if wrong
-                else CamelsError("neither sound nor picture in it", path, "name a video or audio file")
-            )
+            nothing = CamelsError("neither sound nor picture in it", path, "name a video or audio file")
+            raise wrong[0] if wrong else nothing
         info.duration_s = stream_length_s(path, c)
         info.warnings += _odd(path, c)
     if info.duration_s <= 0:

@@ -5,22 +5,22 @@
 # %% auto #0
 __all__ = ['channel_weights', 'Mix', 'sound_mix', 'sides_cancel', 'read_audio', 'iter_audio', 'OffsetFilter']
 
-# %% ../../nbs/014_media.sound.ipynb #7c55ef36
+# %% ../../nbs/014_media.sound.ipynb #deb939e5
 import contextlib, functools, itertools, math
 from pathlib import Path
 from typing import Iterable, Iterator, NamedTuple
 
 import av
-import av.logging
 import soxr
 import numpy as np
 from fastcore.basics import patch
 
 from ..core import CamelsError, Float
+from .decode import TIMELESS, find_joins, timed_frames
 from camels.media.open import (
-    FULL_SCALE, MOST_HOLE_S, MOST_READ_S, MOST_S, NoSound, RATES_HZ, TIMELESS, file_stamp, find_joins, of_kind,
-    open_media, pick_stream, sound_channels, timed_frames,
+    FULL_SCALE, MOST_HOLE_S, MOST_READ_S, MOST_S, NoSound, RATES_HZ, of_kind, open_media, pick_stream, sound_channels,
 )
+from .sizes import file_stamp
 
 # %% ../../nbs/014_media.sound.ipynb #202ac787
 # weight of a loudspeaker's channel; else 0.5
@@ -38,11 +38,6 @@ def channel_weights(
     scale = .8 if "FC" in names else .7071 # a voice in the middle keeps its level within 2 dB
     return tuple(scale*v for v in w) if any(w) else (1/n,)*n
 
-# %% ../../nbs/014_media.sound.ipynb #0aab04c3
-def _names(f)->tuple:
-    "Names of a frame's channels."
-    return tuple(o.name for o in f.layout.channels)
-
 # %% ../../nbs/014_media.sound.ipynb #643f9b67
 class Mix(NamedTuple):
     "How the channels of one recording become one."
@@ -50,9 +45,12 @@ class Mix(NamedTuple):
     weights: tuple = () # one a channel
     warning: str = ""   # what is odd about them
 
-# %% ../../nbs/014_media.sound.ipynb #2b9c7d78
-def _decide(layout:str, names:tuple, gram:np.ndarray)->Mix:
-    "The mix for channels whose products with each other are `gram`."
+def _decide(
+    layout:str,      # libav's name of the layout
+    names:tuple,     # of its channels
+    gram:np.ndarray, # products of the channels with each other, float64 [c c]
+)->Mix:
+    "The mix for a recording's channels; an empty one where nothing can be heard."
     power, w = np.diag(gram), np.array(channel_weights(names))
     if not np.isfinite(gram).all() or not power.any():
         return Mix()
@@ -68,8 +66,13 @@ def _decide(layout:str, names:tuple, gram:np.ndarray)->Mix:
 
 # %% ../../nbs/014_media.sound.ipynb #2b2d788e
 @functools.lru_cache(256)
-def sound_mix(path:Path, stamp:tuple, heard_s:float=1., most_s:float=60.)->Mix:
-    "The mix of a recording, by the first `heard_s` seconds above -60 dB."
+def sound_mix(
+    path:Path,
+    stamp:tuple,       # of the file, by `file_stamp`: the answer is remembered until it changes
+    heard_s:float=1.,  # seconds above -60 dB that decide
+    most_s:float=60.,  # where to stop looking for them, in seconds
+)->Mix:
+    "The mix of a recording, by the first of it that can be heard."
     layout, gram, heard = None, 0., 0.
     with contextlib.suppress(CamelsError), open_media(path) as c: # what is wrong with the file, its reader will say
         for t, f, _ in timed_frames(path, c, pick_stream(c, "audio", path), 0.):
@@ -83,13 +86,26 @@ def sound_mix(path:Path, stamp:tuple, heard_s:float=1., most_s:float=60.)->Mix:
                 break
     return _decide(layout, names, gram) if heard else Mix()
 
-# %% ../../nbs/014_media.sound.ipynb #1d236e3c
+def _names(f)->tuple:
+    "Names of a frame's channels."
+    return tuple(o.name for o in f.layout.channels)
+
+# %% ../../nbs/014_media.sound.ipynb #d4695218
+def sides_cancel(
+    x:np.ndarray, # [2 n]
+)->bool:
+    "Do two channels that can be heard seem to cancel?"
+    a, b, both = float(x[0] @ x[0]), float(x[1] @ x[1]), float(x[0] @ x[1])
+    return max(a, b) > 1e-6*x.shape[1] and not a + b + 2*both > .2*max(a, b)
+
+# %% ../../nbs/014_media.sound.ipynb #7f991fb7
 class _Mixer:
     "Makes one channel of a recording's frames; asks `sound_mix` where two channels seem to cancel, or there are more."
     def __init__(self, path:Path, channels:int):
         self.path, self.asked, self.weights, self.sure = path, False, {}, 0
         if channels > 2:
             self._ask()
+
     def __call__(self, f)->np.ndarray: # float32 or float64 [n]
         x = sound_channels(f)
         if len(x) == 1:
@@ -103,9 +119,10 @@ class _Mixer:
             self.weights[f.layout.name] = np.array(channel_weights(_names(f)))
         return self.weights[f.layout.name] @ x
 
-# %% ../../nbs/014_media.sound.ipynb #d4695218
+# %% ../../nbs/014_media.sound.ipynb #6bc70122
 @patch
 def _ask(self:_Mixer):
+    "Look for the mix of the whole file."
     self.asked, mix = True, sound_mix(self.path, file_stamp(self.path))
     if mix.weights:
         self.weights = {mix.layout: np.array(mix.weights)}
@@ -118,11 +135,6 @@ def _doubt(self:_Mixer, x):
     elif abs(x[0, 0]) > 1e-3:
         self.sure += 1
     self.asked = self.asked or self.sure > 20
-
-def sides_cancel(x:np.ndarray)->bool: # [2 n]
-    "Do two channels that can be heard seem to cancel?"
-    a, b, both = float(x[0] @ x[0]), float(x[1] @ x[1]), float(x[0] @ x[1])
-    return max(a, b) > 1e-6*x.shape[1] and not a + b + 2*both > .2*max(a, b)
 
 # %% ../../nbs/014_media.sound.ipynb #ad94ff53
 class _Levels:
@@ -175,14 +187,21 @@ def _place(
         return whole if abs(whole - t) <= max(1.5*tick, 2) else round(t)
     return round(t) if clocked and abs(t - pos) > 0.05*rate else pos
 
+# %% ../../nbs/014_media.sound.ipynb #d9c9b72a
+def _checked_rate(rate:int, t_s:float, path:Path)->int:
+    "A sample rate that sound can have."
+    if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+        raise NoSound(f"a sample rate of {rate} Hz at {t_s:.2f} s", path, "it is damaged")
+    return rate
+
 # %% ../../nbs/014_media.sound.ipynb #f59ee628
 def _aligned(
     path:Path, c, s, # file, container, audio stream
     start_s:int,     # whole second to begin at
     most_hole_s:float=math.inf, # silence that may be put in, in seconds
-)->Iterator: # (sample rate in Hz, float32 [n])
-    "Mono samples without holes from `start_s`; times past the end are not followed. The rate may change from block to block."
-    rate = pos = need = None
+)->Iterator: # (sample rate in Hz, float32 [n]); the rate may change from block to block
+    "Mono samples without holes from `start_s`; times past the end are not followed."
+    rate = position = needed = None # in samples: where the packet before ended; what is wanted next
     filled, joins = 0., find_joins(path, c)
     length = joins.end_s if joins else (c.duration or MOST_S*av.time_base)/av.time_base
     mixed = _Mixer(path, s.channels)
@@ -191,23 +210,23 @@ def _aligned(
     for t, f, lost in timed_frames(path, c, s, max(0., start_s - 0.2)):
         x = checked(mixed(f), t)
         if f.sample_rate != rate:
-            new = f.sample_rate
-            if not RATES_HZ[0] <= new <= RATES_HZ[1]:
-                raise NoSound(f"a sample rate of {new} Hz at {t:.2f} s", path, "it is damaged")
-            pos, need = (round(t*new), start_s*new) if rate is None else (round(pos*new/rate), round(need*new/rate))
-            if rate is None and start_s > 10 and tick_s*new > 1:
-                pos = _on_grid(path, pos + len(x), new, tick_s) - len(x)
+            new = _checked_rate(f.sample_rate, t, path)
+            if rate is None:
+                position, needed = round(t*new), start_s*new
+                if start_s > 10 and tick_s*new > 1:
+                    position = _on_grid(path, position + len(x), new, tick_s) - len(x)
+            else:
+                position, needed = round(position*new/rate), round(needed*new/rate)
             rate = new
-        at = _place(pos, t*rate, len(x), tick_s*rate, rate, lost, clock and t < length + 1)
-        pos = at + len(x)
-        for i in range(need, at, rate):
+        at = _place(position, t*rate, len(x), tick_s*rate, rate, lost, clock and t < length + 1)
+        position = at + len(x)
+        for i in range(needed, at, rate):
             filled += 1
             if filled > most_hole_s:
-                raise CamelsError(
-                    f"a hole of over {most_hole_s:.0f} s in its sound", path, "cut it into parts, or read it in chunks"
-                )
+                raise CamelsError(f"a hole of over {most_hole_s:.0f} s in its sound", path,
+                                  "cut it into parts, or read it in chunks")
             yield rate, np.zeros(min(rate, at - i), np.float32)
-        x, need = x[max(0, need - at):], max(need, pos)
+        x, needed = x[max(0, needed - at):], max(needed, position)
         if len(x):
             yield rate, x
 
@@ -228,7 +247,13 @@ def _resampled(
         yield stream.resample_chunk(nothing, last=True)
 
 # %% ../../nbs/014_media.sound.ipynb #e3658351
-def _samples(path:Path, sr:int, start_s:float, end_s:float, most_hole_s:float=math.inf)->Iterator[np.ndarray]:
+def _samples(
+    path:Path,
+    sr:int,                     # sample rate wanted in Hz
+    start_s:float,              # first time wanted in seconds
+    end_s:float,                # end in seconds; the recording's where `None`
+    most_hole_s:float=math.inf, # silence that may be put into holes, in seconds
+)->Iterator[np.ndarray]:
     "Blocks of float32 samples at `sr`, from `start_s` on, without holes."
     first = max(0, math.floor(start_s - 0.2))
     skip, want = round(start_s*sr) - first*sr, math.inf if end_s is None else round(end_s*sr) - round(start_s*sr)
@@ -248,19 +273,16 @@ def read_audio(
     start_s:float=0., # first time wanted in seconds
     end_s:float=None, # end in seconds; the recording's where `None`
 )->Float[np.ndarray, " n"]: # samples, nominally in [-1, 1]
-    "Mono sound of a recording; sample 0 is at `start_s`, silence where the sound starts later; `NoSound` where there is none."
+    "Mono sound; sample 0 is at `start_s`, silence where the sound starts later; `NoSound` where there is none."
     out, n = [], 0
     for x in _samples(Path(path), sr, start_s, end_s, MOST_HOLE_S):
         out.append(x)
         n += len(x)
         if n > MOST_READ_S*sr:
-            raise CamelsError(
-                f"over {MOST_READ_S/3600:.0f} hours of sound in one piece",
-                path,
-                "cut it into parts, or read it in chunks",
-            )
-    what = f"no sound after {start_s:.2f} s" if start_s else "no sound in it"
+            raise CamelsError(f"over {MOST_READ_S/3600:.0f} hours of sound in one piece", path,
+                              "cut it into parts, or read it in chunks")
     if not out:
+        what = f"no sound after {start_s:.2f} s" if start_s else "no sound in it"
         raise NoSound(what, path, "its audio stream is empty there")
     return np.concatenate(out)
 
@@ -290,12 +312,13 @@ def iter_audio(
 
 # %% ../../nbs/014_media.sound.ipynb #5ae86026
 class OffsetFilter:
-    "Sound in pieces, without its offset."
+    "Filter of sound in pieces that takes its offset away."
     def __init__(self,
         sr:int=16000,      # sample rate in Hz
         cut_hz:float=10.,  # below this frequency sound is taken away
     ):
         self.keep, self.state = math.exp(-2*math.pi*cut_hz/sr), None
+
     def __call__(self,
         x:Float[np.ndarray, " n"], # the next samples
     )->Float[np.ndarray, " n"]: # float32

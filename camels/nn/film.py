@@ -19,6 +19,7 @@ def modulate(
     "Every channel scaled and shifted."
     return x*(1 + gamma) + beta
 
+# %% ../../nbs/415_nn.film.ipynb #2a7bc21d
 class FiLM(nn.Module):
     "Condition → embedding → scale and shift."
     def __init__(self,
@@ -28,11 +29,10 @@ class FiLM(nn.Module):
         deep:bool=False, # an MLP with one hidden layer in the place of a linear map
     ):
         super().__init__()
-        self.embed = (
-            nn.Sequential(nn.Linear(d_cond, d_embed), nn.SiLU(), nn.Linear(d_embed, d_embed))
-            if deep
-            else nn.Linear(d_cond, d_embed)
-        )
+        if deep:
+            self.embed = nn.Sequential(nn.Linear(d_cond, d_embed), nn.SiLU(), nn.Linear(d_embed, d_embed))
+        else:
+            self.embed = nn.Linear(d_cond, d_embed)
         self.out = nn.Linear(d_embed, 2*channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -44,19 +44,23 @@ class FiLM(nn.Module):
         return modulate(x, *self.out(torch.nn.functional.silu(self.embed(cond))).transpose(1, 2).chunk(2, 1))
 
 # %% ../../nbs/415_nn.film.ipynb #6eda99b4
-def n_weights(m:nn.Module)->int:
+def n_weights(
+    m:nn.Module, # any
+)->int:
     "Numbers that training changes."
     return sum(p.numel() for p in m.parameters())
 
+# %% ../../nbs/415_nn.film.ipynb #be6b4da0
 def widen(
     film:FiLM,  # trained
     d_cond:int, # numbers in the new condition
 )->FiLM:
-    "The same layer for another condition, through an MLP; it starts with what the old one does at a condition of zeros, whatever it is told."
+    "The same layer for another condition, through an MLP; it starts as the old one at a condition of zeros."
     old = film.embed if isinstance(film.embed, nn.Linear) else film.embed[-1]
     new = FiLM(d_cond, film.out.in_features, film.out.out_features//2, deep=True)
     with torch.no_grad():
-        at_rest = film.embed(torch.zeros(film.embed.in_features if old is film.embed else film.embed[0].in_features))
+        first = film.embed if old is film.embed else film.embed[0]
+        at_rest = film.embed(torch.zeros(first.in_features))
         nn.init.zeros_(new.embed[-1].weight)
         new.embed[-1].bias.copy_(at_rest)
         new.out.load_state_dict(film.out.state_dict())

@@ -13,53 +13,65 @@ import numpy as np
 from fastcore.basics import patch
 
 # %% ../../nbs/418_nn.onnx.ipynb #eb4a767a
-def _safetensors_index(path)->dict: # {name: (dtype, shape, byte offset in the file, bytes)}
+def _safetensors_index(
+    path, # safetensors file
+)->dict: # {name: (dtype, shape, byte offset in the file, bytes)}
     "Where each array lies in a safetensors file."
     with open(path, "rb") as f:
         n = int.from_bytes(f.read(8), "little")
         head = json.loads(f.read(n))
-    return {
-        k: (v["dtype"], v["shape"], 8+n+v["data_offsets"][0], v["data_offsets"][1]-v["data_offsets"][0])
-        for k, v in head.items()
-        if k != "__metadata__"
-    }
+    found = {}
+    for k, v in head.items():
+        if k != "__metadata__":
+            begin, end = v["data_offsets"]
+            found[k] = v["dtype"], v["shape"], 8 + n + begin, end - begin
+    return found
 
+# %% ../../nbs/418_nn.onnx.ipynb #902af139
 class OnnxGraph:
     "A small writer of ONNX graphs: every call adds a node and gives the name of its output."
-    def __init__(self, weights:Path):
+    def __init__(self,
+        weights:Path, # safetensors file, beside which the graph will lie
+    ):
         import onnx
-        self.onnx, self.file, self.index, self.nodes, self.init, self.seen = (
-            onnx,
-            weights.name,
-            _safetensors_index(weights),
-            [],
-            [],
-            {},
-        )
+        self.onnx, self.file, self.index = onnx, weights.name, _safetensors_index(weights)
+        self.nodes, self.init, self.seen = [], [], {}
     def linear(self, x, name):
+        "`x` times the weight of a layer, plus its bias."
         return self.op("Add", self.op("MatMul", x, self.weight(f"{name}.weight", True)), self.weight(f"{name}.bias"))
     def norm(self, x, name):
-        return self.op(
-            "LayerNormalization", x, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), axis=-1, epsilon=1e-6
-        )
+        "Layer normalisation over the last axis."
+        scale, shift = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
+        return self.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-6)
 
-# %% ../../nbs/418_nn.onnx.ipynb #1fc4e271
 @patch
-def op(self:OnnxGraph, kind:str, *inputs, **attributes)->str:
+def op(self:OnnxGraph,
+    kind:str,     # of ONNX: "MatMul"
+    *inputs,      # names of outputs
+    **attributes, # of the node
+)->str: # name of its output
+    "Add a node."
     out = f"v{len(self.nodes)}"
     self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [out], **attributes))
     return out
 
 @patch
-def const(self:OnnxGraph, values, dtype=np.int64)->str:
+def const(self:OnnxGraph,
+    values,         # numbers
+    dtype=np.int64, # NumPy type
+)->str: # its name
+    "Numbers that the graph itself holds."
     name = f"c{len(self.init)}"
     self.init.append(self.onnx.numpy_helper.from_array(np.array(values, dtype), name))
     return name
 
-# %% ../../nbs/418_nn.onnx.ipynb #e4d5d2cd
+# %% ../../nbs/418_nn.onnx.ipynb #d2ab5a7c
 @patch
-def weight(self:OnnxGraph, name:str, turn:bool=False)->str:
-    "A float32 array out of the safetensors file."
+def weight(self:OnnxGraph,
+    name:str,        # in the safetensors file
+    turn:bool=False, # transposed
+)->str: # name of its output
+    "A float32 array out of the safetensors file; asked for twice, it is there once."
     if (name, turn) not in self.seen:
         dtype, shape, offset, length = self.index[name]
         t = self.onnx.TensorProto(name=name, dims=shape)

@@ -10,7 +10,8 @@ import time
 from contextlib import contextmanager
 from typing import Callable
 
-from ..core import CamelsError, WindowConfig, cache_dir, configure, fingerprint, in_range, peak_rss_mb, write_json
+from ..config import configure, in_range
+from ..core import CamelsError, WindowConfig, cache_dir, fingerprint, peak_rss_mb, write_json
 from ..train.run import RunFolder
 from ..latent.config import TrainConfig, checked
 from ..latent.curriculum import began_with, train
@@ -18,7 +19,7 @@ from ..data.encode import encode
 from ..data.streams import load_encoders
 from ..data.studio.film import VERSION, write_studio
 from ..latent.evaluate import evaluate_run
-from ..latent.evaluate import read_report
+from ..latent.table import read_report
 from ..look.report import write_card, write_report
 
 # %% ../../nbs/870_recipes.demo.ipynb #ad821856
@@ -28,6 +29,7 @@ class Steps:
         self.tell, self.seconds = tell or (lambda *_: None), {}
     @contextmanager
     def __call__(self, name:str, about:str):
+        "Do a step inside the block."
         t = time.perf_counter()
         self.tell(name, about, None)
         yield
@@ -75,27 +77,21 @@ def demo(
     "Corpus, features, training, evaluation and report in one go."
     check_demo(out, minutes, speakers, seed, jobs, changes, pool)
     steps, home = Steps(tell), cache_dir()/f"studio-{fingerprint(VERSION, minutes, speakers, seed)[:8]}"
-    features = home /(
-        "features-"
-        f"{fingerprint({m: e.card for m, e in load_encoders(dict(prosody='prosody_contour'), WindowConfig(hop_s=HOP_S)).items()})[:8]}"
-        ".lance"
-    )
+    how, window = dict(prosody="prosody_contour"), WindowConfig(hop_s=HOP_S)
+    cards = {modality: encoder.card for modality, encoder in load_encoders(how, window).items()}
+    features = home/f"features-{fingerprint(cards)[:8]}.lance"
     with steps("corpus", f"make {minutes:g} minutes of synthetic dialogue by {speakers} speakers"):
         clips = write_studio(home/"clips", minutes=minutes, speakers=speakers, seed=seed, jobs=jobs, progress=progress)
     with steps("encode", "face, phones and prosody of every window, by frozen encoders"):
-        rep = encode(
-            [clips], features, dict(prosody="prosody_contour"), WindowConfig(hop_s=HOP_S), jobs=jobs, on_clip=on_clip
-        )
+        rep = encode([clips], features, how, window, jobs=jobs, on_clip=on_clip)
     run = RunFolder(out)
     with steps("train", "the curriculum: align (A), reconstruct (B), flow (C)"):
         run = train(features, out, changes, resume=(run/"run.json").exists(), progress=progress)
     with steps("evaluate", "unseen speakers, every direction, beside controls"):
         evaluate_run(run.path, features, pool=pool)
-    report = read_report(run.path) | dict(
-        seconds=steps.seconds | {"total": round(sum(steps.seconds.values()), 2)},
-        peak_rss_mb=round(peak_rss_mb()),
-        encode_errors=len(rep.errors),
-    )
+    seconds = steps.seconds | {"total": round(sum(steps.seconds.values()), 2)}
+    more = dict(seconds=seconds, peak_rss_mb=round(peak_rss_mb()), encode_errors=len(rep.errors))
+    report = read_report(run.path) | more
     write_json(run/"report.json", report)
     with steps("report", "the page and the card"):
         write_report(run.path)

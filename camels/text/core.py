@@ -20,7 +20,8 @@ from ..files import parse_json, read_text, reading
 
 # %% ../../nbs/600_text.core.ipynb #e9e37d2f
 @functools.lru_cache
-def emotion_table()->dict: # {"labels": [28], "to_16": {…}, "ekman": [7], "ekman_of_label": {…}, "ekman_of_emotion": {…}}
+# {"labels": [28], "to_16": {…}, "ekman": [7], "ekman_of_label": {…}, "ekman_of_emotion": {…}}
+def emotion_table()->dict:
     "The table from GoEmotions' labels to the 16 emotions and to Ekman's groups."
     return json.loads(asset("text", "goemotions_to_16.json").read_text(encoding="utf-8"))
 
@@ -36,12 +37,14 @@ def grouping(
 @dataclass
 class Sentences:
     "Texts with labels; NaN rows are unlabelled."
-    texts: list                       # as written, [n]
-    emotions: np.ndarray              # float32 [n, 16], 1 where an emotion was named, NaN where nobody was asked
-    vad: np.ndarray                   # float32 [n, 3], valence, arousal, dominance in [-1, 1], or NaN
-    turns: list = field(default_factory=list)  # for each text what was said before: [(speaker, text)], oldest first
+    texts: list            # as written, [n]
+    # labels
+    emotions: np.ndarray   # float32 [n, 16], 1 where an emotion was named, NaN where nobody was asked
+    vad: np.ndarray        # float32 [n, 3], valence, arousal, dominance in [-1, 1], or NaN
+    # who said what before
+    turns: list = field(default_factory=list)    # for each text: [(speaker, text)], oldest first
     speakers: list = field(default_factory=list) # who says each text, "" where unknown
-    labels: np.ndarray = None         # float32 [n, 28] GoEmotions' own labels, where the corpus has them
+    labels: np.ndarray = None # float32 [n, 28] GoEmotions' own labels, where the corpus has them
     def __len__(self):
         return len(self.texts)
     def __post_init__(self):
@@ -50,21 +53,19 @@ class Sentences:
 
 text_corpora = Registry("text corpus")
 
-# %% ../../nbs/600_text.core.ipynb #194a2559
-def _rows_of(
+# %% ../../nbs/600_text.core.ipynb #718e64c6
+GOEMOTIONS = ("get GoEmotions (Apache-2.0, 4 MB): train.tsv and dev.tsv of "
+              "github.com/google-research/google-research/tree/master/goemotions/data")
+
+def _found(
     folder, file:str, # where it should be
     get:str,          # how to get it
 )->Path:
+    "A file of a corpus, or how to get it."
     path = Path(folder)/file if folder else None
     if path is None or not path.exists():
         raise CamelsError("not found", path or file, get)
     return path
-
-# %% ../../nbs/600_text.core.ipynb #718e64c6
-GOEMOTIONS = (
-    "get GoEmotions (Apache-2.0, 4 MB): train.tsv and dev.tsv of "
-    "github.com/google-research/google-research/tree/master/goemotions/data"
-)
 
 @text_corpora.register("goemotions")
 def read_goemotions(
@@ -72,7 +73,7 @@ def read_goemotions(
     split:str="train",  # train, dev (or valid) or test
 )->Sentences:
     "Reddit comments with one or more of 28 labels, mapped to the 16."
-    path = _rows_of(folder, f"{'dev' if split == 'valid' else split}.tsv", GOEMOTIONS)
+    path = _found(folder, f"{'dev' if split == 'valid' else split}.tsv", GOEMOTIONS)
     table = emotion_table()
     n = len(table["labels"])
     texts, labels = [], []
@@ -86,12 +87,8 @@ def read_goemotions(
         texts.append(text)
         labels.append(np.bincount([int(m) for m in marks], minlength=n) > 0)
     y = np.array(labels, np.float32).reshape(-1, n)
-    return Sentences(
-        texts,
-        np.minimum(y@grouping(table["labels"], EMOTIONS, table["to_16"]), 1),
-        np.full((len(y), 3), np.nan, np.float32),
-        labels=y,
-    )
+    emotions = np.minimum(y@grouping(table["labels"], EMOTIONS, table["to_16"]), 1)
+    return Sentences(texts, emotions, np.full((len(y), 3), np.nan, np.float32), labels=y)
 
 # %% ../../nbs/600_text.core.ipynb #3812a2e7
 EMOBANK = "get EmoBank (CC BY-SA 4.0, 1.4 MB): corpus/emobank.csv of github.com/JULIELab/EmoBank"
@@ -105,21 +102,20 @@ def read_emobank(
     found = sorted(Path(folder).glob("emobank*.csv")) if folder else []
     if not found:
         raise CamelsError("no emobank*.csv", folder or "emobank", EMOBANK)
-    texts, vad, want = [], [], "dev" if split == "valid" else split
-    with (
-        reading(found[0], "a csv of id, split, V, A, D, text"),
-        io.StringIO(read_text(found[0], most_mb=512), newline="") as f,
-    ):
-        for i, r in enumerate(csv.DictReader(f), 2):
+    path, wanted = found[0], "dev" if split == "valid" else split
+    texts, vad = [], []
+    with reading(path, "a csv of id, split, V, A, D, text"):
+        rows = csv.DictReader(io.StringIO(read_text(path, most_mb=512), newline=""))
+        for i, r in enumerate(rows, 2):
             try:
-                v = [(float(r[k]) - 3)/2 for k in "VAD"] if r["split"] == want else None
+                v = [(float(r[k]) - 3)/2 for k in "VAD"] if r["split"] == wanted else None
             except (KeyError, TypeError, ValueError):
-                raise CamelsError("not a row of id, split, V, A, D, text", f"{found[0]}:{i}") from None
+                raise CamelsError("not a row of id, split, V, A, D, text", f"{path}:{i}") from None
             if v:
                 texts.append(r.get("text") or "")
                 vad.append(v)
     if not texts:
-        raise CamelsError(f"no rows of split {split!r}", found[0], "splits: train, dev, test")
+        raise CamelsError(f"no rows of split {split!r}", path, "splits: train, dev, test")
     return Sentences(texts, np.full((len(texts), len(EMOTIONS)), np.nan, np.float32), np.array(vad, np.float32))
 
 # %% ../../nbs/600_text.core.ipynb #0825c82c
@@ -137,7 +133,26 @@ def _emotion_row(o, where)->np.ndarray:
         raise CamelsError(f"the weight of {odd[0]} is {str(weights[odd[0]])[:30]}", where, "a number from 0 on")
     return np.array([weights.get(e, 0) for e in EMOTIONS], np.float32)
 
-# %% ../../nbs/600_text.core.ipynb #f8f5d192
+# %% ../../nbs/600_text.core.ipynb #ed559b46
+def _json_rows(path):
+    "(place, row) of each line that is not empty."
+    for i, line in enumerate(read_text(path, most_mb=512).split("\n"), 1):
+        if line.strip():
+            yield f"{path}:{i}", parse_json(line, f"{path}:{i}", nan=True)
+
+def _text_and_vad(r, where)->tuple: # (text, float32 [3], NaN where not given)
+    "What every row must hold."
+    try:
+        text, vad = r["text"], np.array(r.get("vad") or [np.nan]*3, np.float32)
+        assert isinstance(text, str) and vad.shape == (3,)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, AssertionError):
+        what = "not a JSON object with a \"text\" (and three numbers as \"vad\")"
+        raise CamelsError(what, where) from None
+    if (np.abs(vad) > 1).any():
+        raise CamelsError(f"vad {r['vad']} is outside [-1, 1]", where)
+    return text, vad
+
+# %% ../../nbs/600_text.core.ipynb #a0f20166
 @text_corpora.register("jsonl")
 def read_sentences(
     path,                    # JSON lines of text, emotion, vad, dialogue, speaker, split
@@ -145,43 +160,23 @@ def read_sentences(
     context_window:int=2,    # turns kept before each text
 )->Sentences:
     "The user's own sentences and dialogues."
-    out, before = Sentences([], [], []), {}
+    out, before = Sentences([], [], []), {}     # before: what was said in each dialogue so far
     if not Path(path).is_file():
-        raise CamelsError(
-            "not found", path, "name a file of JSON lines, such as {\"text\": \"We won!\", \"emotion\": \"joy\"}"
-        )
-    for i, line in enumerate(read_text(path, most_mb=512).split("\n"), 1):
-        if not line.strip():
-            continue
-        r = parse_json(line, f"{path}:{i}", nan=True)
-        try:
-            text = r["text"]
-            vad = np.array(r.get("vad") or [np.nan]*3, np.float32)
-            assert isinstance(text, str) and vad.shape == (3,)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, AssertionError):
-            raise CamelsError(
-                "not a JSON object with a \"text\" (and three numbers as \"vad\")", f"{path}:{i}"
-            ) from None
-        if (np.abs(vad) > 1).any():
-            raise CamelsError(f"vad {r['vad']} is outside [-1, 1]", f"{path}:{i}")
-        who, past = (
-            str(r.get("speaker") or ""),
-            before.setdefault(str(r["dialogue"]), []) if r.get("dialogue") is not None else [],
-        )
+        hint = "name a file of JSON lines, such as {\"text\": \"We won!\", \"emotion\": \"joy\"}"
+        raise CamelsError("not found", path, hint)
+    for where, r in _json_rows(path):
+        text, vad = _text_and_vad(r, where)
+        speaker = str(r.get("speaker") or "")
+        past = [] if r.get("dialogue") is None else before.setdefault(str(r["dialogue"]), [])
         if split is None or r.get("split", "train") == split:
             out.texts.append(text)
-            out.emotions.append(_emotion_row(r.get("emotion"), f"{path}:{i}"))
+            out.emotions.append(_emotion_row(r.get("emotion"), where))
             out.vad.append(vad)
             out.turns.append(tuple(past[-context_window:] if context_window else ()))
-            out.speakers.append(who)
-        past.append((who, text))
-    return Sentences(
-        out.texts,
-        np.array(out.emotions, np.float32).reshape(-1, len(EMOTIONS)),
-        np.array(out.vad, np.float32).reshape(-1, 3),
-        out.turns,
-        out.speakers,
-    )
+            out.speakers.append(speaker)
+        past.append((speaker, text))
+    emotions = np.array(out.emotions, np.float32).reshape(-1, len(EMOTIONS))
+    return Sentences(out.texts, emotions, np.array(out.vad, np.float32).reshape(-1, 3), out.turns, out.speakers)
 
 # %% ../../nbs/600_text.core.ipynb #39cc03cc
 def get_sentences(
@@ -195,19 +190,8 @@ def get_sentences(
     return text_corpora[name](folder, split)
 
 # %% ../../nbs/600_text.core.ipynb #339640ec
-_PLAIN = str.maketrans({
-    "’": "'",
-    "‘": "'",
-    "`": "'",
-    "´": "'",
-    "“": '"',
-    "”": '"',
-    "…": "...",
-    "–": "-",
-    "—": "-",
-    "\ufe0e": "",
-    "\ufe0f": "",
-})
+_PLAIN = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "…": "...", "–": "-", "—": "-",
+                        "\ufe0e": "", "\ufe0f": ""})
 _RUN = re.compile(r"(.)\1{3,}", re.S)
 
 @functools.lru_cache(4096)
@@ -220,6 +204,7 @@ def _spell(c:str)->str:
         return f" {unicodedata.name(c, '').lower().replace('-', ' ')} "
     return " " if kind[0] in "CZ" else c
 
+# %% ../../nbs/600_text.core.ipynb #6fd84fe3
 def normalise(
     text:str, # anything a person may type
     most:int=200_000, # characters read, at most

@@ -15,7 +15,7 @@ import torch
 from ..core import CamelsError
 from .learner import Callback
 
-# %% ../../nbs/432_train.callbacks.ipynb #b81158ea
+# %% ../../nbs/432_train.callbacks.ipynb #176fc9db
 class TensorBoardCB(Callback):
     "Each epoch's numbers as TensorBoard scalars in `path`."
     order = 60
@@ -25,9 +25,8 @@ class TensorBoardCB(Callback):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise CamelsError(
-                "TensorBoard is not installed", "tensorboard=true", "pip install tensorboard, or leave it false"
-            ) from None
+            hint = "pip install tensorboard, or leave it false"
+            raise CamelsError("TensorBoard is not installed", "tensorboard=true", hint) from None
         self.writer = SummaryWriter(str(self.path), purge_step=learn.step or None)
     def after_epoch(self, learn):
         for k, v in learn.row.items():
@@ -47,7 +46,10 @@ class EventCB(Callback):
         self.tell({"event": "epoch", "n_epochs": learn.n_epochs, **getattr(learn, "row", {})})
 
 # %% ../../nbs/432_train.callbacks.ipynb #ac33ae66
-def epoch_line(row:dict, n_epochs:int)->str:
+def epoch_line(
+    row:dict,     # an epoch's row of `MetricsCB`
+    n_epochs:int, # of the stage
+)->str:
     "An epoch in one line: place, loss, chosen numbers, time."
     shown = [f"{k} {row[k]:.3g}" for k in row if k.startswith("valid_") or k in ("loss", "grad_norm", "lr")]
     return f"{row.get('stage', '')} {row['epoch']+1:>3}/{n_epochs}  " + "  ".join(shown) + f"  {row['seconds']:.1f} s"

@@ -48,15 +48,15 @@ def flatten(
     elif isinstance(tree, np.generic):
         out = tree.item()
     else:
-        raise CamelsError(
-            f"cannot keep a {type(tree).__name__}",
-            f"checkpoint state {at}",
-            "keep tensors, numbers, text and containers of them",
-        )
+        hint = "keep tensors, numbers, text and containers of them"
+        raise CamelsError(f"cannot keep a {type(tree).__name__}", f"checkpoint state {at}", hint)
     return out, tensors
 
 # %% ../../nbs/435_train.checkpoint.ipynb #b6d37747
-def unflatten(out, tensors:dict):
+def unflatten(
+    out,          # JSON structure
+    tensors:dict, # {path: tensor}
+):
     "The tree that `flatten` took apart."
     if isinstance(out, list):
         return [unflatten(v, tensors) for v in out]
@@ -73,6 +73,7 @@ def unflatten(out, tensors:dict):
 
 # %% ../../nbs/435_train.checkpoint.ipynb #05c7db71
 def _sync(path):
+    "Wait until a file or folder is on the disk."
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -89,7 +90,7 @@ def digest_of(
     h.update(state.encode())
     return h.hexdigest()
 
-# %% ../../nbs/435_train.checkpoint.ipynb #ba5e97c0
+# %% ../../nbs/435_train.checkpoint.ipynb #9a42acf9
 def save_state(
     path, # folder to make; must not exist
     tree, # see `flatten`
@@ -103,10 +104,8 @@ def save_state(
             tmp.mkdir(parents=True)
             save_file(tensors, tmp/"state.safetensors")
             state = json.dumps(out)
-            (tmp/"state.json").write_text(
-                json.dumps({"format": 2, "sha256": digest_of(tmp/"state.safetensors", state)})[:-1]
-                + f', "state": {state}}}'
-            )
+            head = json.dumps({"format": 2, "sha256": digest_of(tmp/"state.safetensors", state)})
+            (tmp/"state.json").write_text(f'{head[:-1]}, "state": {state}}}')
             for f in (tmp/"state.safetensors", tmp/"state.json", tmp):
                 _sync(f)
             os.rename(tmp, path)
@@ -119,7 +118,8 @@ def save_state(
 class BrokenCheckpoint(CamelsError):
     "A checkpoint whose bytes are not those that were written."
 
-def _broken(path, why:str):
+def _broken(path, why:str)->BrokenCheckpoint:
+    "The error, with what gave it away."
     return BrokenCheckpoint(f"not a whole checkpoint ({why})", path, "resume from an earlier one, or train again")
 
 # %% ../../nbs/435_train.checkpoint.ipynb #ceb1a862
@@ -143,7 +143,7 @@ def read_state(
         raise _broken(path, "its digest is not that of its bytes")
     return whole["state"], True
 
-# %% ../../nbs/435_train.checkpoint.ipynb #9105c790
+# %% ../../nbs/435_train.checkpoint.ipynb #ebf810e8
 def load_state(
     path, # folder of a checkpoint
 ):
@@ -160,15 +160,13 @@ def load_state(
         return unflatten(state, tensors)
     except (KeyError, TypeError, ValueError, RecursionError) as e:
         if proven:
-            raise CamelsError(
-                f"holds what this version does not know ({type(e).__name__})",
-                path,
-                "nothing was changed: go on with the version that wrote it",
-            ) from None
+            hint = "nothing was changed: go on with the version that wrote it"
+            raise CamelsError(f"holds what this version does not know ({type(e).__name__})", path, hint) from None
         raise _broken(path, f"{type(e).__name__} in its structure") from None
 
 # %% ../../nbs/435_train.checkpoint.ipynb #37dfa191
 def _say(line:str):
+    "A line for whoever started the training."
     print(f"camels: {line}", file=sys.stderr, flush=True)
 
 KEPT = "kept"  # a file that says that this folder has held a checkpoint
@@ -182,11 +180,17 @@ class Checkpoints:
     ):
         self.folder, self.keep, self.say = Path(folder), keep, say
     def list(self, kind:str="step")->list:
+        "Checkpoints of a kind, the newest last."
         return sorted(self.folder.glob(f"{kind}-????????"))
 
 # %% ../../nbs/435_train.checkpoint.ipynb #ee4d79f6
 @patch
-def save(self:Checkpoints, tree, step:int, kind:str="step")->Path:
+def save(self:Checkpoints,
+    tree,            # see `flatten`
+    step:int,        # updates done
+    kind:str="step", # "best" keeps one, any other kind `keep`
+)->Path:
+    "Save a tree, and let the oldest of its kind go."
     path = self.folder/f"{kind}-{step:08d}"
     if path.exists():
         self.drop(path)
@@ -211,9 +215,9 @@ def put_aside(self:Checkpoints, path)->Path:
     n = next(i for i in range(1, 10_000) if not os.path.lexists(f"{path}.broken-{i}"))
     return path.rename(f"{path}.broken-{n}")
 
-# %% ../../nbs/435_train.checkpoint.ipynb #2b5ef991
 @patch
 def tidy(self:Checkpoints, kind:str="step"):
+    "Keep the newest of a kind."
     for path in self.list(kind)[:-1 if kind == "best" else -self.keep]:
         self.drop(path)
 
@@ -224,8 +228,11 @@ def sweep(self:Checkpoints):
         if o.is_dir():
             shutil.rmtree(o)
 
-# %% ../../nbs/435_train.checkpoint.ipynb #64ec5b75
-def _load(self:Checkpoints, kind:str="step"):
+# %% ../../nbs/435_train.checkpoint.ipynb #4b37e799
+@patch
+def load(self:Checkpoints,
+    kind:str="step", # which kind
+): # a tree, or None
     "The newest whole tree; None where none was ever kept; broken ones are put aside and named."
     broken = []
     for path in reversed(self.list(kind)):
@@ -233,46 +240,43 @@ def _load(self:Checkpoints, kind:str="step"):
             tree = load_state(path)
         except BrokenCheckpoint as e:
             if not path.exists():
-                raise CamelsError(
-                    "is gone while it was read", path, "look whether its disk is there, then run again"
-                ) from None
+                hint = "look whether its disk is there, then run again"
+                raise CamelsError("is gone while it was read", path, hint) from None
             broken.append(self.put_aside(path))
             self.say(f"{path}: {e.what}; it is kept as {broken[-1].name}")
             continue
         if broken:
             self.say(f"going on from {path}")
         return tree
+    self._raise_if_lost(kind, broken)
+
+@patch
+def _raise_if_lost(self:Checkpoints, kind:str, broken:list)->None:
+    "Raise where a checkpoint was here once: to begin again without a word would throw away days."
     lost = sorted(o.name for o in broken) or sorted(o.name for o in self.folder.glob(f"{kind}-????????.broken-*"))
     if lost:
-        raise CamelsError(
-            f"no checkpoint can be read any more: {', '.join(lost[-3:])}",
-            self.folder,
-            "put a sound copy back there, or train into another folder",
-        )
+        what = f"no checkpoint can be read any more: {', '.join(lost[-3:])}"
+        raise CamelsError(what, self.folder, "put a sound copy back there, or train into another folder")
     if kind == "step" and ((self.folder/KEPT).exists() or any((self.folder/stage).is_dir() for stage in "ABC")):
-        raise CamelsError(
-            "the checkpoints that were here are gone", self.folder, "put them back, or train into another folder"
-        )
-
-Checkpoints.load = _load
+        hint = "put them back, or train into another folder"
+        raise CamelsError("the checkpoints that were here are gone", self.folder, hint)
 
 # %% ../../nbs/435_train.checkpoint.ipynb #b964ca88
 def rng_state()->dict:
     "States of torch's, NumPy's and Python's generators, as tensors."
-    name, keys, pos, gauss, cached = np.random.get_state()
-    version, words, nxt = random.getstate()
+    _, keys, position, has_gauss, gauss = np.random.get_state()
+    version, words, next_gauss = random.getstate()
     out = dict(
         torch=torch.get_rng_state(),
         numpy=torch.from_numpy(keys.astype(np.int64)),
-        numpy_rest=[int(pos), int(gauss), float(cached)],
+        numpy_rest=[int(position), int(has_gauss), float(gauss)],
         python=torch.tensor(words),
-        python_rest=[version, nxt],
+        python_rest=[version, next_gauss],
     )
     if torch.cuda.is_available():
         out["cuda"] = torch.cuda.get_rng_state_all()
     return out
 
-# %% ../../nbs/435_train.checkpoint.ipynb #7ff9444f
 def set_rng_state(s:dict)->None:
     "Put back what `rng_state` gave."
     torch.set_rng_state(s["torch"])
@@ -282,7 +286,9 @@ def set_rng_state(s:dict)->None:
         torch.cuda.set_rng_state_all(s["cuda"])
 
 # %% ../../nbs/435_train.checkpoint.ipynb #b0d365bf
-def learner_state(learn:Learner)->dict:
+def learner_state(
+    learn:Learner, # at a safe point
+)->dict:
     "All that decides how `learn` goes on."
     return dict(
         model=learn.model.state_dict(),
@@ -295,14 +301,14 @@ def learner_state(learn:Learner)->dict:
         cbs={cb.name: cb.state() for cb in learn.cbs},
     )
 
-def load_learner(learn:Learner, s:dict)->Learner:
+def load_learner(
+    learn:Learner, # built as the first time
+    s:dict,        # of `learner_state`
+)->Learner: # `learn`
     "Put `learn` where it stood when `learner_state` was taken."
     if odd := set(s["cbs"]) ^ {cb.name for cb in learn.cbs}:
-        raise CamelsError(
-            f"the checkpoint was made with other callbacks: {', '.join(sorted(odd))}",
-            "resume",
-            "resume with the run's own configuration",
-        )
+        what = f"the checkpoint was made with other callbacks: {', '.join(sorted(odd))}"
+        raise CamelsError(what, "resume", "resume with the run's own configuration")
     learn.model.load_state_dict(s["model"])
     learn.opt.load_state_dict(s["opt"])
     learn.epoch, learn.i, learn.step, learn.stopped = s["epoch"], s["i"], s["step"], s["stopped"]
@@ -311,11 +317,15 @@ def load_learner(learn:Learner, s:dict)->Learner:
     set_rng_state(s["rng"])
     return learn
 
-# %% ../../nbs/435_train.checkpoint.ipynb #baf0aa69
+# %% ../../nbs/435_train.checkpoint.ipynb #fde0a77d
 class CheckpointCB(Callback):
-    "Save at a safe point when `every_s` seconds have passed (0 = at each one), and at the end; `more()` adds to the state."
+    "Save at a safe point when `every_s` seconds have passed (0 = at each one), and at the end."
     order = 90
-    def __init__(self, checkpoints:Checkpoints, every_s:float=10., more=dict):
+    def __init__(self,
+        checkpoints:Checkpoints, # where to
+        every_s:float=10.,       # seconds between checkpoints
+        more=dict,               # more() adds to the state
+    ):
         self.checkpoints, self.every_s, self.more, self.last = checkpoints, every_s, more, time.monotonic()
     def save(self, learn):
         self.checkpoints.save({**learner_state(learn), **self.more()}, learn.step)

@@ -9,39 +9,31 @@ __all__ = ['start_run', 'resume_run', 'stop_run', 'ask_weight']
 import importlib.util, json, os, platform, signal, subprocess, sys
 from pathlib import Path
 
-from ..core import CamelsError, configure, write_json
+from ..config import configure
+from ..core import CamelsError, write_json
 from .control import ask, trainers
 from .watch import RunView, is_alive, launch_note, launched, owner, placed, settings_at
 
 # %% ../../nbs/447_train.launch.ipynb #786039f2
-def _launch(path, *args:str)->int:
+def _launch(
+    path,      # run folder
+    *args:str, # of the `camels` command
+)->int: # process id
+    "Start `camels` in a process of its own, and note who it is."
     import psutil
-    log = launch_note(path).with_suffix(".log")
+    note = launch_note(path)
+    log = note.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     root = Path(importlib.util.find_spec("camels").origin).parent.parent
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
+    command = [sys.executable, "-c", "from camels.cli import main; main()", *args]
     with log.open("w") as f:
-        p = subprocess.Popen(
-            [sys.executable, "-c", "from camels.cli import main; main()", *args],
-            stdin=subprocess.DEVNULL,
-            stdout=f,
-            stderr=f,
-            start_new_session=True,
-            env=env,
-        )
-    write_json(
-        launch_note(path),
-        dict(
-            pid=p.pid,
-            began=psutil.Process(p.pid).create_time(),
-            host=platform.node(),
-            command=["camels", *args],
-            log=str(log),
-        ),
-    )
+        p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f, start_new_session=True, env=env)
+    who = dict(pid=p.pid, began=psutil.Process(p.pid).create_time(), host=platform.node())
+    write_json(note, who | dict(command=["camels", *args], log=str(log)))
     return p.pid
 
-# %% ../../nbs/447_train.launch.ipynb #264e479e
+# %% ../../nbs/447_train.launch.ipynb #26db52a7
 def start_run(
     features,           # feature table, .npz or .parquet; a folder of V3's targets trains V3
     out,                # run folder to make
@@ -59,21 +51,27 @@ def start_run(
         raise CamelsError("already holds a run", out, "resume it, or name another folder")
     if is_alive(launched(out)):
         raise CamelsError("a training is starting there", out)
-    trainer = trainers["v3" if features.is_dir() and any(features.glob("index-*.json")) else "curriculum"]
+    of_v3 = features.is_dir() and any(features.glob("index-*.json"))
+    trainer = trainers["v3" if of_v3 else "curriculum"]
     trainer.checked(configure(trainer.config, changes))
     words = [f"{k}={json.dumps(v) if isinstance(v, (tuple, list)) else v}" for k, v in (changes or {}).items()]
     return _launch(out, "train", trainer.name, f"--{trainer.source}", str(features), "--out", str(out), *words)
 
-# %% ../../nbs/447_train.launch.ipynb #bfe56cf9
-def resume_run(path)->int: # process id
+# %% ../../nbs/447_train.launch.ipynb #696dcdcb
+def resume_run(
+    path, # run folder
+)->int: # process id
     "Go on with a run that was stopped, in a process of its own."
     v = RunView(path).refresh()
     if "resume" not in v.can:
         raise CamelsError(f"cannot go on: {v.words}", path)
     return _launch(v.path, "train", "--resume", str(v.path.resolve()))
 
-# %% ../../nbs/447_train.launch.ipynb #8c178bd9
-def stop_run(path, now:bool=False)->None: # now=True: end the process, with what its last checkpoint holds
+# %% ../../nbs/447_train.launch.ipynb #e8088f85
+def stop_run(
+    path,           # run folder
+    now:bool=False, # end the process, with what its last checkpoint holds
+)->None:
     "Stop a training between two updates, after a checkpoint."
     who = next((w for w in (owner(path), launched(path)) if is_alive(w)), None)
     if who and (now or not (Path(path)/"run.json").exists()):
@@ -82,7 +80,11 @@ def stop_run(path, now:bool=False)->None: # now=True: end the process, with what
     ask(path, do="stop")
 
 # %% ../../nbs/447_train.launch.ipynb #763a4f74
-def ask_weight(view:RunView, key:str, value:float)->str: # the request's id
+def ask_weight(
+    view:RunView, # refreshed
+    key:str,      # "w_…"
+    value:float,  # at least 0
+)->str: # the request's id
     "Ask a run for another loss weight."
     if "weights" not in view.can:
         raise CamelsError(f"takes no other weights now ({view.words})", view.path)

@@ -64,7 +64,8 @@ def faces(run):
     from camels.latent.curriculum import train
     from camels.encoders.face import window_features
     from camels.look.decode import channel_effect
-    from camels.face.retarget import natural_faces, response
+    from camels.face.natural import natural_faces
+    from camels.face.response import response
     from camels.data.rows import table_schema
     g, n = np.random.default_rng(3), 240
     said = g.integers(0, 5, (n, 6))

@@ -48,8 +48,8 @@ def spoken_face(
     "Pictures and sound of a drawn face that speaks."
     import soxr
     from camels.face.render import Renderer
-    from camels.face.shapes import random_identity
-    from camels.voice import create_voice
+    from camels.face.people import random_identity
+    from camels.voice.core import create_voice
     s = create_voice().speak(text)
     sound = np.tile(soxr.resample(s.audio, s.sr, 48000), 3)[:int(48000*seconds)]
     draw = Renderer(random_identity(seed) if seed else None, 160)

@@ -36,7 +36,7 @@ READERS = dict(   # what is read: who reads it
     targets="camels.bench.faults.spoil:read_targets",
     checkpoint="camels.bench.faults.spoil:read_checkpoint",
     weights="camels.bench.faults.spoil:read_some_weights",
-    turns="camels.recipes.v3.scenarios:read_turns",
+    turns="camels.recipes.v3.turns:read_turns",
 )
 
 def reader_of(
@@ -59,7 +59,7 @@ def read_a_table(path):
 
 def read_a_run(path):
     "What the training page and the report read of a run folder."
-    from camels.latent.evaluate import read_report
+    from camels.latent.table import read_report
     from camels.look.curves import charts
     from camels.train.watch import RunView, find_runs, weights_now
     v = RunView(path).refresh()

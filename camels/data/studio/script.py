@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core import CamelsError, EMOTIONS, Float, asset
-from ...face.shapes import Identity, random_identity
-from ...voice import create_voice
+from ...face.people import Identity, random_identity
+from ...voice.core import create_voice
 
 # %% ../../../nbs/330_data.studio.script.ipynb #75324afe
 def rng_for(

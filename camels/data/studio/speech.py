@@ -14,7 +14,7 @@ import numpy as np
 
 from ...core import Float
 from .script import CALIBRATION_TEXT, Speaker, Turn, choose_one, f0_track, moods
-from ...voice import Speech, create_voice
+from ...voice.core import Speech, create_voice
 
 # %% ../../../nbs/332_data.studio.speech.ipynb #24e8f9de
 @dataclass(frozen=True)

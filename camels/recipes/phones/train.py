@@ -17,9 +17,10 @@ import numpy as np
 from fastcore.basics import patch
 from torch import Tensor
 
-from ...core import CamelsError, atomic_path, configure
+from ...config import configure
+from ...core import CamelsError, atomic_path
 from ...encoders.mini_net import LogMel, MiniNet, load_mini, save_mini
-from ...latent.curriculum import settings_now
+from ...latent.steer import settings_now
 from ..core import Batches, RateCB, Sitting, checked_recipe, on_threads, settings_of, steer_weights
 from .align import align_corpus
 from .corpus import Corpus, PhonesConfig, Sources, read_corpus, read_sources

@@ -17,16 +17,18 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...core import EMOTIONS, atomic_path, configure
+from ...config import configure
+from ...core import EMOTIONS, atomic_path
 from ...files import read_arrays
-from ...latent.curriculum import settings_now
+from ...latent.steer import settings_now
 from ..core import Sitting, checked_recipe, on_threads, settings_of, steer_weights
 from .corpus import TextBatches, TextConfig, padded, read_texts, train_tokenizer
 from .lessons import Lessons, add_emoji, disguise, make_lessons
 from .measure import calibrate, measure, write_card
 from .surgery import borrow_layers, borrow_words
 from .teacher import Teacher, encoder_folder, fit_part, read_teacher, train_teacher
-from ...text.albert import build_net, read_tokenizer, save_albert
+from ...text.albert import read_tokenizer
+from ...text.network import build_net, save_albert
 from ...text.core import SELF
 from ...train.control import Trainer
 from ...train.run import RunFolder, run_lock
