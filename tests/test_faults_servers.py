@@ -221,11 +221,13 @@ def test_a_taken_port_is_one_line(served):
 
 def test_pages_do_not_hold_the_others(served):   # the largest page, opened two to four times: some seconds
     knock.visit(served.port, "/training", served.cookie)
-    # a machine that does other things has less time for each
-    most, held = 100*max(1., os.getloadavg()[0]/os.cpu_count()), []
-    while len(held) < 3 and min(held, default=1e9) > most:
-        held.append(knock.server_lag(served.port, served.cookie, ["/training"])["/training"])
-    assert min(held) <= most, (held, most)
+    # a machine that does other things has less time for each: the page takes longer, too
+    def held():
+        began = time.perf_counter()
+        held_ms = knock.server_lag(served.port, served.cookie, ["/training"])["/training"]
+        return held_ms, 1000*(time.perf_counter() - began)
+    tries = [held() for _ in range(3)]
+    assert any(held_ms <= max(100, took_ms/2) for held_ms, took_ms in tries), tries
 
 
 def test_a_page_that_cannot_be_made_says_so():
