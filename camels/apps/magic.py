@@ -32,22 +32,20 @@ class Settings:
     def __repr__(self):
         return "TrainConfig(" + ", ".join(f"{k}={v!r}" for k, v in self.changed.items()) + ")"
 
+    def _repr_html_(self):
+        changed, cells = self.changed, []
+        for f in fields(self.cfg):
+            look = "font-weight:600" if f.name in changed else f"color:{INK}"
+            words = f"{f.name} = {escaped(str(getattr(self.cfg, f.name)))}"
+            cells.append(f'<span style="display:inline-block;width:200px;{look}">{words}</span>')
+        return f'<div style="font:12px/1.7 ui-monospace,monospace;max-width:840px">{"".join(cells)}</div>'
+
     @property
     def changed(self)->dict:
         "What differs from the defaults."
         default = TrainConfig()
         values = {f.name: getattr(self.cfg, f.name) for f in fields(default)}
         return {name: v for name, v in values.items() if v != getattr(default, name)}
-
-# %% ../../nbs/980_apps.magic.ipynb #44d4ad74
-@patch
-def _repr_html_(self:Settings):
-    changed, cells = self.changed, []
-    for f in fields(self.cfg):
-        look = "font-weight:600" if f.name in changed else f"color:{INK}"
-        words = f"{f.name} = {escaped(str(getattr(self.cfg, f.name)))}"
-        cells.append(f'<span style="display:inline-block;width:200px;{look}">{words}</span>')
-    return f'<div style="font:12px/1.7 ui-monospace,monospace;max-width:840px">{"".join(cells)}</div>'
 
 # %% ../../nbs/980_apps.magic.ipynb #da544c83
 def spark(
