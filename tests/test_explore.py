@@ -382,7 +382,7 @@ def test_slots_and_phones_say_the_same(slots):
     assert back.tolist() == slots and all(h["p"] == pytest.approx(.7) for h in said)
 
 
-def test_a_large_view_is_searched_exactly_until_its_index_is_there(tmp_path):
+def test_a_large_view_is_searched_exactly_until_its_index_is_there(tmp_path, monkeypatch):
     g = np.random.default_rng(0)
     k = g.integers(0, 40, 3000)
     x = (g.normal(size=(40, 16))[k]*3 + g.normal(size=(3000, 16))).astype(np.float32)
@@ -395,6 +395,6 @@ def test_a_large_view_is_searched_exactly_until_its_index_is_there(tmp_path):
     _, again, how = near(5, 4)
     assert "index" in how and near.recall > .8 and again[0] <= cos[0] + 2e-3
     again = Nearest(v, "vectors", "face")
-    began = time.perf_counter()
+    monkeypatch.setattr("camels.look.neighbours.VectorIndex.build", None)   # what is there is found, not made again
     again.make()
-    assert again.recall == pytest.approx(near.recall, abs=.05) and time.perf_counter() - began < 30
+    assert again.recall == pytest.approx(near.recall, abs=.05)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tornado.httputil import HTTPHeaders
 
-from camels.apps import guard as door
+from camels.apps import door, entry, guard, knock
 from camels.apps.home import home_html, serve_apps
 from camels.core import CamelsError
 from camels.files import escaped
@@ -29,9 +30,9 @@ def served():
 # Who is let in
 
 def test_every_route_refuses_every_wrong_request(served):   # a thousand requests: some seconds
-    tried, found = door.open_routes(served, served.guard)
+    tried, found = knock.open_routes(served, served.guard)
     assert found == [] and tried > 500
-    table = door.route_table(served)
+    table = knock.route_table(served)
     assert {
         "/editor/ws", "/training/", "/training/autoload.js", "/training/metadata", "/static/x.js",
         "/static/extensions/x.js", "/favicon.ico", "/",
@@ -41,14 +42,14 @@ def test_every_route_refuses_every_wrong_request(served):   # a thousand request
 
 def test_a_route_that_passes_the_guard_is_named():
     import panel as pn
-    served = door.serve_guarded({"hello": lambda: pn.pane.Markdown("hello")}, threaded=True, address="localhost")
+    served = guard.serve_guarded({"hello": lambda: pn.pane.Markdown("hello")}, threaded=True, address="localhost")
     class Leaky(door.Door):
         def judge(self, method, uri, headers):
-            return door.Verdict() if uri.startswith("/favicon") else super().judge(method, uri, headers)
+            return entry.Verdict() if uri.startswith("/favicon") else super().judge(method, uri, headers)
     try:
-        assert door.open_routes(served, served.guard)[1] == []
+        assert knock.open_routes(served, served.guard)[1] == []
         served.server._http.request_callback = Leaky(served.server._tornado, served.guard)
-        found = door.open_routes(served, served.guard)[1]
+        found = knock.open_routes(served, served.guard)[1]
     finally:
         served.stop()
     assert {path for path, *_ in found} == {"/favicon.ico"}
@@ -60,14 +61,13 @@ def test_a_new_route_is_guarded(served):
         def get(self):
             self.write("hello")
     served.server._tornado.add_handlers(".*", [("/new", New)])
-    assert (
-        door.status_of(served.port, "/new") == 403 and door.status_of(served.port, "/new", Cookie=served.cookie) == 200
-    )
+    assert knock.status_of(served.port, "/new") == 403
+    assert knock.status_of(served.port, "/new", Cookie=served.cookie) == 200
 
 
 @pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "LOCALHOST:1", "localhost"])
 def test_names_of_this_machine_are_answered(served, host):
-    assert door.status_of(served.port, "/favicon.ico", host=host, Cookie=served.cookie) == 200
+    assert knock.status_of(served.port, "/favicon.ico", host=host, Cookie=served.cookie) == 200
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_names_of_this_machine_are_answered(served, host):
     ],
 )
 def test_other_names_are_refused(served, host):
-    assert door.status_of(served.port, "/favicon.ico", host=host, Cookie=served.cookie) in (400, 403)
+    assert knock.status_of(served.port, "/favicon.ico", host=host, Cookie=served.cookie) in (400, 403)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_other_names_are_refused(served, host):
     ],
 )
 def test_sockets_are_opened_by_own_pages_only(served, origin, status):
-    kw = dict(door.KEY, Cookie=served.cookie, Sec_WebSocket_Protocol=f"bokeh, {socket_token(served)}") | (
+    kw = dict(knock.KEY, Cookie=served.cookie, Sec_WebSocket_Protocol=f"bokeh, {socket_token(served)}") | (
         {} if origin is None else dict(Origin=origin)
     )
-    assert door.status_of(served.port, "/emotion/ws", **kw) == status
+    assert knock.status_of(served.port, "/emotion/ws", **kw) == status
 
 
 def page_of(served, path):
@@ -118,10 +118,9 @@ def test_a_rebound_page_cannot_write_a_file(served):
         ("evil.example:{port}", "http://evil.example:{port}"),
         ("evil.example", "http://evil.example"),
     ):
-        assert door.status_of(served.port, "/editor", host=host) == 403
-        assert (
-            door.status_of(served.port, "/editor/ws", host=host, Origin=origin, Cookie=served.cookie, **door.KEY) == 403
-        )
+        assert knock.status_of(served.port, "/editor", host=host) == 403
+        asked = dict(knock.KEY, Origin=origin, Cookie=served.cookie)
+        assert knock.status_of(served.port, "/editor/ws", host=host, **asked) == 403
 
 
 @pytest.mark.parametrize("module", ["unittest.__main__", "idlelib.__main__", "antigravity", "this", "camels.cli", "os"])
@@ -133,7 +132,7 @@ def test_no_module_is_imported_by_an_address(served, module):
         f"//components/{module}/x/_css/y",
         f"/editor/components/{module}/x/_css/y",
     ):
-        assert door.status_of(served.port, path) in (400, 403) and door.status_of(
+        assert knock.status_of(served.port, path) in (400, 403) and knock.status_of(
             served.port, path, Cookie=served.cookie
         ) in (400, 403, 404)
     assert (module in sys.modules) == before and served.is_alive()
@@ -162,10 +161,10 @@ def test_the_token_is_as_good_as_its_length(served):
     t = served.guard.token
     assert len(t) >= 32
     assert {
-        door.status_of(served.port, f"/favicon.ico?token={x}")
+        knock.status_of(served.port, f"/favicon.ico?token={x}")
         for x in ("", t[:-1], t + "0", t.upper() + "x", "%00", "é".encode().hex())
     } == {403}
-    assert door.status_of(served.port, f"/favicon.ico?token={t}") == 200
+    assert knock.status_of(served.port, f"/favicon.ico?token={t}") == 200
 
 
 def test_pages_do_not_hold_the_cookie_and_name_no_other_host(served):
@@ -190,21 +189,21 @@ def test_no_token_still_asks_for_host_and_origin():
     try:
         port = thread.server.port
         assert (
-            door.status_of(port, "/favicon.ico") == 200
-            and door.status_of(port, "/favicon.ico", host="evil.example") == 403
+            knock.status_of(port, "/favicon.ico") == 200
+            and knock.status_of(port, "/favicon.ico", host="evil.example") == 403
         )
         assert (
-            door.status_of(port, "/emotion/ws", **door.KEY) == 403
-            and door.status_of(port, "/favicon.ico", Sec_Fetch_Site="cross-site") == 403
+            knock.status_of(port, "/emotion/ws", **knock.KEY) == 403
+            and knock.status_of(port, "/favicon.ico", Sec_Fetch_Site="cross-site") == 403
         )
     finally:
         thread.stop()
 
 
 def test_an_allowed_host_is_answered():
-    g = door.Guard(("lab.example", "other.example:81"), token="")
+    g = entry.Guard(("lab.example", "other.example:81"), token="")
     def ask(host):
-        return door.judge(g, "GET", "/", door.httputil.HTTPHeaders({"Host": host})).status
+        return entry.judge(g, "GET", "/", HTTPHeaders({"Host": host})).status
     assert [
         ask(h)
         for h in (
@@ -221,20 +220,22 @@ def test_a_taken_port_is_one_line(served):
 # Time and size
 
 def test_pages_do_not_hold_the_others(served):   # the largest page, opened two to four times: some seconds
-    door.visit(served.port, "/training", served.cookie)
-    # a machine that does other things has less time for each
-    most, held = 100*max(1., os.getloadavg()[0]/os.cpu_count()), []
-    while len(held) < 3 and min(held, default=1e9) > most:
-        held.append(door.server_lag(served.port, served.cookie, ["/training"])["/training"])
-    assert min(held) <= most, (held, most)
+    knock.visit(served.port, "/training", served.cookie)
+    # a machine that does other things has less time for each: the page takes longer, too
+    def held():
+        began = time.perf_counter()
+        held_ms = knock.server_lag(served.port, served.cookie, ["/training"])["/training"]
+        return held_ms, 1000*(time.perf_counter() - began)
+    tries = [held() for _ in range(3)]
+    assert any(held_ms <= max(100, took_ms/2) for held_ms, took_ms in tries), tries
 
 
 def test_a_page_that_cannot_be_made_says_so():
     def bad():
         raise CamelsError("no <b>run</b>", "x", "make one")
-    thread = door.serve_guarded({"bad": bad}, door.Guard(token=""), threaded=True, address="localhost")
+    thread = guard.serve_guarded({"bad": bad}, entry.Guard(token=""), threaded=True, address="localhost")
     try:
-        assert door.visit(thread.server.port, "/bad", "") > 100
+        assert knock.visit(thread.server.port, "/bad", "") > 100
     finally:
         thread.stop()
 
@@ -413,7 +414,7 @@ def test_markdown_shows_a_name_as_it_is():
 
 def test_home_and_refused_pages_hold_names_as_words(run):
     assert Tags(home_html(str(run))).bad == []
-    assert Tags(door.refused_page(door.Verdict(403, hostile("why"), hostile("hint")))).bad == []
+    assert Tags(door.refused_page(entry.Verdict(403, hostile("why"), hostile("hint")))).bad == []
 
 
 def test_live_pages_hold_names_as_words(run):
@@ -476,9 +477,9 @@ def test_serve_prints_an_address_with_a_token_and_no_other_is_answered(tmp_path)
         url = json.loads(p.stdout.readline())["url"]
         port, token = int(re.search(r":(\d+)/", url)[1]), re.search(r"/emotion\?token=([0-9a-f]{48})$", url)[1]
         assert [
-            door.status_of(port, "/favicon.ico"),
-            door.status_of(port, f"/favicon.ico?token={token}"),
-            door.status_of(port, f"/favicon.ico?token={token}", host="lab.example"),
+            knock.status_of(port, "/favicon.ico"),
+            knock.status_of(port, f"/favicon.ico?token={token}"),
+            knock.status_of(port, f"/favicon.ico?token={token}", host="lab.example"),
         ] == [403, 200, 200]
     finally:
         p.terminate()

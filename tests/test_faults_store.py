@@ -235,9 +235,8 @@ def test_pipes_and_devices_are_never_opened(tmp_path):
     for n, to in (("kmsg", "/proc/kmsg"), ("zero", "/dev/zero"), ("self", "/proc/self/status")):
         os.symlink(to, tmp_path/f"{n}.wav")
     put(tmp_path/"good.wav")
-    t = time.monotonic()
-    rep = go(tmp_path, tmp_path/"t.lance")
-    assert rep.clips == 1 and len(rep.errors) == 4 and time.monotonic() - t < 20
+    rep = go(tmp_path, tmp_path/"t.lance")   # a pipe that is opened waits for ever, and a device never ends
+    assert rep.clips == 1 and len(rep.errors) == 4
     assert {e["error"] for e in rep.errors} == {"not a plain file"}
 
 

@@ -113,9 +113,15 @@ def test_an_emoji_alone_is_a_message(model):
 
 
 def test_long_text(model):
-    text, t = "I love this wonderful day. "*2000, time.perf_counter()   # 10,000 words
+    def spent_s(text):
+        t = time.process_time()
+        model.predict(text)
+        return time.process_time() - t
+    sentence = "I love this wonderful day. "
+    text = sentence*2000   # 10,000 words
     e = model.predict(text)[0]
-    assert e.vad[0] > .1 and e.emotion == "love" and time.perf_counter() - t < 10
+    assert e.vad[0] > .1 and e.emotion == "love"
+    assert spent_s(text) < 40*min(spent_s(sentence*200) for _ in range(3))   # ten times the words
     assert len(model.segments(text)) == 2000
     assert model.predict("word "*10_000)[0].emotion in EMOTIONS
 

@@ -17,95 +17,96 @@ from ..config import configure, parse_overrides
 from ..core import CamelsError, nearest
 from ..files import escaped
 from ..latent.config import TrainConfig, checked
-from ..train.watch import RunView
 from ..look.curves import line_of
-from ..train.launch import resume_run, start_run, stop_run
-from ..train.control import ask
 from ..look.viz import ACCENT, INK
+from ..train.control import ask
+from ..train.launch import resume_run, start_run, stop_run
+from ..train.watch import RunView
 
 # %% ../../nbs/980_apps.magic.ipynb #2d87ed56
 class Settings:
     "A training configuration, to look at and to change: `%camels lr=3e-4`."
     def __init__(self, cfg:TrainConfig):
         self.cfg = cfg
+
+    def __repr__(self):
+        return "TrainConfig(" + ", ".join(f"{k}={v!r}" for k, v in self.changed.items()) + ")"
+
+    def _repr_html_(self):
+        changed, cells = self.changed, []
+        for f in fields(self.cfg):
+            look = "font-weight:600" if f.name in changed else f"color:{INK}"
+            words = f"{f.name} = {escaped(str(getattr(self.cfg, f.name)))}"
+            cells.append(f'<span style="display:inline-block;width:200px;{look}">{words}</span>')
+        return f'<div style="font:12px/1.7 ui-monospace,monospace;max-width:840px">{"".join(cells)}</div>'
+
     @property
     def changed(self)->dict:
         "What differs from the defaults."
-        d = TrainConfig()
-        return {f.name: v for f in fields(d) if (v := getattr(self.cfg, f.name)) != getattr(d, f.name)}
-    def __repr__(self):
-        return "TrainConfig(" + ", ".join(f"{k}={v!r}" for k, v in self.changed.items()) + ")"
-    def _repr_html_(self):
-        def cell(f):
-            return (
-                '<span style="display:inline-block;width:200px;'
-                f'{"font-weight:600" if f.name in self.changed else f"color:{INK}"}">{f.name} = '
-                f'{escaped(str(getattr(self.cfg, f.name)))}</span>'
-            )
-        return (
-            '<div style="font:12px/1.7 '
-            f'ui-monospace,monospace;max-width:840px">{"".join(map(cell, fields(self.cfg)))}</div>'
-        )
+        default = TrainConfig()
+        values = {f.name: getattr(self.cfg, f.name) for f in fields(default)}
+        return {name: v for name, v in values.items() if v != getattr(default, name)}
 
 # %% ../../nbs/980_apps.magic.ipynb #da544c83
-def spark(y, width:int=150, height:int=26)->str: # SVG
+def spark(
+    y,             # values, from left to right
+    width:int=150, # pixels
+    height:int=26, # pixels
+)->str: # SVG; "" for less than two values
     "A curve as small as a word."
     if len(y) < 2:
         return ""
-    lo, hi = min(y), max(y)
-    at = " ".join(
-        f"{i/(len(y) - 1)*(width - 4) + 2:.1f},{height - 3 - (v - lo)/((hi - lo) or 1)*(height - 6):.1f}"
-        for i, v in enumerate(y)
-    )
-    return (
-        f'<svg width="{width}" height="{height}" style="vertical-align:middle" role="img" aria-label="from {y[0]:.3g} '
-        f'to {y[-1]:.3g}"><polyline points="{at}" fill="none" stroke="{ACCENT}" stroke-width="1.6"/></svg>'
-    )
+    low, high = min(y), max(y)
+    points = []
+    for i, v in enumerate(y):
+        right, up = i/(len(y) - 1), (v - low)/((high - low) or 1)  # both in [0, 1]
+        points.append(f"{right*(width - 4) + 2:.1f},{height - 3 - up*(height - 6):.1f}")
+    label = f"from {y[0]:.3g} to {y[-1]:.3g}"
+    line = f'<polyline points="{" ".join(points)}" fill="none" stroke="{ACCENT}" stroke-width="1.6"/>'
+    size = f'width="{width}" height="{height}" style="vertical-align:middle"'
+    return f'<svg {size} role="img" aria-label="{label}">{line}</svg>'
 
-# %% ../../nbs/980_apps.magic.ipynb #c39fa2ab
+# %% ../../nbs/980_apps.magic.ipynb #017818fe
 class Progress:
     "How far a run is, whenever it is shown."
     def __init__(self, run):
         self.view = RunView(run)
+
     def __repr__(self):
         v = self.view.refresh()
-        r = v.last
-        return (
-            f"{v.name}: {v.state}, {v.words}"
-            + (f" · loss {r['loss']:.4g}" if r else "")
-            + (f" · R@1 {r['valid_r1']:.2f}" if "valid_r1" in r else "")
-        )
+        words = f"{v.name}: {v.state}, {v.words}"
+        if v.last:
+            words += f" · loss {v.last['loss']:.4g}"
+        if "valid_r1" in v.last:
+            words += f" · R@1 {v.last['valid_r1']:.2f}"
+        return words
 
-# %% ../../nbs/980_apps.magic.ipynb #017818fe
-@patch
-def part(self:Progress)->float:
-    "Share of the stage that is done, in [0, 1]."
-    v, s = self.view, self.view.sign
-    return 1. if v.state == "finished" else min(1., s.get("epoch", 0)/max(1, s.get("n_epochs", 1)))
+    def part(self)->float:
+        "Share of the stage that is done, in [0, 1]."
+        if self.view.state == "finished":
+            return 1.
+        sign = self.view.sign
+        return min(1., sign.get("epoch", 0)/max(1, sign.get("n_epochs", 1)))
+
+# %% ../../nbs/980_apps.magic.ipynb #ccd2945f
+def _bar(share:float)->str: # HTML
+    "A bar of which a share in [0, 1] is filled."
+    track = f"height:5px;border-radius:3px;background:color-mix(in srgb,{INK} 25%,transparent);margin:4px 0"
+    done = f"height:5px;border-radius:3px;width:{100*share:.0f}%;background:{ACCENT}"
+    return f'<div role="progressbar" aria-valuenow="{100*share:.0f}" style="{track}"><div style="{done}"></div></div>'
 
 @patch
 def _repr_html_(self:Progress):
     v = self.view.refresh()
-    r = v.last
-    colour = "#d64533" if v.failed else INK
-    curves = "".join(
-        (
-            f'<span style="margin-right:18px">{t} {r.get(k, float("nan")):.3g} '
-            f'{spark(line_of(v, k)[1].tolist()[-200:])}</span>'
-        )
-        for k, t in dict(loss="total loss", valid_r1="R@1").items()
-        if isinstance(r.get(k), (int, float))
-    )
-    bar = (
-        f'<div role="progressbar" aria-valuenow="{100*self.part():.0f}" '
-        f'style="height:5px;border-radius:3px;background:color-mix(in srgb,{INK} 25%,transparent);margin:4px '
-        '0"><div '
-        f'style="height:5px;border-radius:3px;width:{100*self.part():.0f}%;background:{ACCENT}"></div></div>'
-    )
-    return (
-        f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px"><b>{escaped(v.name)}</b> <span '
-        f'style="color:{colour}">{v.state} · {escaped(v.words)}</span>{bar}{curves}</div>'
-    )
+    curves = ""
+    for key, title in dict(loss="total loss", valid_r1="R@1").items():
+        value = v.last.get(key)
+        if isinstance(value, (int, float)):
+            line = spark(line_of(v, key)[1].tolist()[-200:])
+            curves += f'<span style="margin-right:18px">{title} {value:.3g} {line}</span>'
+    state = f'<span style="color:{"#d64533" if v.failed else INK}">{v.state} · {escaped(v.words)}</span>'
+    words = f"<b>{escaped(v.name)}</b> {state}{_bar(self.part())}{curves}"
+    return f'<div style="font:13px/1.6 system-ui,sans-serif;max-width:640px">{words}</div>'
 
 # %% ../../nbs/980_apps.magic.ipynb #af923045
 @patch
@@ -121,8 +122,15 @@ def live(self:Progress, every_s:float=1.5): # seconds between updates
     self.thread.start()
     return self
 
-# %% ../../nbs/980_apps.magic.ipynb #f0bb4ba0
+# %% ../../nbs/980_apps.magic.ipynb #ee44f23b
 VERBS = ("train", "follow", "pause", "go", "stop", "resume")
+
+def _started(words:list)->Progress:
+    "A training in a process of its own; `features=` and `out=` are no settings."
+    said = parse_overrides(words)
+    features, out = said.pop("features", ""), said.pop("out", "")
+    start_run(features, out, said)
+    return Progress(out)
 
 def run_line(line:str): # a `Settings`, a `Progress`, or the errors of their makers
     "What stands behind `%camels`."
@@ -132,57 +140,70 @@ def run_line(line:str): # a `Settings`, a `Progress`, or the errors of their mak
     if verb not in VERBS:
         raise CamelsError(f"unknown word {verb!r}", "%camels", nearest(verb, VERBS))
     if verb == "train":
-        said = parse_overrides(words)
-        features, out = said.pop("features", ""), said.pop("out", "")
-        start_run(features, out, said)
-        return Progress(out)
+        return _started(words)
     if len(words) != 1:
         raise CamelsError("which run?", f"%camels {verb}", f"such as: %camels {verb} runs/demo")
     path = Path(words[0]).expanduser()
-    {"follow": lambda p: None, "resume": resume_run, "stop": stop_run}.get(verb, lambda p: ask(p, do=verb))(path)
+    if verb == "resume":
+        resume_run(path)
+    elif verb == "stop":
+        stop_run(path)
+    elif verb != "follow":
+        ask(path, do=verb)
     return Progress(path)
 
 # %% ../../nbs/980_apps.magic.ipynb #3c3ff166
-CHOICES = dict(amp=("none", "bf16", "fp16"), device=("auto", "cpu", "cuda"), tensorboard=("true", "false"))
-
-def _paths(text:str, wanted)->list[str]: # folders, and what is wanted
-    head = text.rpartition("/")[0]
+def _paths(
+    text:str, # what is there of a path
+    wanted,   # (path) → is it one that the line may end with?
+)->list[str]: # folders, and what is wanted
+    "What a path may become; nothing where its folder cannot be read."
+    head, _, last = text.rpartition("/")
+    lead = text[:len(text) - len(last)]
     folder = Path(head or ("/" if text.startswith("/") else ".")).expanduser()
-    lead = text[:len(text) - len(text.rpartition("/")[2])]
     try:
-        return [
-            f"{lead}{p.name}" + "/"*(p.is_dir() and not wanted(p))
-            for p in sorted(folder.iterdir())
-            if (wanted(p) or p.is_dir()) and not p.name.startswith(".")
-        ]
+        inside = sorted(folder.iterdir())
+        shown = [(p, wanted(p)) for p in inside if not p.name.startswith(".") and (wanted(p) or p.is_dir())]
+        return [f"{lead}{p.name}" + "/"*(p.is_dir() and not ends) for p, ends in shown]
     except OSError:
         return []
 
-# %% ../../nbs/980_apps.magic.ipynb #9296ffc0
+# %% ../../nbs/980_apps.magic.ipynb #bec4bb49
+CHOICES = dict(amp=("none", "bf16", "fp16"), device=("auto", "cpu", "cuda"), tensorboard=("true", "false"))
+
+def _is_table(path:Path)->bool:
+    return path.suffix in (".lance", ".npz", ".parquet")
+
+def _is_run(path:Path)->bool:
+    return (path/"run.json").exists()
+
+def _values(key:str, value:str)->list[str]:
+    "What may stand behind `key=`."
+    if key in CHOICES:
+        return [*CHOICES[key]]
+    wanted = dict(features=_is_table, out=_is_run).get(key)
+    return _paths(value, wanted) if wanted else []
+
 def completions(line:str)->list[str]: # whole last words, each beginning with what is there
     "What the last word of a `%camels …` line may become."
     words = line.split()[1:]
     last = "" if line.endswith(" ") or not words else words[-1]
     before = words[:-1] if last else words
-    key, eq, value = last.partition("=")
-    table, is_run = lambda p: p.suffix in (".lance", ".npz", ".parquet"), lambda p: (p/"run.json").exists()
-    if eq:
-        found = [
-            f"{key}={v}"
-            for v in CHOICES.get(key, ())
-            or (_paths(value, table) if key == "features" else _paths(value, is_run) if key == "out" else ())
-        ]
-    elif before and before[0] in VERBS and before[0] != "train":
-        found = _paths(last, is_run)
+    verb = before[0] if before else ""
+    key, equals, value = last.partition("=")
+    if equals:
+        found = [f"{key}={v}" for v in _values(key, value)]
+    elif verb in VERBS and verb != "train":
+        found = _paths(last, _is_run)
     else:
-        found = [
-            *(VERBS if not before else ()),
-            *(("features=", "out=") if before[:1] == ["train"] else ()),
-            *(f"{f.name}=" for f in fields(TrainConfig)),
-        ]
-    return [w for w in found if w.startswith(last)]
+        found = [f"{f.name}=" for f in fields(TrainConfig)]
+        if verb == "train":
+            found = ["features=", "out=", *found]
+        if not before:
+            found = [*VERBS, *found]
+    return [word for word in found if word.startswith(last)]
 
-# %% ../../nbs/980_apps.magic.ipynb #f9f26eb0
+# %% ../../nbs/980_apps.magic.ipynb #66c3adc2
 def camels_line(line:str):
     "Settings, trainings and their progress: `%camels key=value …`, `%camels train|follow|pause|go|stop|resume …`."
     from IPython.core.error import UsageError
@@ -190,27 +211,26 @@ def camels_line(line:str):
         made = run_line(line)
     except CamelsError as e:
         raise UsageError(str(e)) from None   # one line, no traceback
-    return made.live() and None if isinstance(made, Progress) else made
+    if isinstance(made, Progress):
+        made.live()
+        return None
+    return made
 
-# %% ../../nbs/980_apps.magic.ipynb #66c3adc2
+# %% ../../nbs/980_apps.magic.ipynb #073aae1a
 def matcher():
-    "What a shell asks for completions; on a line of ours nobody else's are wanted."
+    "What a shell asks for completions."
     from IPython.core.completer import SimpleCompletion, context_matcher
     @context_matcher(identifier="camels")
     def match(context):
         line = context.text_until_cursor.lstrip()
-        last = "" if line.endswith(" ") else line.split()[-1] if line else ""
         if not line.startswith("%camels "):
             return dict(completions=[], suppress=False)
-        return dict(
-            completions=[SimpleCompletion(w, type="camels") for w in completions(line)],
-            matched_fragment=last,
-            suppress=True,
-            ordered=True,
-        )
+        last = "" if line.endswith(" ") else line.split()[-1]
+        found = [SimpleCompletion(word, type="camels") for word in completions(line)]
+        return dict(completions=found, matched_fragment=last, suppress=True, ordered=True)
     return match
 
-# %% ../../nbs/980_apps.magic.ipynb #85b5747d
+# %% ../../nbs/980_apps.magic.ipynb #f20b786b
 def load_ipython_extension(ip):
     "What `%load_ext camels` does."
     unload_ipython_extension(ip)
@@ -220,5 +240,5 @@ def load_ipython_extension(ip):
 def unload_ipython_extension(ip):
     "What `%unload_ext camels` does."
     ip.magics_manager.magics["line"].pop("camels", None)
-    ms = ip.Completer.custom_matchers
-    ms[:] = [m for m in ms if getattr(m, "matcher_identifier", "") != "camels"]
+    matchers = ip.Completer.custom_matchers
+    matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != "camels"]

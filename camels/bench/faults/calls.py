@@ -24,7 +24,7 @@ programs = Registry("program", {
     "main": "camels.cli:main",
     "app": "camels.cli:app",
     "serve": "camels.apps.home:serve_apps",
-    "open_routes": "camels.apps.guard:open_routes",
+    "open_routes": "camels.apps.knock:open_routes",
 })
 
 calls = Registry("call", {
