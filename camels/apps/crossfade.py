@@ -215,20 +215,6 @@ class CrossfadeApp(pn.viewable.Viewer):
         self.voice.link(s, value="voice")
         self.film.param.watch(lambda e: setattr(s, "time_s", max(0., e.new)), "time_s")
         s.param.watch(self._moved, "time_s")
-    def __panel__(self):
-        look = dict(width=78, margin=(2, 4, 0, 0), button_type="default")
-        saves = []
-        for k in FORMATS:
-            file = dict(callback=lambda k=k: self.export(k), filename=f"performance{k}", label=f"Save {k[1:]}")
-            saves.append(pn.widgets.FileDownload(**file, **look))
-        buttons = pn.Row(self.button, self.voice, margin=0), self.line, pn.Row(*saves, margin=0)
-        left = pn.Column(self.film, self.note, self.area, *buttons, width=345, margin=(0, 14, 0, 0))
-        wide = dict(sizing_mode="stretch_width")
-        note = "tags set the mood, the face fades from one to the next; click or drag in the curves to scrub"
-        return pn.Column(
-            pn.pane.HTML(heading("Crossfade", note), margin=(0, 0, 8, 0)), pn.Row(left, self.curves, **wide),
-            max_width=1500, margin=(8, 20), **wide,
-        )
 
 # %% ../../nbs/948_apps.crossfade.ipynb #68c1a54d
 @patch
@@ -276,3 +262,19 @@ def export(self:CrossfadeApp, kind:str)->io.BytesIO: # kind: of `FORMATS`
     "The performance as a file."
     with tempfile.TemporaryDirectory() as d:
         return io.BytesIO(save_animation(Path(d)/f"performance{kind}", self.state.performance).read_bytes())
+
+@patch
+def __panel__(self:CrossfadeApp):
+    look = dict(width=78, margin=(2, 4, 0, 0), button_type="default")
+    saves = []
+    for k in FORMATS:
+        file = dict(callback=lambda k=k: self.export(k), filename=f"performance{k}", label=f"Save {k[1:]}")
+        saves.append(pn.widgets.FileDownload(**file, **look))
+    buttons = pn.Row(self.button, self.voice, margin=0), self.line, pn.Row(*saves, margin=0)
+    left = pn.Column(self.film, self.note, self.area, *buttons, width=345, margin=(0, 14, 0, 0))
+    wide = dict(sizing_mode="stretch_width")
+    note = "tags set the mood, the face fades from one to the next; click or drag in the curves to scrub"
+    return pn.Column(
+        pn.pane.HTML(heading("Crossfade", note), margin=(0, 0, 8, 0)), pn.Row(left, self.curves, **wide),
+        max_width=1500, margin=(8, 20), **wide,
+    )
