@@ -250,12 +250,12 @@ def sound(seconds, rate=8000):
 
 @pytest.mark.parametrize("seconds", [62, 180, 4000])
 def test_a_long_recording_is_refused_before_it_is_decoded(seconds, monkeypatch):
-    from camels.apps import v3
+    from camels.apps import v3_state
     read = []
-    real = v3.read_audio
-    monkeypatch.setattr(v3, "read_audio", lambda *a, **kw: read.append(x := real(*a, **kw)) or x)
+    real = v3_state.read_audio
+    monkeypatch.setattr(v3_state, "read_audio", lambda *a, **kw: read.append(x := real(*a, **kw)) or x)
     with pytest.raises(CamelsError, match=r"s of sound.*at most 60"):
-        v3.recorded(sound(seconds), "long.wav")
+        v3_state.recorded(sound(seconds), "long.wav")
     assert len(read[0]) <= 61.1*16000
 
 
@@ -263,9 +263,9 @@ def test_a_long_recording_is_refused_before_it_is_decoded(seconds, monkeypatch):
     "name", ["../../x.wav", "a\0b.wav", "x"*4000 + ".wav", "\x1b[2J.wav", "<img src=x>.wav", "", "x." + "w"*400]
 )
 def test_an_upload_may_have_any_name(name):
-    from camels.apps import v3
+    from camels.apps import v3_state
     with pytest.raises(CamelsError, match="sound"):
-        v3.recorded(sound(90), name)
+        v3_state.recorded(sound(90), name)
 
 
 def test_an_upload_is_taken_in_pieces_and_bounded():
@@ -421,7 +421,7 @@ def test_live_pages_hold_names_as_words(run):
     from camels.apps.emotion import EmotionApp, segment_html
     from camels.apps.editor import PresetEditorApp
     from camels.apps.training import TrainingApp
-    from camels.apps.v3 import status_html
+    from camels.apps.kit import status_html
     from camels.text.albert import Emotion
     seen = [
         status_html(hostile("recording"), True),

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRACK', 'CHOSEN', 'VOICES', 'Later', 'main_shell', 'one_thread', 'renderer', 'face_image', 'image_url', 'FacePicture',
-           'live_face', 'Pace', 'plain', 'panel_figure', 'hover_text', 'heading', 'Words', 'slider']
+           'live_face', 'Pace', 'plain', 'panel_figure', 'add_playhead', 'plain_legend', 'hover_text', 'heading',
+           'Words', 'status_html', 'primary_button', 'slider']
 
 # %% ../../nbs/920_apps.kit.ipynb #a201ddc9
 import asyncio, functools, sys, time
@@ -14,14 +15,16 @@ from typing import Callable
 import param
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource, CustomJS, FixedTicker, HoverTool
+from bokeh.events import Pan, Tap
+from bokeh.models import ColumnDataSource, CustomJS, FixedTicker, HoverTool, Span
 from bokeh.plotting import figure
 from jaxtyping import Float
 from panel.custom import JSComponent
 
 from .avatar import Avatar
-from .web import SOFT, ink, script, style
+from .web import BAD, SOFT, ink, script, style
 from ..core import CamelsError
+from ..files import escaped
 from ..face.render import Renderer
 from ..look.viz import ACCENT, INK, data_url
 
@@ -201,6 +204,32 @@ def panel_figure(
         f.xaxis.visible = False
     return f
 
+# %% ../../nbs/920_apps.kit.ipynb #2a354ec9
+def add_playhead(
+    f,           # a Bokeh figure over seconds
+    go:Callable, # called with the seconds that a tap or a drag asks for
+)->Span: # its `location` is the time in seconds
+    "A playhead, and a figure that listens to the hand."
+    head = Span(location=0, dimension="height", line_color=ACCENT, line_width=2)
+    f.add_layout(head)
+    for event in (Tap, Pan):
+        f.on_event(event, lambda e: go(e.x))
+    return head
+
+def plain_legend(
+    f,                         # a Bokeh figure with a legend
+    location:str="top_left",
+):
+    "A legend in one line, without a frame."
+    legend = f.legend
+    legend.orientation = "horizontal"
+    legend.location = location
+    legend.padding = legend.margin = 2
+    legend.label_text_font_size = "11px"
+    legend.label_text_color = ink()
+    legend.background_fill_alpha = legend.border_line_alpha = 0
+    legend.spacing = 12
+
 # %% ../../nbs/920_apps.kit.ipynb #943b4c04
 def hover_text(
     f,             # a figure
@@ -232,6 +261,29 @@ class Words(JSComponent):
     "Text that changes, as HTML; in a notebook a changed `pn.pane.HTML` asks the net for its style sheets."
     html = param.String()
     _esm = script("widgets/words.js")
+
+# %% ../../nbs/920_apps.kit.ipynb #23853ea3
+def status_html(
+    text:str,         # any text
+    failed:bool,      # is it an error?
+    most_px:int=150,  # greatest height on the page
+)->str: # HTML
+    "The status line: what was done last, or what went wrong."
+    return (
+        '<div class="status" role="status" style="font-size:13px;line-height:1.4;overflow-wrap:anywhere;'
+        f'max-height:{most_px}px;overflow:auto;color:{BAD if failed else SOFT}">{escaped(text)}</div>'
+    )
+
+# %% ../../nbs/920_apps.kit.ipynb #4b371b15
+def primary_button(
+    name:str,       # what is written on it
+    click:Callable, # called with the event of each click; may be asynchronous
+    **kw,           # width, margin and what else a Panel button takes
+)->pn.widgets.Button:
+    "The button that does a page's work."
+    button = pn.widgets.Button(name=name, button_type="primary", stylesheets=[style("widgets/primary.css")], **kw)
+    button.on_click(click)
+    return button
 
 # %% ../../nbs/920_apps.kit.ipynb #a2f20c7b
 TRACK = style("widgets/slider.css")  # pale in both themes
