@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camels import cli
+from camels.commands import terminal
 from camels.face.arkit import ARKIT, read_livelink, write_livelink
 from camels.core import (
     CamelsError, append_jsonl, atomic_path, leftovers, read_jsonl, temporary_name, write_json, write_text,
@@ -304,11 +305,11 @@ def test_names_never_steer_a_terminal(monkeypatch, capsys, tmp_path):
 
 def test_json_holds_no_lone_surrogate():
     assert json.loads(
-        json.dumps(cli.finite({ODD: [ODD, float("inf"), (np.float32(2), None)]}), ensure_ascii=False).encode()
+        json.dumps(terminal.finite({ODD: [ODD, float("inf"), (np.float32(2), None)]}), ensure_ascii=False).encode()
     ) == {"caf\\xe9\x1b[2J": ["caf\\xe9\x1b[2J", None, [2., None]]}
 
 def test_signs_of_a_console_stay_as_they_are(capsys):
-    cli.complain(CamelsError("no such file", ":bomb:[red]x.wav"))
+    terminal.complain(CamelsError("no such file", ":bomb:[red]x.wav"))
     assert capsys.readouterr().err == "camels: :bomb:[red]x.wav: no such file\n"
 
 class PanicException(BaseException):

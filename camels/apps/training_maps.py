@@ -157,7 +157,7 @@ def _paths(self:Maps, drawn:list)->list: # of runs with a latent, at most one a 
     return have[:len(self.maps)]
 
 @patch
-def show(self:Maps):
+def show(self:Maps): # noqa: F811  of another class
     "Draw the snapshots of this moment."
     s = self.state
     drawn = [p for p in s.runs if p in s.ticked]

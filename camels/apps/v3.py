@@ -30,7 +30,7 @@ from ..express.perform import Performance
 from ..face.arkit import index
 from ..face.channels import CLOSED, lip_gap
 from ..files import printable
-from ..look.viz import ACCENT, INK, OKABE_ITO
+from ..look.viz import INK, OKABE_ITO
 from ..media.write import write_audio
 
 # %% ../../nbs/954_apps.v3.ipynb #0262b574

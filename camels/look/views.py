@@ -33,7 +33,11 @@ def moment_keys(
     at = columns.get("start_s", columns.get("window"))
     if at is None:
         return np.array([str(c) for c in columns["clip"]])
-    return np.array([f"{c}@{float(t):g}" for c, t in zip(columns["clip"], at)])
+    try:
+        at = [float(t) for t in at]
+    except (TypeError, ValueError):
+        raise CamelsError("times that are no numbers", None, "give start_s in seconds, or a column 'id'") from None
+    return np.array([f"{c}@{t:g}" for c, t in zip(columns["clip"], at)])
 
 # %% ../../nbs/565_look.views.ipynb #7148cfcc
 def unique_keys(
