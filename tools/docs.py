@@ -551,6 +551,7 @@ def main():
         sys.exit("docs: the lines above must be mended")
     for page, text in md.items():
         (out/f"{page}.md").write_text(text, encoding="utf-8")
+    shutil.copy(src/"explain"/"house.svg", out/"explain")
     llms(tops, md)
     (out/".nojekyll").touch()
     if bad := dead_links(out):
