@@ -314,7 +314,7 @@ def iter_audio(
 BLOCK = 64 # samples that are summed side by side
 
 class OffsetFilter:
-    "Filter of sound in pieces that takes its offset away: y[n] = x[n] - x[n-1] + keep y[n-1], the same however it is cut."
+    "Filter of sound in pieces that takes its offset away: y[n] = x[n] - x[n-1] + keep y[n-1]; the same in any cut."
     def __init__(self,
         sr:int=16000,      # sample rate in Hz
         cut_hz:float=10.,  # below this frequency sound is taken away
