@@ -24,15 +24,16 @@ from ...text.language import find_language, load_language, padded_rows
 class OpinionConfig:
     "How a second opinion is asked for."
     model: str = "smollm2-135m-instruct" # as `load_language` takes it
-    ask: str = "\nThe feeling of this in one word:" # stands behind each text
+    ask: str = "\nFeeling:" # stands behind each text
     layers: tuple = (.5, .75, 1.) # which hidden states are kept, as parts of the depth
     most: int = 48       # pieces of a text that are read, without the question
     dtype: str = "bfloat16"
     batch: int = 32      # texts at once
     shard: int = 1024    # texts a file: what is lost at most where it is stopped
     comments: int = 10_240 # training comments that the heads learn from, drawn at random; 0: all
+    sentences: int = 4096 # rated sentences, likewise
     threads: int = 1
-    seed: int = 1        # of that draw
+    seed: int = 1        # of these draws
 
 # %% ../../../nbs/831_recipes.text.opinion.ipynb #4a609d55
 @torch.inference_mode()
@@ -153,6 +154,11 @@ def fit_ridge(
     return (lambda some: last.predict(((some - mean)/scale).astype(np.float32))), best
 
 # %% ../../../nbs/831_recipes.text.opinion.ipynb #12432202
+def _drawn(x, known:np.ndarray, n:int, seed:int)->np.ndarray: # int [n]
+    "Rows with a label that may be learnt from, drawn at random; all of them where `n` is 0."
+    rows = np.setdiff1d(np.flatnonzero(~np.isnan(known[:, 0])), x.kept)
+    return np.random.default_rng(seed).permutation(rows)[:n or None]
+
 def second_opinion(
     x,          # `Texts` to learn from
     asked,      # texts whose opinion is wanted, beside those that `x` sets aside
@@ -162,11 +168,9 @@ def second_opinion(
     "What heads on the frozen model say, learnt from the texts that may be learnt from."
     tell = tell or (lambda line: None)
     kept, wanted = think_of([x.texts[i] for i in x.kept], c, tell), think_of(asked, c, tell)
-    comments = np.setdiff1d(np.flatnonzero(~np.isnan(x.emotions[:, 0])), x.kept)
-    comments = np.random.default_rng(c.seed).permutation(comments)[:c.comments or None]
+    comments, rated = _drawn(x, x.emotions, c.comments, c.seed), _drawn(x, x.vad, c.sentences, c.seed)
     z = think_of([x.texts[i] for i in comments], c, tell)
     heads, pull = fit_heads(z, x.emotions[comments], kept, x.emotions[x.kept], tell=tell)
-    rated = np.setdiff1d(np.flatnonzero(~np.isnan(x.vad[:, 0])), x.kept)
     ridge, alpha = fit_ridge(think_of([x.texts[i] for i in rated], c, tell), x.vad[rated])
     tell(f"heads learnt from {len(comments)} comments (pull {pull:g}) and {len(rated)} sentences (alpha {alpha:g})")
     return heads(kept), heads(wanted), ridge(wanted)
