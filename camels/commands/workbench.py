@@ -19,6 +19,7 @@ from ..bench.core import benches, listed_figures
 from .terminal import Json, app, complain, emit, err, missing_part, progress
 from ..config import parse_overrides
 from ..core import CamelsError, cache_dir, n_cores, nearest, write_json
+from ..text.language import language_models, language_note
 
 # %% ../../nbs/985_commands.workbench.ipynb #ca73996a
 PACKAGES = {"torch": "torch", "pylance": "lance", "av": "av", "mediapipe": "mediapipe", # name of a package: its module
@@ -83,6 +84,7 @@ def doctor(as_json:Json=False):
     rows = [look_for(name, lambda name=name: installed_version(name)) for name in PACKAGES]
     for modality, names in ENCODERS.items():
         rows += [look_for(name, lambda name=name: _encoder_note(modality, name)) for name in names]
+    rows += [look_for(name, lambda name=name: language_note(name)) for name in language_models.list()]
     rows += [look_for("microalbert", _text_note), look_for("v3", _v3_note), _accelerator()]
     t = Table("part", "", "note")
     for r in rows:
