@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
+from camels import cli
 from camels.core import CamelsError, WindowConfig
 from camels.data.clips import shared_data
 from camels.data.encode import encode
@@ -140,10 +140,15 @@ def talks(tmp_path_factory):
 
 HOW = dict(video="none", phoneme="none")
 
-def run(*args):
-    from camels.cli import app
-    r = CliRunner().invoke(app, [str(a) for a in args])
-    return r.exit_code, r.stdout, r.stderr
+@pytest.fixture
+def run(monkeypatch, capsys):
+    "The command line in this process."
+    def call(*args):
+        monkeypatch.setattr("sys.argv", ["camels", *map(str, args)])
+        with pytest.raises(SystemExit) as e:
+            cli.main()
+        return e.value.code, capsys.readouterr().err
+    return call
 
 @pytest.fixture(scope="module")
 def tables(talks):
@@ -179,15 +184,15 @@ def test_a_table_made_in_two_calls_is_the_same(tables, tmp_path):
     np.testing.assert_allclose(a.x["prosody"][order[0]], b.x["prosody"][order[1]], atol=1e-5)
 
 
-def test_a_table_goes_on_in_its_own_kind_only(tables):
+def test_a_table_goes_on_in_its_own_kind_only(tables, run):
     at = tables/"speaker.lance"
-    code, _, err = run("encode", tables/"clips.jsonl", "--out", at, "--video", "none", "--phoneme", "none")
+    code, err = run("encode", tables/"clips.jsonl", "--out", at, "--video", "none", "--phoneme", "none")
     assert code == 2 and "normalised by speaker, not by none" in err and "--normalise speaker" in err
     assert len(err.strip().splitlines()) == 1
-    code, _, err = run("encode", tables/"clips.jsonl", "--out", at, "--video", "none", "--phoneme", "none",
-                       "--normalise", "speaker", "--json")
+    code, err = run("encode", tables/"clips.jsonl", "--out", at, "--video", "none", "--phoneme", "none",
+                    "--normalise", "speaker", "--json")
     assert code == 0, err
-    code, _, err = run("encode", tables/"clips.jsonl", "--out", tables/"new.lance", "--normalise", "speakr")
+    code, err = run("encode", tables/"clips.jsonl", "--out", tables/"new.lance", "--normalise", "speakr")
     assert code == 2 and "unknown normalisation 'speakr'" in err and not (tables/"new.lance").exists()
 
 
