@@ -60,6 +60,20 @@ def test_a_live_voice_gets_the_numbers_of_the_table():
     np.testing.assert_allclose(live, by_speaker(x, mask, np.zeros(30), prior, causal=True), atol=1e-5)
 
 
+def test_a_live_row_without_numbers_is_not_learnt():
+    stats = SpeakerStats(2).learn(np.ones((3, 2)))
+    assert not stats.push(np.array([np.nan, 1.])).any() and stats.n == 3 and np.isfinite(stats.mean).all()
+
+
+@pytest.mark.parametrize("how", ["speaker", "speaker-causal"])
+def test_the_order_of_rows_changes_nothing(how):
+    fs = toy_features(120)
+    order = np.random.default_rng(0).permutation(len(fs))
+    there, back = normalised(fs, how).x, normalised(subset(fs, order), how).x
+    for m in there:
+        np.testing.assert_allclose(there[m][order], back[m], atol=1e-5)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_masked_rows_and_rows_without_numbers_count_for_nothing(causal):
     g = np.random.default_rng(0)
