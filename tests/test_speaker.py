@@ -119,12 +119,14 @@ def test_names_are_people_within_a_corpus():
 
 
 @pytest.mark.parametrize("bad", [
-    {}, [], {"n": 1}, {"n": 1, "mean": "x", "squares": []}, {"n": -1, "mean": [0.], "squares": [1.]},
-    {"n": 1, "mean": [0.], "squares": [-1.]}, {"n": 1, "mean": [0., 1.], "squares": [1.]},
+    {}, [], None, dict(n=None), dict(mean="x"), dict(n=-1), dict(squares=[-1.]), dict(mean=[0., 1.]),
+    dict(weights=None), dict(weights=[1.]), dict(weights=[1., -1.]), dict(mean=[float("nan")]), dict(typical=[[0.]]),
 ])
 def test_broken_statistics_are_one_line(bad):
+    sound = SpeakerStats(1).learn(np.ones((2, 1))).state()
+    assert restored(sound).n == 2
     with pytest.raises(CamelsError, match="statistics of a speaker"):
-        restored(bad)
+        restored(sound | bad if isinstance(bad, dict) and bad else bad)
 
 
 def test_what_is_typical_fits_the_shipped_encoders():

@@ -15,7 +15,7 @@ from ..core import CamelsError, MODALITIES, WindowConfig, fingerprint
 from .rows import TEXT_COLUMNS
 from .store import BROKEN
 from .table import FeatureTable
-from ..encoders.speaker import by_speaker, check_normalise, marked, people, typical
+from ..encoders.speaker import by_speaker, check_normalise, marked, people, typical, weights_for
 from ..files import as_text, reading
 
 # %% ../../nbs/312_data.features.ipynb #d11c9ee8
@@ -110,7 +110,8 @@ def _as_marked(
     who, x, now = people(fs.ids["speaker"], clip, fs.ids.get("corpus")), dict(fs.x), dict(fs.encoders)
     for m, card in cards.items():
         raw, how = card["raw"], card["normalise"]
-        x[m] = by_speaker(x[m], fs.mask[m], who, typical(raw), how == "speaker-causal", order)
+        weights = weights_for(raw, fs.window.hop_s)
+        x[m] = by_speaker(x[m], fs.mask[m], who, typical(raw), weights, how == "speaker-causal", order)
         now[m] = marked(raw, how)
     return replace(fs, x=x, encoders=now)
 
