@@ -53,7 +53,7 @@ def installed_version(
 
 # %% ../../nbs/985_commands.workbench.ipynb #68edb672
 ENCODERS = dict(phoneme=("espeak_mini", "wav2vec2-lv-60-espeak-cv-ft"), video=("facemesh_landmarks",),
-                prosody=("prosody22",))
+                prosody=("prosody_contour", "prosody22"))
 
 def _encoder_note(modality:str, name:str)->str:
     from camels.data.streams import load_encoders
