@@ -307,12 +307,13 @@ class Principal:
 def principal(
     x,             # features [n d]
     most:int=256,  # directions kept, at most
+    scaled:bool=True, # each feature by its own deviation; else as they are
 )->Principal:
     "Principal directions, by way of the smaller Gram matrix."
     from scipy.linalg import eigh
     x = np.asarray(x, np.float64)
     mean, std = x.mean(0), x.std(0)
-    std = np.where(std > 1e-8*(1 + np.abs(mean)), std, 1.)
+    std = np.where(scaled & (std > 1e-8*(1 + np.abs(mean))), std, 1.)
     y = (x - mean)/std
     wide, n = y.shape[1] > len(y), min(y.shape)
     lam, v = eigh(y @ y.T if wide else y.T @ y, subset_by_index=[max(0, n - most), n - 1])
