@@ -316,8 +316,10 @@ def principal(
     std = np.where(scaled & (std > 1e-8*(1 + np.abs(mean))), std, 1.)
     y = (x - mean)/std
     wide, n = y.shape[1] > len(y), min(y.shape)
-    lam, v = eigh(y @ y.T if wide else y.T @ y, subset_by_index=[max(0, n - most), n - 1])
-    kept = (lam > 1e-10*lam.max()) & (lam > 0)
+    large = y.astype(np.float32) if y.size > 2e6 else y          # half the time, where it is long
+    gram = large @ large.T if wide else large.T @ large
+    lam, v = eigh(gram.astype(np.float64), subset_by_index=[max(0, n - most), n - 1])
+    kept = (lam > (1e-10 if large is y else 1e-7)*lam.max()) & (lam > 0)
     s, v = np.sqrt(lam[kept][::-1]), v[:, kept][:, ::-1]
     return Principal(mean, std, v, s, y.T @ v/s) if wide else Principal(mean, std, y @ v/s, s, v)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'LinearViews', 'choice_rows', 'PairChoice', 'choose_pair', 'pair_sides', 'summed', 'summed_rival',
-           'stacked_rival', 'fused_peer', 'fused_name', 'linear_peer']
+           'stacked_rival', 'fused_peer', 'fused_name', 'rival_recalls', 'linear_peer']
 
 # %% ../../nbs/535_latent.rival.ipynb #012e8302
 from dataclasses import dataclass
@@ -193,7 +193,8 @@ def fused_name(names:list)->tuple: # (first -> others, others -> first)
     others = "+".join(names[1:])
     return f"{names[0]}->{others}", f"{others}->{names[0]}"
 
-def linear_peer(
+# %% ../../nbs/535_latent.rival.ipynb #b7ff6794
+def rival_recalls(
     fs:FeatureSet,     # features
     split:str="test",  # rows that are measured
     pool:int=100,      # windows in a pool
@@ -222,3 +223,14 @@ def linear_peer(
         tell(out["fused"], to, u, v, rows)
         tell(out["fused"], back, v, u, rows)
     return out, counts
+
+# %% ../../nbs/535_latent.rival.ipynb #a1c0656a
+def linear_peer(
+    fs:FeatureSet,     # features
+    split:str="test",  # rows that are measured
+    pool:int=100,      # windows in a pool
+    seed:int=0,        # decides the pools
+    repeats:int=20,    # pools drawn
+)->dict: # {"retrieval": {direction: recall}, "fused", "chosen", "name"}
+    "Recall of linear CCA, without the counts."
+    return rival_recalls(fs, split, pool, seed, repeats)[0]
