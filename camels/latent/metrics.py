@@ -222,8 +222,9 @@ def left_out(
     if groups is None:
         h = (u**2*shrink).sum(1, keepdims=True)
         return (fit - h*y)/np.clip(1 - h, 1e-6, None)
-    out, order = np.empty_like(fit), np.argsort(groups, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(np.asarray(groups)[order])) + 1):
+    out, g = np.empty_like(fit), np.unique(np.asarray(groups), return_inverse=True)[1]
+    order = np.argsort(g, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(g[order])) + 1):
         h = (u[rows]*shrink) @ u[rows].T
         # the error of a left-out group is its residual over what the fit owes to others
         out[rows] = y[rows] - np.linalg.solve((1 + 1e-6)*np.eye(len(rows)) - h, y[rows] - fit[rows])
