@@ -178,7 +178,7 @@ def evaluate(
     "All figures of one latent space on one split."
     fs = relabelled(as_features(features), latent.config.labels)
     latent.check_encoders(fs.encoders)
-    rows, train, valid = measured_rows(fs, split), fs.where("train"), measured_rows(fs, "valid")
+    rows, train, valid = measured_rows(fs, split), measured_rows(fs, "train", .5), measured_rows(fs, "valid")
     if len(rows) < 2:
         there = {s: len(fs.where(s)) for s in SPLITS}
         raise CamelsError(f"the split {split!r} has {len(rows)} rows", "evaluate", f"rows: {there}")

@@ -91,17 +91,21 @@ def fit_ridge(
         raise CamelsError(f"{len(x)} rows to learn from", "ridge map", "at least two are needed")
     p, y = principal(x, most), np.asarray(y, np.float64)
     mean, scale = y.mean(0), (p.s**2).mean() if len(p.s) else 1.
-    target = p.u.T @ (y - mean)
-    tried = p.scores(valid[0]) if valid else None
+    target, few = p.u.T @ (y - mean), _few_columns(y.shape[1])
+    tried, small = (p.scores(valid[0]), (valid[1] - mean) @ few) if valid else (None, (y - mean) @ few)
     def error(share):
         "Squared error outside the fit."
         lam = share*scale
         if valid:
-            return np.square(tried @ ((p.s/(p.s**2 + lam))[:, None]*target) + mean - valid[1]).sum()
-        return np.square(left_out(p.u, p.s**2/(p.s**2 + lam), y - mean, groups) + mean - y).sum()
+            return np.square(tried @ ((p.s/(p.s**2 + lam))[:, None]*(target @ few)) - small).sum()
+        return np.square(left_out(p.u, p.s**2/(p.s**2 + lam), small, groups) - small).sum()
     share = min(PENALTIES, key=error)
     w = p.basis @ ((p.s/(p.s**2 + share*scale))[:, None]*target)
     return RidgeMap(p.mean, p.std, w, mean, float(share))
+
+def _few_columns(c:int, most:int=48)->np.ndarray: # [c k]
+    "A random projection of many targets, which keeps squared errors in expectation: enough to choose a penalty by."
+    return np.eye(c) if c <= most else np.random.default_rng(0).normal(size=(c, most))/most**.5
 
 # %% ../../nbs/504_latent.linear.ipynb #61b5effa
 def _mean_distance(a, b, same:bool=False)->float:

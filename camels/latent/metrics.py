@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['REGS', 'DIMS', 'unit_rows', 'places', 'recall_at_k', 'median_rank', 'draw_pools', 'pool_similarities', 'retrieval',
            'auc', 'intra_inter', 'modality_gap', 'alignment', 'uniformity', 'active_dimensions', 'effective_rank',
-           'cosine', 'centred_cosine', 'cosine_report', 'left_out', 'ridge_probe', 'CCA', 'Principal', 'principal',
+           'cosine', 'centred_cosine', 'cosine_report', 'Principal', 'principal', 'left_out', 'ridge_probe', 'CCA',
            'cca_directions', 'choose_cca', 'fit_cca', 'held_out_part']
 
 # %% ../../nbs/500_latent.metrics.ipynb #65071238
@@ -210,88 +210,6 @@ def cosine_report(
         chance=r["chance"],
     )
 
-# %% ../../nbs/500_latent.metrics.ipynb #f89bacea
-def left_out(
-    u:np.ndarray,      # orthonormal scores of the train rows [n r]
-    shrink:np.ndarray, # what the penalty leaves of each direction [r], in [0, 1]
-    y:np.ndarray,      # centred targets [n c]
-    groups=None,       # group of each row [n]; None: each row is its own
-)->np.ndarray: # predictions of each row by a reader that has not seen its group [n c]
-    "Predictions with each group left out, in closed form."
-    fit = (u*shrink) @ (u.T @ y)
-    if groups is None:
-        h = (u**2*shrink).sum(1, keepdims=True)
-        return (fit - h*y)/np.clip(1 - h, 1e-6, None)
-    out, g = np.empty_like(fit), np.unique(np.asarray(groups), return_inverse=True)[1]
-    order = np.argsort(g, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(g[order])) + 1):
-        h = (u[rows]*shrink) @ u[rows].T
-        # the error of a left-out group is its residual over what the fit owes to others
-        out[rows] = y[rows] - np.linalg.solve((1 + 1e-6)*np.eye(len(rows)) - h, y[rows] - fit[rows])
-    return out
-
-# %% ../../nbs/500_latent.metrics.ipynb #060f1cdc
-def _ridge(u, s, onehot, penalties, groups=None)->np.ndarray: # weights on the singular directions [r c]
-    "Ridge onto centred classes with the penalty that names most rows rightly when each group is left out."
-    best, won, share = None, -1., onehot.mean(0)
-    y = onehot - share
-    for lam in penalties:
-        said = left_out(u, s**2/(s**2 + lam), y, groups) + share
-        score = (said.argmax(1) == onehot.argmax(1)).mean()
-        if score > won:
-            best, won = (s/(s**2 + lam))[:, None]*(u.T @ y), score
-    return best
-
-# %% ../../nbs/500_latent.metrics.ipynb #35b069b7
-@shaped
-def ridge_probe(
-    x_train:Float[np.ndarray,"n d"],  # latents to learn from
-    y_train:np.ndarray,               # their labels [n]
-    x_test:Float[np.ndarray,"m d"],   # latents of other clips or speakers
-    y_test:np.ndarray,                # their labels [m]
-    seed:int=0,                       # decides the shuffled labels
-    groups=None,                      # clip of each train row [n]: the penalty is chosen with whole clips left out
-)->dict: # accuracy, majority (share of the train split's commonest class), shuffled (null), n_classes, n
-    "Held-out accuracy of a linear reader."
-    if not len(x_train) or not len(x_test):
-        raise CamelsError(f"{len(x_train)} rows to learn from, {len(x_test)} to read", "probe", "give it some of each")
-    mean, std = x_train.mean(0, dtype=np.float64), x_train.std(0, dtype=np.float64)
-    std = np.where(std > 1e-8*(1 + np.abs(mean)), std, np.inf)     # a constant says nothing
-    u, s, vt = np.linalg.svd((x_train - mean)/std, full_matrices=False)
-    classes, y = np.unique(y_train, return_inverse=True)
-    onehot, test = np.eye(len(classes))[y], (x_test - mean)/std @ vt.T
-    share, penalties = onehot.mean(0), max((s**2).mean(), 1e-12)*np.logspace(-3, 2, 8)
-    def score(labels):
-        "Share of held-out rows that a reader trained on these labels names rightly."
-        said = classes[(test @ _ridge(u, s, labels, penalties, groups) + share).argmax(1)]
-        return float((said == y_test).mean())
-    return dict(
-        accuracy=score(onehot),
-        majority=float((np.asarray(y_test) == classes[share.argmax()]).mean()),
-        shuffled=score(onehot[np.random.default_rng(seed).permutation(len(y))]),
-        n_classes=len(classes),
-        n=len(x_test),
-    )
-
-# %% ../../nbs/500_latent.metrics.ipynb #d55501f7
-@dataclass
-class CCA:
-    "Two linear views fitted to agree."
-    mean_x: np.ndarray # of the features of the first modality [dx]
-    std_x: np.ndarray  # [dx]
-    w_x: np.ndarray    # [dx k]
-    mean_y: np.ndarray # of the second [dy]
-    std_y: np.ndarray  # [dy]
-    w_y: np.ndarray    # [dy k]
-    corr: np.ndarray   # regularised correlations, falling [k]
-    reg: float         # ridge used, as a share of the mean eigenvalue
-    def x(self, a):
-        "View of the first modality [n k]."
-        return (np.asarray(a, np.float64) - self.mean_x)/self.std_x @ self.w_x
-    def y(self, b):
-        "View of the second modality [n k]."
-        return (np.asarray(b, np.float64) - self.mean_y)/self.std_y @ self.w_y
-
 # %% ../../nbs/500_latent.metrics.ipynb #73c9122b
 @dataclass
 class Principal:
@@ -324,6 +242,86 @@ def principal(
     s, v = np.sqrt(lam[kept][::-1]), v[:, kept][:, ::-1]
     return Principal(mean, std, v, s, y.T @ v/s) if wide else Principal(mean, std, y @ v/s, s, v)
 
+# %% ../../nbs/500_latent.metrics.ipynb #f89bacea
+def left_out(
+    u:np.ndarray,      # orthonormal scores of the train rows [n r]
+    shrink:np.ndarray, # what the penalty leaves of each direction [r], in [0, 1]
+    y:np.ndarray,      # centred targets [n c]
+    groups=None,       # group of each row [n]; None: each row is its own
+)->np.ndarray: # predictions of each row by a reader that has not seen its group [n c]
+    "Predictions with each group left out, in closed form."
+    fit = (u*shrink) @ (u.T @ y)
+    if groups is None:
+        h = (u**2*shrink).sum(1, keepdims=True)
+        return (fit - h*y)/np.clip(1 - h, 1e-6, None)
+    out, (_, g, size) = np.empty_like(fit), np.unique(groups, return_inverse=True, return_counts=True)
+    order, first = np.argsort(g, kind="stable"), np.cumsum(size) - size
+    for k in np.unique(size):   # groups of one size at once
+        rows = order[first[size == k][:, None] + np.arange(k)]
+        h = (u[rows]*shrink) @ u[rows].swapaxes(1, 2)
+        # the error of a left-out group is its residual over what the fit owes to others
+        out[rows] = y[rows] - np.linalg.solve((1 + 1e-6)*np.eye(k) - h, y[rows] - fit[rows])
+    return out
+
+# %% ../../nbs/500_latent.metrics.ipynb #060f1cdc
+def _ridge(u, s, onehot, penalties, groups=None)->np.ndarray: # weights on the singular directions [r c]
+    "Ridge onto centred classes with the penalty that names most rows rightly when each group is left out."
+    best, won, share = None, -1., onehot.mean(0)
+    y = onehot - share
+    for lam in penalties:
+        said = left_out(u, s**2/(s**2 + lam), y, groups) + share
+        score = (said.argmax(1) == onehot.argmax(1)).mean()
+        if score > won:
+            best, won = (s/(s**2 + lam))[:, None]*(u.T @ y), score
+    return best
+
+# %% ../../nbs/500_latent.metrics.ipynb #35b069b7
+@shaped
+def ridge_probe(
+    x_train:Float[np.ndarray,"n d"],  # latents to learn from
+    y_train:np.ndarray,               # their labels [n]
+    x_test:Float[np.ndarray,"m d"],   # latents of other clips or speakers
+    y_test:np.ndarray,                # their labels [m]
+    seed:int=0,                       # decides the shuffled labels
+    groups=None,                      # clip of each train row [n]: the penalty is chosen with whole clips left out
+)->dict: # accuracy, majority (share of the train split's commonest class), shuffled (null), n_classes, n
+    "Held-out accuracy of a linear reader."
+    if not len(x_train) or not len(x_test):
+        raise CamelsError(f"{len(x_train)} rows to learn from, {len(x_test)} to read", "probe", "give it some of each")
+    p, (classes, y) = principal(x_train, most=512), np.unique(y_train, return_inverse=True)
+    onehot, test = np.eye(len(classes))[y], p.scores(x_test)
+    share, penalties = onehot.mean(0), (np.square(p.s).mean() if len(p.s) else 1.)*np.logspace(-3, 2, 8)
+    def score(labels):
+        "Share of held-out rows that a reader trained on these labels names rightly."
+        said = classes[(test @ _ridge(p.u, p.s, labels, penalties, groups) + share).argmax(1)]
+        return float((said == y_test).mean())
+    return dict(
+        accuracy=score(onehot),
+        majority=float((np.asarray(y_test) == classes[share.argmax()]).mean()),
+        shuffled=score(onehot[np.random.default_rng(seed).permutation(len(y))]),
+        n_classes=len(classes),
+        n=len(x_test),
+    )
+
+# %% ../../nbs/500_latent.metrics.ipynb #d55501f7
+@dataclass
+class CCA:
+    "Two linear views fitted to agree."
+    mean_x: np.ndarray # of the features of the first modality [dx]
+    std_x: np.ndarray  # [dx]
+    w_x: np.ndarray    # [dx k]
+    mean_y: np.ndarray # of the second [dy]
+    std_y: np.ndarray  # [dy]
+    w_y: np.ndarray    # [dy k]
+    corr: np.ndarray   # regularised correlations, falling [k]
+    reg: float         # ridge used, as a share of the mean eigenvalue
+    def x(self, a):
+        "View of the first modality [n k]."
+        return (np.asarray(a, np.float64) - self.mean_x)/self.std_x @ self.w_x
+    def y(self, b):
+        "View of the second modality [n k]."
+        return (np.asarray(b, np.float64) - self.mean_y)/self.std_y @ self.w_y
+
 # %% ../../nbs/500_latent.metrics.ipynb #b1b45a41
 def cca_directions(
     px:Principal,     # of one modality
@@ -340,7 +338,7 @@ def cca_directions(
     return gx[:, None]*u*corr, gy[:, None]*vt.T*corr, corr
 
 # %% ../../nbs/500_latent.metrics.ipynb #bdef636a
-REGS = (.003, .01, .03, .1, .3, 1., 3., 10.)
+REGS = (.01, .03, .1, .3, 1., 3.)
 DIMS = (16, 32, 64, 128, 256)
 
 def choose_cca(

@@ -16,7 +16,7 @@ from ..data.features import FeatureSet
 from .intervals import recall
 from .linear import SLOTS, measured_rows, phone_grid
 from camels.latent.metrics import (
-    Principal, cca_directions, choose_cca, draw_pools, held_out_part, pool_similarities, principal, recall_at_k,
+    REGS, Principal, cca_directions, choose_cca, draw_pools, held_out_part, pool_similarities, principal, recall_at_k,
     unit_rows,
 )
 
@@ -34,6 +34,11 @@ class LinearViews:
         if key not in self.views:
             self.views[key] = phone_grid(self.fs, q) if self.timed(m) else self.fs.x[m]
         return self.views[key]
+    def both(self, a:str, b:str, rows)->np.ndarray: # row numbers
+        "Rows that have both modalities; those that have all, where hardly fewer do: directions are shared then."
+        mask = self.fs.mask
+        some, whole = rows[(mask[a] & mask[b])[rows]], rows[np.logical_and.reduce(list(mask.values()))[rows]]
+        return whole if len(whole) > .95*len(some) else some
     def principal(self, m:str, q:int, rows)->Principal:
         "Principal directions of some rows of a modality."
         key = (m, q if self.timed(m) else 0, np.asarray(rows).tobytes())
@@ -76,17 +81,17 @@ def choose_pair(
     choose,            # rows that choose
 )->PairChoice|None: # None where too few rows have both
     "The best settings of a pair."
-    both, best = views.fs.mask[a] & views.fs.mask[b], None
-    i, j = fit[both[fit]], choose[both[choose]]
+    i, j = views.both(a, b, fit), views.both(a, b, choose)
     if len(i) < 4 or len(j) < 2:
         return None
     groups = views.fs.ids["clip"][j].astype(str)
-    for q in SLOTS if views.timed(a) or views.timed(b) else SLOTS[:1]:
+    def best_of(q, regs):
         sides = (views.principal(m, q, i) for m in (a, b))
-        reg, dims, r1 = choose_cca(*sides, views.of(a, q)[j], views.of(b, q)[j], groups)
-        if best is None or r1 > best.r1 + 1e-9:
-            best = PairChoice(a, b, q, reg, dims, r1)
-    return best
+        return choose_cca(*sides, views.of(a, q)[j], views.of(b, q)[j], groups, regs)
+    # the slots first, by a few ridges; then the ridge and the directions
+    slots = SLOTS if views.timed(a) or views.timed(b) else SLOTS[:1]
+    q = max(slots, key=lambda q: best_of(q, REGS[1::2])[2]) if len(slots) > 1 else slots[0]
+    return PairChoice(a, b, q, *best_of(q, REGS))
 
 # %% ../../nbs/535_latent.rival.ipynb #652cb7e7
 def pair_sides(
@@ -96,8 +101,7 @@ def pair_sides(
     rows,              # rows to project; both modalities real
 )->dict: # {modality: [n k]}
     "Both views of some rows, by a fit on the train rows."
-    both = views.fs.mask[c.a] & views.fs.mask[c.b]
-    i = train[both[train]]
+    i = views.both(c.a, c.b, train)
     pa, pb = views.principal(c.a, c.slots, i), views.principal(c.b, c.slots, i)
     wa, wb, _ = cca_directions(pa, pb, c.reg)
     sides = zip((c.a, c.b), (pa, pb), (wa, wb))
@@ -156,7 +160,7 @@ def stacked_rival(
     for weight in WEIGHTS:
         py = principal(block(fit, fit, weight), scaled=False)
         x, y = views.of(first, q)[choose], block(fit, choose, weight)
-        reg, dims, r1 = choose_cca(views.principal(first, q, fit), py, x, y, groups)
+        reg, dims, r1 = choose_cca(views.principal(first, q, fit), py, x, y, groups, REGS[1::2])
         if best is None or r1 > best[0] + 1e-9:
             best = r1, weight, reg, dims
     r1, weight, reg, dims = best
