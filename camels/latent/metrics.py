@@ -237,7 +237,9 @@ def principal(
     wide, n = y.shape[1] > len(y), min(y.shape)
     large = y.astype(np.float32) if y.size > 2e6 else y          # half the time, where it is long
     gram = large @ large.T if wide else large.T @ large
-    lam, v = eigh(gram.astype(np.float64), subset_by_index=[max(0, n - most), n - 1])
+    some = None if n < 3*most else [n - most, n - 1]             # all of a small one are found sooner
+    lam, v = eigh(gram.astype(np.float64), subset_by_index=some, driver="evd" if some is None else "evr")
+    lam, v = lam[-most:], v[:, -most:]
     kept = (lam > (1e-10 if large is y else 1e-7)*lam.max()) & (lam > 0)
     s, v = np.sqrt(lam[kept][::-1]), v[:, kept][:, ::-1]
     return Principal(mean, std, v, s, y.T @ v/s) if wide else Principal(mean, std, y @ v/s, s, v)
