@@ -110,14 +110,16 @@ def bench(
             help=(
                 f"One or more of: {', '.join(BENCHES)}, all; or list: what each measures. "
                 "Behind encode: media; behind latent: a feature table; "
-                "the development data's GRID clips where not given."
+                "the development data's GRID clips where not given. "
+                "Behind ablate: settings, such as w_centre or step_s=0; every term where not given."
             ),
             show_default=False,
         ),
     ],
     out:Annotated[
         Optional[Path],
-        typer.Option(help="latent: run folder to keep; faults: folder for the list of failures.", show_default=False),
+        typer.Option(help="latent, perceive: run folder to keep; ablate: folder of runs; faults: of the list of failures.",
+                     show_default=False),
     ]=None,
     as_json:Json=False,
 ):
@@ -125,8 +127,9 @@ def bench(
     if names == ["list"]:
         return list_figures(as_json)
     inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]
-    chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
-    if not chosen or inputs and not {"encode", "latent"} & set(chosen):
+    quick = [n for n in BENCHES if n != "ablate"]   # which trains for an hour or more
+    chosen = quick if "all" in names else [n for n in names if n in BENCHES]
+    if not chosen or inputs and not {"encode", "latent", "ablate"} & set(chosen):
         raise CamelsError(
             f"unknown benchmark {str((inputs or names)[0])!r}",
             "bench",
@@ -135,6 +138,8 @@ def bench(
     given = dict(
         encode=lambda f: f(inputs or None),
         latent=lambda f: f(inputs[0] if inputs else None, out=out),
+        perceive=lambda f: f(out=out),
+        ablate=lambda f: f([str(i) for i in inputs], out=out),
         faults=lambda f: f(out=out),
     )
     from camels.latent.row import as_dict, row_table
