@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from fastcore.basics import patch
@@ -250,6 +251,16 @@ def fuse(
     say = self.say.softmax(0)
     parts = [say[self.modalities.index(m)]*(z if mask is None else z*mask[m][:, None]) for m, z in units.items()]
     return unit(sum(parts))
+
+@patch
+@torch.inference_mode()
+def fuse_rows(
+    self:LatentSpace,
+    units:dict, # {modality: latents of length 1, arrays [n d]}
+)->np.ndarray: # float32 [n d]
+    "`fuse` for arrays, all real."
+    device = self.say.device
+    return self.fuse({m: torch.as_tensor(np.asarray(v, np.float32), device=device) for m, v in units.items()}).cpu().numpy()
 
 # %% ../../nbs/505_latent.space.ipynb #cfd331c1
 @patch
