@@ -29,7 +29,7 @@ class MoonshinePhones(PhoneEncoder):
         folder=None,              # with `model.safetensors` and `config.json`; the shipped one by default
         window:WindowConfig=None, # how recordings are cut
         decode:str="beam",        # "beam": the best path with the phone trigram; "greedy": each frame's likeliest phone
-        pace:str="recording",     # "recording": long steps; "live": short ones, four times the work
+        pace:str="recording",     # "recording": long steps; "live": short ones, three times the work
         ear=None,                 # a `MoonEar`; the installed package's by default
     ):
         super().__init__(window)
