@@ -23,6 +23,7 @@ benches = Registry("benchmark", {
     "render": "camels.bench.face:bench_render",
     "faces": "camels.bench.face:bench_faces",
     "phones": "camels.bench.models:bench_phones",
+    "perceive": "camels.bench.phones:phone_rows",
     "explore": "camels.bench.look:bench_explore",
     "text": "camels.bench.models:bench_text",
     "v3": "camels.bench.models:bench_v3",
