@@ -43,8 +43,8 @@ class MoonshineConfig:
     frames: float = .3         # weight of the single frames from then on
     smooth: float = .05        # label smoothing
     # learning
-    steps: int = 5000          # updates
-    lr: float = 1e-3           # highest learning rate
+    steps: int = 1500          # updates
+    lr: float = 1.5e-3         # highest learning rate
     weight_decay: float = .02  # of AdamW
     drop: float = .1           # dropout of channels
     ema: float = .995          # momentum of the averaged weights, which are the ones kept
