@@ -9,7 +9,7 @@ CODE = """
 import sys
 from camels.data.features import toy_features
 from camels.latent.curriculum import train
-given = dict(epochs_a=2, epochs_b=2, epochs_c=2, batch=16, d_latent=64, checkpoint_s=0.05, w_moco=0.1, queue=64)
+given = dict(epochs_a=2, epochs_b=2, epochs_c=2, batch=16, d_latent=64, checkpoint_s=0.05)
 train(toy_features(120, d=16), sys.argv[1], given,
       resume=True, progress=False, on_event=lambda e: print(e["event"], flush=True))
 """
