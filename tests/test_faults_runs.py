@@ -509,7 +509,7 @@ def test_eval_and_encode_bounds(tmp_path, monkeypatch, capsys):
 def test_weights_that_are_not_finite_are_no_model(tmp_path):
     from camels.latent.curriculum import make_latent
     latent = make_latent(TrainConfig(d_latent=16), toy_features(80, d=8))
-    latent.net.out.weight.data[0, 0] = float("nan")
+    latent.partners.guess.out.weight.data[0, 0] = float("nan")
     with pytest.raises(CamelsError, match="not finite"):
         latent.save_pretrained(tmp_path/"model")
     assert not (tmp_path/"model").exists()
