@@ -15,7 +15,7 @@ import numpy as np
 
 from ...core import CamelsError, Float, n_cores, write_json
 from ..clips import Corpus, register_corpus
-from .script import Speaker, Turn, f0_track, moods, plan_studio, speaker
+from .script import Speaker, TURNS, Turn, f0_track, moods, plan_studio, speaker
 from .speech import Take, breathe, habitual_hz, over_time, semitones, shelf, speak, wander
 from ...face.arkit import ARKIT, GROUPS, index
 from ...face.lipsync import create_lipsync, loudness_track
@@ -226,7 +226,7 @@ def _claim(out:Path, recipe:dict)->None:
     f = out/"studio.json"
     if not f.exists():
         return write_json(f, recipe)
-    old = json.loads(f.read_text(encoding="utf-8"))
+    old = {"length": TURNS} | json.loads(f.read_text(encoding="utf-8"))   # earlier releases do not say it
     if wrong := [k for k in recipe if old.get(k) != recipe[k]]:
         what = f"holds a studio of {wrong[0]} {old.get(wrong[0])}, not {recipe[wrong[0]]}"
         raise CamelsError(what, out, "name another folder, or delete this one")
@@ -305,11 +305,13 @@ def write_studio(
     jobs:int=None,       # processes; all cores where not given
     progress:bool=True,  # a bar on stderr
     size:int=SIZE,       # picture side in pixels
+    length:int=TURNS,    # turns in a dialogue
 )->Path: # `clips.jsonl`
     "Make the synthetic corpus; clips that are already there are kept."
-    out, turns = Path(out), plan_studio(minutes, speakers, seed)
+    out, turns = Path(out), plan_studio(minutes, speakers, seed, length)
     out.mkdir(parents=True, exist_ok=True)
     recipe = dict(corpus="studio", synthetic=True, version=VERSION, seed=seed, speakers=speakers, size=size, fps=FPS)
+    recipe |= dict(length=length)
     _claim(out, recipe)
     cast = {t.speaker: speaker(t.speaker, speakers, seed) for t in turns}
     todo = [(t, cast[t.speaker], str(f), size) for t in turns if not (f := out/_media(t, cast[t.speaker])).exists()]

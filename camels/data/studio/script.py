@@ -194,7 +194,7 @@ class Turn:
         return max(4.1, .72 + (.052 - .0072*self.vad[1])*letters + .386*marks)
 
 # %% ../../../nbs/330_data.studio.script.ipynb #52d3da13
-TURNS = 6  # in a dialogue
+TURNS = 6  # in a dialogue, where nothing else is said
 
 def _pairs(n:int, seed:int)->list: # [(i, j)] among test speakers and among the others, each round in another order
     "Pairs in which all speak equally often (for validation half as often), test speakers only among themselves."
@@ -229,11 +229,11 @@ def _mood(k:int, number:int, before:str, counts:dict, seed:int)->tuple: # (emoti
     return emotion, intensity, tuple(round(float(v), 3) for v in vad.clip(-1, 1))
 
 # %% ../../../nbs/330_data.studio.script.ipynb #60e028bc
-def _dialogue(k:int, n:int, seed:int, counts:dict, used:set)->list: # of `Turn`
-    "Dialogue `k`; `counts` and `used` remember moods and texts of the dialogues before."
+def _dialogue(k:int, n:int, seed:int, counts:dict, used:set, length:int=TURNS)->list: # of `Turn`
+    "Dialogue `k` of `length` turns; `counts` and `used` remember moods and texts of the dialogues before."
     pair, topic = _who(k, n, seed), choose_one(rng_for(seed, "topic", k), sorted(grammar()["topics"]))
     turns, before = [], ""
-    for number in range(TURNS):
+    for number in range(length):
         emotion, intensity, vad = _mood(k, number, before, counts, seed)
         r = rng_for(seed, "text", k, number)
         tries = (compose(emotion, topic, r) for _ in range(20))
@@ -249,15 +249,18 @@ def plan_studio(
     minutes:float=10., # length of all clips together, nearly
     speakers:int=12,   # size of the cast, at least 2
     seed:int=0,        # equal seeds give equal corpora
+    length:int=TURNS,  # turns in a dialogue; fewer let more people speak in the same time
 )->list: # of `Turn`
     "Who says what in which mood; a longer plan begins with the shorter one."
     if speakers < 2:
         raise CamelsError(f"a dialogue needs two speakers, not {speakers}", "studio")
     if not 0 < minutes < 1e5:
         raise CamelsError(f"minutes={minutes} is not a length of time", "studio")
+    if length < 1:
+        raise CamelsError(f"a dialogue of {length} turns", "studio", "at least 1")
     turns, counts, used, k, total = [], dict.fromkeys(EMOTIONS, 0), set(), 0, 0.
     while total < 60*minutes:
-        for t in _dialogue(k, speakers, seed, counts, used):
+        for t in _dialogue(k, speakers, seed, counts, used, length):
             if total < 60*minutes:
                 turns.append(t)
                 total += t.estimate_s
