@@ -57,7 +57,7 @@ def train(
         typer.Argument(
             metavar="[NAME] [KEY=VALUE]...",
             help=(
-                "curriculum (where nothing is named), phones, text or v3; then changes of its configuration, such as "
+                "curriculum (where nothing is named), latent, phones, text or v3; then changes of its configuration, such as "
                 "batch=32 lr=3e-4."
             ),
             show_default=False,

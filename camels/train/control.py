@@ -158,6 +158,7 @@ trainers = Registry("training", dict(
     curriculum="camels.latent.curriculum:trainer",
     phones="camels.recipes.phones.train:trainer",
     text="camels.recipes.text.student:trainer",
+    latent="camels.recipes.latent.train:trainer",
     v3="camels.recipes.v3.train:trainer",
 ))
 
