@@ -289,6 +289,7 @@ def train(
     resume:bool=False,  # go on where the run in `out` stands; a finished one is returned as it is
     on_event:Callable=None, # called with a dict at each start, epoch, snapshot and stage
     progress:bool=True, # show a bar, or lines where there is no terminal
+    start:Callable=None,# start(latent) gives the untrained latent other weights, those of a trained one for example
 )->RunFolder:
     "Train the latent space through stages A, B and C."
     run, cfg, fs = open_run(features, out, changes, resume)
@@ -298,6 +299,8 @@ def train(
         saved = _last_checkpoint(run, cfg)
         before_s = saved["elapsed"] if saved else 0.
         session = Session(run, cfg, fs, make_latent(cfg, fs), on_event, progress, before_s)
+        if start and not saved:
+            start(session.latent)
         session.tell("start", run=str(run.path), stages=STAGES)
         if not saved:
             save_stage(run, session.latent, fs, "untrained")
