@@ -61,11 +61,11 @@ def test_features_of_other_encoders_are_refused(latent):
 def strangers(tmp_path_factory):
     "Features of six turns by people of the large studio's test split."
     at, r = tmp_path_factory.mktemp("strangers"), LatentRecipe()
-    turns = plan_studio(r.minutes, r.speakers, r.seed, r.length)
-    held = [t for t in turns if speaker(t.speaker, r.speakers, r.seed).split == "test"]
+    turns = plan_studio(r.minutes, r.speakers, r.cast, r.length)
+    held = [t for t in turns if speaker(t.speaker, r.speakers, r.cast).split == "test"]
     held = list({t.speaker: t for t in held}.values())[:6]
     clips = [
-        Clip(t.id, str(film(t, speaker(t.speaker, r.speakers, r.seed), at/f"{t.id}.mp4")), speaker=str(t.speaker))
+        Clip(t.id, str(film(t, speaker(t.speaker, r.speakers, r.cast), at/f"{t.id}.mp4")), speaker=str(t.speaker))
         for t in held
     ]
     encode(clips, at/"f.lance", encoder_names(LatentSpace.shipped()), WindowConfig(), jobs=min(2, os.cpu_count()))

@@ -104,7 +104,7 @@ def demo(
     with steps("evaluate", "unseen speakers, every direction, beside controls"):
         evaluate_run(run.path, features, pool=pool)
     seconds = steps.seconds | {"total": round(sum(steps.seconds.values()), 2)}
-    more = dict(seconds=seconds, peak_rss_mb=round(peak_rss_mb()), encode_errors=len(rep.errors))
+    more = dict(seconds=seconds, peak_rss_mb=round(peak_rss_mb()), encode_errors=len(rep.errors), start=start)
     report = read_report(run.path) | more
     write_json(run/"report.json", report)
     with steps("report", "the page and the card"):

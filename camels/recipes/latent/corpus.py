@@ -18,14 +18,14 @@ from ...data.join import join_tables
 from ...data.streams import DEFAULT_ENCODERS, load_encoders
 from ...data.studio.film import VERSION, write_studio
 from ...files import as_text
-from ...latent.config import TrainConfig
+from ...latent.config import TrainConfig, checked
 from ...media.clips import Clip, read_clips
-from ..core import checked_recipe, data_folder
+from ..core import data_folder
 
 # %% ../../../nbs/872_recipes.latent.corpus.ipynb #062bb469
 @dataclass(frozen=True)
-class LatentRecipe:
-    "The recipe of the shipped latent; every value is a `key=value` on the command line."
+class LatentRecipe(TrainConfig):
+    "The recipe of the shipped latent, the curriculum's settings included; every value is a `key=value`."
     # where things are
     data: str = ""            # folder of shared data; what is absent there is left out
     cache: str = ""           # folder of films and tables; the cache folder where empty
@@ -33,7 +33,7 @@ class LatentRecipe:
     speakers: int = 120       # people; a quarter of them is only met in the test
     minutes: float = 34.      # length of all films together
     length: int = 3           # turns in a dialogue
-    seed: int = 120           # of the studio; another one than the demo has, whose people are other people
+    cast: int = 120           # seed of the studio; another one than the demo has, whose people are other people
     # real voices
     voices: int = 6           # utterances of each speaker of speechocean762, at most
     # encoders
@@ -41,9 +41,10 @@ class LatentRecipe:
     phoneme: str = DEFAULT_ENCODERS["phoneme"]
     prosody: str = "prosody_contour"
     hop_s: float = .25        # seconds from window to window
-    # the machine, and the training
+    # the machine
     jobs: int = 0             # worker processes; 0: one a core
-    train: TrainConfig = TrainConfig(step_s=0.)
+    # the curriculum
+    step_s: float = 0.        # all windows
 
 def home(c:LatentRecipe)->Path:
     "The folder of films and tables."
@@ -55,7 +56,7 @@ def checked_latent(c:LatentRecipe)->LatentRecipe: # the same
                                   ("length", c.length, 1, 1000), ("voices", c.voices, 0, 1000)):
         if not low <= value <= high:
             raise CamelsError(f"{key}={value} is out of range", "configuration", f"from {low:g} to {high:g}")
-    return checked_recipe(c)
+    return checked(c)
 
 # %% ../../../nbs/872_recipes.latent.corpus.ipynb #eb1af1d6
 def grid_clips(
@@ -104,8 +105,8 @@ def studio_clips(
     progress:bool=True, # a bar on stderr
 )->list[Clip]:
     "The films of the large studio, made where they are not there yet."
-    name = f"studio-{fingerprint(VERSION, c.speakers, c.minutes, c.length, c.seed)[:8]}"
-    how = dict(minutes=c.minutes, speakers=c.speakers, seed=c.seed, length=c.length, jobs=c.jobs or None)
+    name = f"studio-{fingerprint(VERSION, c.speakers, c.minutes, c.length, c.cast)[:8]}"
+    how = dict(minutes=c.minutes, speakers=c.speakers, seed=c.cast, length=c.length, jobs=c.jobs or None)
     return read_clips(write_studio(home(c)/name, progress=progress, **how))
 
 def corpora_of(
