@@ -18,6 +18,8 @@ from ..latent.row import Row
 benches = Registry("benchmark", {
     "encode": "camels.bench.perceive:bench_encode",
     "latent": "camels.bench.latent:bench_latent",
+    "perceive": "camels.bench.perceiving:bench_perceive",
+    "ablate": "camels.bench.ablate:bench_ablate",
     "kill": "camels.bench.core:bench_kill",
     "compile": "camels.bench.face:bench_compile",
     "render": "camels.bench.face:bench_render",
@@ -37,6 +39,16 @@ FIGURES = {
     "encode.memory": ("memory of encoding, largest process", "MB", ""),
     # the latent
     "latent.C.r1.*": ("R@1 after stage C on held-out clips", "share", ""),
+    # perception of what no training has met
+    "perceive.latent.fused.*": ("R@1 of the face against phones and prosody together", "share", ""),
+    "perceive.latent.*.r1.*": ("R@1 on held-out clips", "share", ""),
+    "perceive.latent.*.over_cca.*": ("R@1 less that of linear CCA, paired by clip", "share", "> 0"),
+    "perceive.latent.*.cca": ("R@1 of linear CCA", "share", ""),
+    "perceive.flow.*": ("flow to the partner's latent", "", ""),
+    "perceive.faces.r1": ("R@1 of video → phoneme, people never met, of all their windows", "share", "≥ 0.25"),
+    "perceive.speaker.*": ("speaker told, clips not met", "UAR", ""),
+    "perceive.emotion.*": ("emotion told, people not met", "UAR", ""),
+    "perceive.ablate.*": ("mean R@1 with a change, less that of the base, paired by clip", "share", ""),
     # killed jobs
     "kill.*.equal": ("killed jobs that end equal to the undisturbed one", "jobs", "ratio = 1"),
     # the compiler and the timeline

@@ -29,11 +29,24 @@ def _line(label:str, stages:list, figure, against:str)->tuple: # (label, [text f
     return label, [_text(figure(s)) for s in stages], against
 
 # %% ../../nbs/545_latent.table.ipynb #c7e38fa3
+def _span(value, ci)->str:
+    "A figure with its interval, as text."
+    return _text(value) + (f" [{_text(ci[0])}, {_text(ci[1])}]" if ci else "")
+
 def _retrieval_lines(stages:list, peer:dict)->list:
-    out = []
-    for k, first in stages[0]["retrieval"].items():
-        against = f"{_text(first['chance'], 3)} · CCA {_text(peer.get(k, {}).get('r1'))}"
-        out.append(_line(f"R@1 {k}", stages, lambda s: s["retrieval"][k]["r1"], against))
+    "Recall of each direction, the strict pools, and what it has over CCA."
+    out, theirs = [], peer.get("retrieval", {}) | peer.get("fused", {})
+    for k, first in (stages[0]["retrieval"] | stages[0].get("fused", {})).items():
+        found = [s["retrieval"].get(k) or s.get("fused", {})[k] for s in stages]
+        cca = theirs.get(k, {})
+        against = f"{_text(first['chance'], 3)} · CCA {_span(cca.get('r1'), cca.get('ci'))}"
+        out.append((f"R@1 {k}", [_span(f["r1"], f.get("ci")) for f in found], against))
+        if "place" in first:
+            chance = f"{_text(first['place']['chance'], 3)} · CCA {_text(cca.get('place', {}).get('r1'))}"
+            out.append((f"R@1 {k}, same place", [_text(f["place"]["r1"]) for f in found], chance))
+        if "over_rival" in first:
+            over = [_span(f["over_rival"]["value"], f["over_rival"]["ci"]) for f in found]
+            out.append((f"R@1 {k}, less CCA's", over, "0 = equal"))
     return out
 
 def _geometry_lines(stages:list)->list:
@@ -46,11 +59,12 @@ def _geometry_lines(stages:list)->list:
             _line(f"gap {k}", stages, lambda s: s["geometry"][k]["modality_gap"], "0 = none"),
         ]
     for m in stages[0]["spread"]:
-        out.append(_line(f"active dimensions {m}", stages, lambda s: s["spread"][m]["active"], "1 = all"))
+        out.append(_line(f"effective rank {m}", stages, lambda s: s["spread"][m]["effective_rank"], "1 = collapsed"))
     return out
 
 # %% ../../nbs/545_latent.table.ipynb #c9808bdd
-def _probe_lines(stages:list)->list:
+def _probe_lines(stages:list, peers:dict)->list:
+    "Modality, middle phone, who speaks and how."
     first = stages[0]["probes"]
     told = _text(first["modality"]["majority"])
     out = [_line("modality told from a point", stages, lambda s: s["probes"]["modality"]["accuracy"], told)]
@@ -58,32 +72,49 @@ def _probe_lines(stages:list)->list:
         def accuracy(s):
             return s["probes"]["centre_phone"][m]["accuracy"]
         out.append(_line(f"middle phone from {m}", stages, accuracy, _text(v["majority"])))
+    for what, by_modality in first.get("person", {}).items():
+        for m, v in by_modality.items():
+            raw = (peers.get("person") or {}).get(what, {}).get(m, {})
+            values = [s["probes"]["person"][what].get(m, {}) for s in stages]
+            against = f"{_text(v['chance'])} · raw {_text(raw.get('uar'))}"
+            out.append((f"{what} told from {m}", [_span(p.get("uar"), p.get("ci")) for p in values], against))
     return out
 
-def _decode_lines(stages:list)->list:
+def _decode_lines(stages:list, ridge:dict)->list:
+    "What is decoded, of its own latent and across."
     out = []
-    for m, v in stages[0]["reconstruction"].items():
-        def score(s):
-            return s["reconstruction"][m].get("r2", s["reconstruction"][m].get("accuracy"))
-        out.append(_line(f"decode {m}", stages, score, "R² 0" if "r2" in v else _text(v["majority"])))
+    for m, own in stages[0]["reconstruction"].items():
+        for source, v in {m: own, **own.get("across", {})}.items():
+            def score(s):
+                found = s["reconstruction"][m]
+                found = found if source == m else found["across"][source]
+                return found.get("r2", found.get("accuracy"))
+            linear = ridge.get(m, {}).get(source, {})
+            against = "R² 0" if "r2" in v else _text(v["majority"])
+            against += f" · ridge {_text(linear.get('r2', linear.get('accuracy')))}" if linear else ""
+            out.append(_line(f"decode {m}" + (f" from {source}" if source != m else ""), stages, score, against))
     return out
 
 def _flow_lines(stages:list)->list:
+    "Where the flow ends, beside staying put and a ridge map; how its draws spread."
     out = []
-    for k, v in stages[0]["flow"].items():
-        shuffled = f"shuffled {_text(v['shuffled'])}"
-        out.append(_line(f"flow {k}, centred cosine", stages, lambda s: s["flow"][k]["centred"], shuffled))
+    for k, v in stages[-1]["flow"].items():
+        stay = f"stay {_text(v['direct_centred'])}" + (f" · ridge {_text(v['linear'])}" if "linear" in v else "")
+        out.append(_line(f"flow {k}, centred cosine", stages, lambda s: s["flow"].get(k, {}).get("centred"), stay))
+        if "energy" in v:
+            ridge = f"ridge {_text(v['energy_linear'])}"
+            out.append(_line(f"flow {k}, energy", stages, lambda s: s["flow"].get(k, {}).get("energy"), ridge))
     return out
 
-# %% ../../nbs/545_latent.table.ipynb #4e3775b3
+# %% ../../nbs/545_latent.table.ipynb #956f0413
 def stage_rows(
     report:dict, # from `evaluate_run`
 )->list: # [(label, [text for each stage], null or peer)]
     "The report's lines: what, its value in each stage, and what to compare it with."
     stages = list(report["stages"].values())
-    peer = report.get("peers", {}).get("cca", {}).get("retrieval", {})
-    return [*_retrieval_lines(stages, peer), *_geometry_lines(stages), *_probe_lines(stages), *_decode_lines(stages),
-            *_flow_lines(stages)]
+    peers = report.get("peers", {})
+    return [*_retrieval_lines(stages, peers.get("cca", {})), *_geometry_lines(stages), *_probe_lines(stages, peers),
+            *_decode_lines(stages, peers.get("ridge", {})), *_flow_lines(stages)]
 
 # %% ../../nbs/545_latent.table.ipynb #15e0fada
 def stage_table(
