@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from ...core import CamelsError, WindowConfig, cache_dir, fingerprint
-from ...data.clips import clips_from, media_files, split_of
+from ...data.clips import clips_from, media_files
 from ...data.encode import encode
 from ...data.join import join_tables
 from ...data.streams import DEFAULT_ENCODERS, load_encoders
@@ -85,6 +85,12 @@ def face_clips(
             for i, f in enumerate(media_files(folder))]
 
 # %% ../../../nbs/872_recipes.latent.corpus.ipynb #1ec50cf4
+def _ocean_split(people:list)->dict: # {speaker: split}
+    "The speakers that the phone recipes keep for their test and for their choices are kept here too."
+    step, split = max(1, len(people)//12), dict.fromkeys(people, "train")
+    split |= dict.fromkeys(people[1::3*step][:4], "valid")
+    return split | dict.fromkeys(people[::step][:12], "test")
+
 def ocean_clips(
     data:Path, # folder of shared data
     most:int,  # utterances of a speaker
@@ -96,12 +102,11 @@ def ocean_clips(
     for line in (folder/"train.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         name, speaker, text, _ = line.split("\t")
         said.setdefault(speaker, []).append((name, text))
-    out = []
+    out, split = [], _ocean_split(sorted(said))
     for speaker, all_of_them in sorted(said.items()):
         for name, text in all_of_them[::max(1, -(-len(all_of_them)//most))][:most]:
-            who = f"ocean-{speaker}"
-            out.append(Clip(f"ocean-{name}", str(folder/"audio"/f"{name}.opus"), speaker=who, source="speechocean762",
-                            transcript=text.lower(), split=split_of(who)))
+            file, known = folder/"audio"/f"{name}.opus", dict(source="speechocean762", transcript=text.lower())
+            out.append(Clip(f"ocean-{name}", str(file), speaker=f"ocean-{speaker}", split=split[speaker], **known))
     return out
 
 # %% ../../../nbs/872_recipes.latent.corpus.ipynb #8ea62d5f
