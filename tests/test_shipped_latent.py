@@ -2,21 +2,19 @@
 import os
 import socket
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from camels.core import CamelsError, WindowConfig, asset  # noqa: E402
-from camels.data.encode import encode  # noqa: E402
-from camels.data.features import load_features, toy_features  # noqa: E402
+from camels.core import CamelsError, asset  # noqa: E402
+from camels.data.features import toy_features  # noqa: E402
 from camels.data.studio.film import film  # noqa: E402
 from camels.data.studio.script import plan_studio, speaker  # noqa: E402
 from camels.files import read_json  # noqa: E402
 from camels.latent.metrics import retrieval  # noqa: E402
-from camels.latent.shipped import embed_features, encoder_names  # noqa: E402
+from camels.latent.shipped import embed_features, embed_recordings  # noqa: E402
 from camels.latent.space import LatentSpace  # noqa: E402
 from camels.media.clips import Clip  # noqa: E402
 from camels.recipes.latent.corpus import LatentRecipe  # noqa: E402
@@ -59,7 +57,7 @@ def test_features_of_other_encoders_are_refused(latent):
 
 @pytest.fixture(scope="module")
 def strangers(tmp_path_factory):
-    "Features of six turns by people of the large studio's test split."
+    "Latents of six turns by people of the large studio's test split."
     at, r = tmp_path_factory.mktemp("strangers"), LatentRecipe()
     turns = plan_studio(r.minutes, r.speakers, r.cast, r.length)
     held = [t for t in turns if speaker(t.speaker, r.speakers, r.cast).split == "test"]
@@ -68,12 +66,11 @@ def strangers(tmp_path_factory):
         Clip(t.id, str(film(t, speaker(t.speaker, r.speakers, r.cast), at/f"{t.id}.mp4")), speaker=str(t.speaker))
         for t in held
     ]
-    encode(clips, at/"f.lance", encoder_names(LatentSpace.shipped()), WindowConfig(), jobs=min(2, os.cpu_count()))
-    return load_features(Path(at)/"f.lance")
+    return embed_recordings(clips, jobs=min(2, os.cpu_count()))[0]
 
 
-def test_people_never_met_are_matched_far_above_chance(latent, strangers):
-    z = embed_features(latent, strangers)
+def test_people_never_met_are_matched_far_above_chance(strangers):
+    z = strangers
     both = z["video_mask"] & z["phoneme_mask"]
     found = retrieval(z["video"][both], z["phoneme"][both])
     mixed = retrieval(z["video"][both], np.roll(z["phoneme"][both], 7, 0))

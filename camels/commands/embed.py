@@ -48,8 +48,9 @@ def embed(
         arrays, report = embed_recordings(inputs, space, hop_s, jobs or None, on_clip)
     save_embedded(out, arrays)
     real = {m: int(arrays[f"{m}_mask"].sum()) for m in space.modalities}
-    emit(dict(out=as_text(out), clips=report.clips, windows=report.windows, real=real, errors=len(report.errors)),
-         as_json, f"{report.windows} windows of {report.clips} clips into {printable(out)}; real: "
+    n = len(arrays["ids"])
+    emit(dict(out=as_text(out), clips=report.clips, windows=n, real=real, errors=len(report.errors)),
+         as_json, f"{n} windows of {report.clips} clips into {printable(out)}; real: "
          + ", ".join(f"{m} {n}" for m, n in real.items()))
     if report.errors:
         raise typer.Exit(2)
