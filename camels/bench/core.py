@@ -68,6 +68,7 @@ FIGURES = {
     "faces.jitter.all": ("±0.05 of V, A and D at once, anywhere, largest change", "weight", ""),
     "faces.nearest.presets": ("nearest two of 16 presets at L3", "L2 of 52", ""),
     "faces.nearest.gratitude_joy": ("gratitude to joy", "L2 of 52", "≥ 0.37"),
+    "faces.apart.*": ("nearest two emotions at one place", "L2 of the group", "≥ 0.05"),
     "faces.nearest.drawn": ("nearest two drawn faces", "units of the mesh", ""),
     "faces.named.*": ("emotions named rightly from the picture", "of 16", "= 16"),
     "faces.retarget.*": ("retarget, mean error of the channels that show", "weight", "≤ 0.08"),

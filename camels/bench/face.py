@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TURNS', 'SENTENCES', 'VOICES', 'plain', 'plain_frame', 'copy_rate', 'talk', 'plain_timeline', 'rate', 'bench_compile',
-           'bench_render', 'jitter', 'anywhere', 'bench_anchors', 'seen', 'template', 'bench_distinct',
+           'bench_render', 'jitter', 'anywhere', 'closest', 'bench_anchors', 'seen', 'template', 'bench_distinct',
            'bench_retarget', 'spoken', 'frames_of', 'bench_lips', 'bench_faces']
 
 # %% ../../nbs/886_bench.face.ipynb #cec15f89
@@ -34,7 +34,7 @@ from ..voice.core import create_voice
 # %% ../../nbs/886_bench.face.ipynb #f824a61a
 def plain(c:Compiler)->Compiler:
     "The compiler with its tables as lists, for `plain_frame`."
-    c._plain = c.slope.tolist(), c.bias[:, 0].tolist(), c.matrix.tolist()
+    c._plain = c.slope.tolist(), c.bias[:, 0].tolist(), c.matrix.tolist(), c.kept.tolist()
     return c
 
 def plain_frame(
@@ -43,14 +43,19 @@ def plain_frame(
 )->list: # 52 weights
     "The compiler's formula in plain Python."
     from math import exp
-    slope, bias, matrix = c._plain
-    e = len(EMOTIONS)
-    x = [exp(min(b + sum(s*v for s, v in zip(row, cond[-3:])), 80)) for row, b in zip(slope, bias)]
+    slope, bias, matrix, kept = c._plain
+    e, place = len(EMOTIONS), [*cond[-3:], sum(v*v for v in cond[-3:])]
+    x = [exp(min(b + sum(s*v for s, v in zip(row, place)), 80)) for row, b in zip(slope, bias)]
     f = [1/(1 + v) for v in x[:c.u]]                        # parametric units
-    near = [x[c.u + i:c.u + i + e] for i in range(0, len(x) - c.u, e)]
+    near = [x[i:i + e] for i in range(c.u, c.n, e)]
     shared = [w/(1 + sum(n[i] for n in near)) for i, w in enumerate(cond[:e])]
     f += shared + [n[i]*shared[i] for n in near for i in range(e)]   # each emotion, shared out over its anchors
-    return [min(max(sum(a*row[k] for a, row in zip(f, matrix)), 0), 1) for k in range(len(ARKIT))]
+    free = [w*(1 - x[-1]) for w in cond[:e]]
+    for i in range(c.n, len(x) - 1):
+        free[(i - c.n) % e] *= 1 - x[i]                     # held by an anchor, or free to show its signature
+    face = [min(max(sum(a*row[k] for a, row in zip(f, matrix)), 0), 1) for k in range(len(ARKIT))]
+    lift = [sum(a*row[k] for a, row in zip(free, kept)) for k in range(len(ARKIT))]
+    return [y + s*(1 - y) for y, s in zip(face, lift)]
 
 # %% ../../nbs/886_bench.face.ipynb #f341b74b
 def copy_rate(
@@ -190,9 +195,28 @@ def anywhere(
     vad = np.random.default_rng(seed).uniform(-1, 1, (n//16*16, 3))
     return np.concatenate([np.repeat(np.eye(16), n//16, 0), vad], 1).astype(np.float32)
 
+# %% ../../nbs/886_bench.face.ipynb #cb8b738a
+def closest(
+    c:Compiler,
+    n:int=9,        # places along each axis of the cube
+    rest:float=.1,  # nearer than this to (0, 0, 0) all come to rest, so nothing is measured there
+)->dict: # {group: (least distance of two emotions at one place, L2 of the group; which two)}
+    "The nearest two emotions anywhere in the cube."
+    axis = np.linspace(-1, 1, n)
+    vad = np.concatenate([np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3), anchors().vad])
+    vad = vad[np.linalg.norm(vad, axis=1) >= rest]
+    e, out = len(EMOTIONS), {}
+    y = c(np.concatenate([np.repeat(np.eye(e), len(vad), 0), np.tile(vad, (e, 1))], 1)).reshape(e, len(vad), -1)
+    for group in ("EXPRESSION", "SHARED"):
+        x = y[..., [index(name) for name in GROUPS[group]]]
+        d = np.array([[np.linalg.norm(p - q, axis=-1).min() for q in x] for p in x]) + 9*np.eye(e)
+        i, j = np.unravel_index(d.argmin(), d.shape)
+        out[group] = float(d.min()), f"{EMOTIONS[i]}, {EMOTIONS[j]}"
+    return out
+
 # %% ../../nbs/886_bench.face.ipynb #a85c8bbb
 def bench_anchors()->list[Row]:
-    "Reproduction of the 47 presets, and jitter."
+    "Reproduction of the 47 presets, jitter, and emotions at one place."
     ours, literal, a, cond = frozen_compiler(), Compiler("literal"), anchors(), anchor_conditions()
     e, l = (np.abs(c(cond) - a.presets) for c in (ours, literal))
     level_3 = a.presets[[a.row("neutral" if n == "neutral" else f"{n}_L3") for n in EMOTIONS]]
@@ -204,6 +228,7 @@ def bench_anchors()->list[Row]:
     for name, places, together in (("one", random, False), ("all_at_anchors", cond, True), ("all", random, True)):
         rows.append(figure(f"faces.jitter.{name}", jitter(ours, places, together),
                            peer=jitter(literal, places, together), peer_name="literal blend"))
+    rows += [figure(f"faces.apart.{g.lower()}", x, f", {g}: {pair}") for g, (x, pair) in closest(ours).items()]
     gratitude_joy = np.linalg.norm(a["gratitude_L3"][1] - a["joy_L3"][1])
     return [*rows, figure("faces.nearest.presets", d.min(), f": {EMOTIONS[i]}, {EMOTIONS[j]}"),
             figure("faces.nearest.gratitude_joy", gratitude_joy)]

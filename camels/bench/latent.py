@@ -31,11 +31,11 @@ def encoded(
     "Windows of clips, encoded where they are not yet."
     from camels.data.encode import encode
     from camels.data.streams import load_encoders
-    names = encoders or ENCODERS
-    marks = [getattr(e, "fingerprint", None) for e in load_encoders(names).values()]
+    names, window = encoders or ENCODERS, WindowConfig(hop_s=hop_s)   # the window is a part of an encoder's fingerprint
+    marks = [e.fingerprint for e in load_encoders(names, window).values()]
     made_of = fingerprint(marks, [[c.id, c.split] for c in clips])   # with another split it is another table
     features = cache_dir()/f"{name}-{made_of[:8]}.lance"
-    encode(clips, features, names, WindowConfig(hop_s=hop_s))
+    encode(clips, features, names, window)
     return features
 
 # %% ../../nbs/884_bench.latent.ipynb #0770aed7

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .core import figure
-from .latent import LONG, encoded, grid_features, held_apart
+from .latent import ENCODERS, LONG, encoded, grid_features, held_apart
 from ..core import CamelsError, SPLITS, cache_dir, fingerprint
 from ..data.clips import clips_from, shared_data
 from ..data.features import FeatureSet, load_features, subset
@@ -165,10 +165,10 @@ def _phones()->list[Row]:
     return import_module("camels.bench.phones").phone_rows()
 
 def _folder_features(name:str)->FeatureSet:
-    "Windows of a folder of the development data, a second apart."
+    "Windows of a folder of the development data, cut as those of the training."
     if (root := shared_data(name)) is None:
         raise CamelsError("not found", f"../shared/data/{name}", "see the data's README")
-    return load_features(encoded(clips_from([root]), name, hop_s=1.))
+    return load_features(encoded(clips_from([root]), name))
 
 def _voices(speakers:int=12, each:int=8)->FeatureSet:
     "Utterances of some speechocean762 speakers, sound alone."
@@ -183,8 +183,7 @@ def _voices(speakers:int=12, each:int=8)->FeatureSet:
         for o in [o for o in lines if o[1] == s][:each]:
             path = str(root/"audio"/f"{o[0]}.opus")
             clips.append(Clip(o[0], path, speaker=s, transcript=o[2], source="speechocean762", split="test"))
-    return load_features(encoded(clips, "voices", hop_s=.5, encoders=dict(video="none", phoneme="espeak_mini",
-                                                                         prosody="prosody_contour")))
+    return load_features(encoded(clips, "voices", encoders=ENCODERS | {"video": "none"}))
 
 # %% ../../nbs/885_bench.perceiving.ipynb #0e09d0e1
 def bench_perceive(

@@ -26,7 +26,14 @@ def encode(
     out:Annotated[Path, typer.Option(help="Feature table to make, or to go on with.", show_default=False)],
     video:Annotated[str, typer.Option(help="Video encoder, or none.")]="facemesh_landmarks",
     phoneme:Annotated[str, typer.Option(help="Phoneme encoder, or none.")]="espeak_mini",
-    prosody:Annotated[str, typer.Option(help="Prosody encoder, or none.")]="prosody22",
+    prosody:Annotated[str, typer.Option(help="Prosody encoder, or none.")]="prosody_contour",
+    normalise:Annotated[
+        str,
+        typer.Option(
+            help="speaker: face and prosody in each speaker's own spreads from their own mean, without labels; "
+            "speaker-causal: by what was seen and heard until then; none."
+        ),
+    ]="none",
     corpus:Annotated[str, typer.Option(help="Corpus reader; found from the layout where not given.")]="",
     hop_s:Annotated[float, typer.Option(help="Step from window to window in seconds.")]=1.0,
     jobs:Annotated[int, typer.Option(help="Worker processes; 0: one a core.", min=0, max=1024)]=0,
@@ -52,7 +59,8 @@ def encode(
             if e:
                 complain(CamelsError(printable(e["error"]), printable(e["input"]), e["hint"]))
         names = dict(video=video, phoneme=phoneme, prosody=prosody)
-        rep = run(inputs, out, names, WindowConfig(hop_s=hop_s), jobs or None, on_clip, corpus, tell, patience_s)
+        how = inputs, out, names, WindowConfig(hop_s=hop_s), jobs or None, on_clip, corpus, tell, patience_s, normalise
+        rep = run(*how)
     emit(_encoded(rep), as_json, _encoded_line(rep))
     if rep.errors:
         raise typer.Exit(2)

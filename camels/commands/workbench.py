@@ -19,6 +19,7 @@ from ..bench.core import benches, listed_figures
 from .terminal import Json, app, complain, emit, err, missing_part, progress
 from ..config import parse_overrides
 from ..core import CamelsError, cache_dir, n_cores, nearest, write_json
+from ..text.language import language_models, language_note
 
 # %% ../../nbs/985_commands.workbench.ipynb #ca73996a
 PACKAGES = {"torch": "torch", "pylance": "lance", "av": "av", "mediapipe": "mediapipe", # name of a package: its module
@@ -52,7 +53,7 @@ def installed_version(
 
 # %% ../../nbs/985_commands.workbench.ipynb #68edb672
 ENCODERS = dict(phoneme=("espeak_mini", "wav2vec2-lv-60-espeak-cv-ft"), video=("facemesh_landmarks",),
-                prosody=("prosody22",))
+                prosody=("prosody_contour", "prosody22"))
 
 def _encoder_note(modality:str, name:str)->str:
     from camels.data.streams import load_encoders
@@ -83,6 +84,7 @@ def doctor(as_json:Json=False):
     rows = [look_for(name, lambda name=name: installed_version(name)) for name in PACKAGES]
     for modality, names in ENCODERS.items():
         rows += [look_for(name, lambda name=name: _encoder_note(modality, name)) for name in names]
+    rows += [look_for(name, lambda name=name: language_note(name)) for name in language_models.list()]
     rows += [look_for("microalbert", _text_note), look_for("v3", _v3_note), _accelerator()]
     t = Table("part", "", "note")
     for r in rows:
@@ -108,14 +110,16 @@ def bench(
             help=(
                 f"One or more of: {', '.join(BENCHES)}, all; or list: what each measures. "
                 "Behind encode: media; behind latent: a feature table; "
-                "the development data's GRID clips where not given."
+                "the development data's GRID clips where not given. "
+                "Behind ablate: settings, such as w_centre or step_s=0; every term where not given."
             ),
             show_default=False,
         ),
     ],
     out:Annotated[
         Optional[Path],
-        typer.Option(help="latent: run folder to keep; faults: folder for the list of failures.", show_default=False),
+        typer.Option(help="latent, perceive: run folder to keep; ablate: folder of runs; faults: of the list of failures.",
+                     show_default=False),
     ]=None,
     as_json:Json=False,
 ):
@@ -123,8 +127,9 @@ def bench(
     if names == ["list"]:
         return list_figures(as_json)
     inputs = [Path(n) for n in names if n not in (*BENCHES, "all")]
-    chosen = BENCHES if "all" in names else [n for n in names if n in BENCHES]
-    if not chosen or inputs and not {"encode", "latent"} & set(chosen):
+    quick = [n for n in BENCHES if n != "ablate"]   # which trains for an hour or more
+    chosen = quick if "all" in names else [n for n in names if n in BENCHES]
+    if not chosen or inputs and not {"encode", "latent", "ablate"} & set(chosen):
         raise CamelsError(
             f"unknown benchmark {str((inputs or names)[0])!r}",
             "bench",
@@ -133,6 +138,8 @@ def bench(
     given = dict(
         encode=lambda f: f(inputs or None),
         latent=lambda f: f(inputs[0] if inputs else None, out=out),
+        perceive=lambda f: f(out=out),
+        ablate=lambda f: f([str(i) for i in inputs], out=out),
         faults=lambda f: f(out=out),
     )
     from camels.latent.row import as_dict, row_table

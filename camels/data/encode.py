@@ -23,6 +23,7 @@ from .store import lance_path, not_a_file
 from .streams import load_encoders
 from .table import FeatureTable, TableWriter, compact, tidy
 from .worker import PATIENCE_S
+from ..encoders.speaker import check_normalise, marked
 from ..files import as_text, writing
 from ..media.clips import Clip
 
@@ -146,15 +147,16 @@ def encode(
     corpus:str="",            # corpus reader; empty: found from the layout
     tell:Callable=None,       # called with each line for people: what is masked, was replaced, was passed over
     patience_s:float=PATIENCE_S, # seconds without a sign of life after which a short clip is given up
+    normalise:str="none",  # none, speaker or speaker-causal: what is done to face and prosody when the table is read
 )->EncodeReport:
     "Encode recordings into a feature table; go on where an earlier call stopped."
     t0, out, window, inputs = time.perf_counter(), Path(out), window or WindowConfig(), list(inputs)
-    given = bool(inputs) and isinstance(inputs[0], Clip)
+    given, how = bool(inputs) and isinstance(inputs[0], Clip), check_normalise(normalise)
     clips, passed = (inputs, Passed()) if given else find_clips(inputs, corpus)
     if not given:
         check_found(clips, passed, inputs)
     encs = load_encoders(names, window)
-    schema = table_schema({m: e.card for m, e in encs.items()}, window)
+    schema = table_schema({m: marked(e.card, how) for m, e in encs.items()}, window)
     with held_table(out, schema) as table:
         have = table.about()
         p = plan(clips, have)

@@ -25,7 +25,7 @@ from ..media.read import iter_frames, probe
 from ..media.sound import read_audio
 
 # %% ../../nbs/316_data.streams.ipynb #be15c9b9
-DEFAULT_ENCODERS = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody22")
+DEFAULT_ENCODERS = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody_contour")
 
 def load_encoders(
     names:dict=None,          # {modality: encoder name}; missing ones are the defaults, "none" leaves one out

@@ -89,6 +89,10 @@ def check_same(
         a, b = table.cards.get(m, {}), other["encoders"].get(m, {})
         if a.get("fingerprint") == b.get("fingerprint"):
             continue
+        done, asked = (c.get("normalise", "none") for c in (a, b))
+        if a and b and done != asked:
+            what = f"{m} features here are normalised by {done}, not by {asked}"
+            raise CamelsError(what, as_text(table.path), f"write to another --out, or use --normalise {done}")
         what = f"{m} features here are by {_who(a)}, not by {_who(b)}"
         raise CamelsError(what, as_text(table.path), "write to another --out, or use the same encoder")
     mine, theirs = table.meta["window"], other["window"]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['encoders', 'register_encoder', 'Features', 'Phones', 'PhoneFeatures', 'list_encoders', 'create_encoder', 'Encoder',
-           'AudioEncoder', 'VideoEncoder']
+           'AudioEncoder', 'VideoEncoder', 'courses_of', 'encoder_courses']
 
 # %% ../../nbs/200_encoders.core.ipynb #95ddf9d0
 from dataclasses import dataclass
@@ -100,3 +100,26 @@ class VideoEncoder(Encoder):
         n:int,           # windows to return
     )->Features: # one row per window, masked where too little of a face was seen
         raise NotImplementedError
+
+# %% ../../nbs/200_encoders.core.ipynb #fc20ed0a
+def courses_of(
+    names:Sequence, # of the columns
+)->tuple: # (first column, coefficients, order of the first) of each course
+    "The courses that names of columns tell of: at least two in a row that count upwards."
+    found = []
+    for i, name in enumerate(names):
+        head, _, tail = name.rpartition("_")
+        order = tail.removeprefix("dct")
+        if not head or not order.isdecimal():
+            continue
+        if found and found[-1][0] == head and found[-1][1] + found[-1][2] == i and found[-1][3] + found[-1][2] == int(order):
+            found[-1][2] += 1
+        else:
+            found.append([head, i, 1, int(order)])
+    return tuple((first, n, order) for _, first, n, order in found if n > 1)
+
+def encoder_courses(
+    name:str, # of an encoder
+)->tuple: # as `courses_of`; none where the encoder is not known or names no columns
+    "The courses in an encoder's features."
+    return courses_of(getattr(encoders[name], "names", ())) if name in encoders.list() else ()

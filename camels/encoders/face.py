@@ -199,6 +199,7 @@ class FaceMeshEncoder(VideoEncoder):
     "MediaPipe FaceMesh of one person → movement of lips, jaw, eyes, brows, cheeks and head, free of pose and neutral."
     # 2: upside-down faces are righted
     name, version, modality, d_out = "facemesh_landmarks", "2", "video", len(VIDEO_NAMES)
+    names = VIDEO_NAMES
     def __init__(self,
         window:WindowConfig=None,
         min_face:float=0.5,  # share of a window's frames that must show the face, in [0, 1]

@@ -17,27 +17,25 @@ from ..core import CamelsError, nearest
 # %% ../../nbs/508_latent.config.ipynb #2b2ebc1e
 @dataclass(frozen=True)
 class LossConfig:
-    "The loss: weights of its twelve terms, and the settings that some of them have."
-    # weights of the loss, from stage A on
+    "The loss: weights of its ten terms, and the settings that some of them have."
+    # stage A: align
     w_nce: float = 1.0         # InfoNCE between all pairs
-    w_moco: float = 0.0        # MoCo against the queue (0 = no queue)
+    w_fused: float = 1.0       # InfoNCE of each modality against the others together
     w_variance: float = 0.04   # VICReg: every dimension is used
     w_covariance: float = 0.04 # VICReg: no two dimensions say the same
-    w_centre: float = 3.0      # each modality's cloud is centred on the origin; contrast alone leaves cones and a gap
     w_probe: float = 0.1       # phone probe
-    # from stage B on
+    # stage B: decode
     w_recon: float = 1.0       # reconstruction
     w_reencode: float = 0.1    # the decoded latent encodes to itself
     w_kl: float = 0.01         # |KL - capacity|
-    w_orthogonality: float = 0.05 # what a modality keeps for itself is orthogonal to what is shared
-    # in stage C
+    # stage C: partners
+    w_guess: float = 1.0       # the mean partner
     w_flow: float = 1.0        # flow matching of all ordered pairs
-    w_consistency: float = 0.1 # the flow's end meets the target; its gradient reaches the adapters
     # terms that have settings of their own
     kl_video: float = 10.0     # KL capacity in nats at the end of B, also of vectors that are not named here
     kl_prosody: float = 5.0    # the same for prosody
-    queue: int = 4096          # MoCo: keys a modality
-    momentum: float = 0.999    # MoCo: momentum of the slow copy
+
+
 
 # %% ../../nbs/508_latent.config.ipynb #55cb4fec
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class TrainConfig(LossConfig):
     "What decides a training run, the loss included."
     # the run
     seed: int = 42             # everything random follows from it
-    batch: int = 64            # windows in a batch
-    step_s: float = 1.0        # an epoch takes a window every `step_s` s of a clip, at a new phase each time; 0 = all
+    batch: int = 256           # windows in a batch
+    start: str = "cca"         # cca: linear paths by multi-set CCA; random
     epochs_a: int = 20         # epochs of stage A
     epochs_b: int = 20         # of stage B
     epochs_c: int = 20         # of stage C
@@ -58,12 +56,10 @@ class TrainConfig(LossConfig):
     clip: float = 1.0          # largest gradient norm; 0 = free
     # the model
     d_latent: int = 768        # width of the shared space
-    hidden_video: int = 256    # width inside the video adapter, and of modalities that are not named here
-    hidden_prosody: int = 64   # width inside the prosody adapter
-    hidden_phoneme: int = 64   # width of an adapted phone
+    hidden: int = 64           # width of networks that are the same at every moment
+    hidden_dense: int = 256    # width of networks for features whose courses are not known
     noise: float = 0.7         # deviation of the noise on standardised features in training
     noise_prosody: float = 0.3 # the same for prosody
-    prosody_pull: float = 0.1  # how strongly pairs with prosody pull the other modality, in [0, 1]
     dropout: float = 0.1       # share of features and units dropped in training
     # watching
     patience: int = 8          # epochs without a better validation retrieval before a stage ends; 0 = never
@@ -93,6 +89,8 @@ def checked(
         raise CamelsError(f"batch={cfg.batch}: contrast needs at least 2 windows", "configuration")
     if cfg.amp not in (known := ("none", "bf16", "fp16")):
         raise CamelsError(f"amp={cfg.amp[:40]}", "configuration", nearest(cfg.amp, known))
+    if cfg.start not in (known := ("cca", "random")):
+        raise CamelsError(f"start={cfg.start[:40]}", "configuration", nearest(cfg.start, known))
     check_device(cfg.device)
     if cfg.tensorboard and not importlib.util.find_spec("tensorboard"):
         hint = "pip install tensorboard, or leave it false"

@@ -67,15 +67,17 @@ def fused_recalls(
     mask:dict,       # {modality: bool [n]}
     clip,            # [n], clip of each row
     start_s=None,    # [n], start of each row in seconds
+    fuse=None,       # ({modality: [n d]}) → [n d], how the others are asked together; their mean where None
     **how,           # pool, seed, repeats
 )->tuple: # ({direction: as `recall`, with `r1_summed`}, {direction: counts by clip}); empty below three modalities
-    "Recall between the first modality and the mean of all others."
+    "Recall between the first modality and all others together."
     names, real = list(z), np.logical_and.reduce(list(mask.values()))
     if len(names) < 3 or real.sum() < 2:
         return {}, {}
     first, others, clip = z[names[0]][real], [z[m][real] for m in names[1:]], np.asarray(clip)[real]
     start = None if start_s is None else np.asarray(start_s)[real]
-    mean, (u, v) = np.sum([unit_rows(o) for o in others], 0), summed([(first, o) for o in others], 1.)
+    mean = fuse(dict(zip(names[1:], others))) if fuse else np.sum([unit_rows(o) for o in others], 0)
+    u, v = summed([(first, o) for o in others], 1.)
     out, counts = {}, {}
     for way, ask, sums in zip(fused_name(names), ((first, mean), (mean, first)), ((u, v), (v, u))):
         out[way], counts[way] = recall(*ask, clip, start, **how)
@@ -186,7 +188,7 @@ def evaluate(
     clip, start = fs.ids["clip"][rows], np.asarray(fs.ids["start_s"], float)[rows]
     z, mask = embed_rows(latent, fs, rows)
     learnt = embed_rows(latent, fs, train)
-    out = _measures(fs, (rows, z, mask), (train, *learnt), how, start, rival)
+    out = _measures(fs, (rows, z, mask), (train, *learnt), how, start, rival, latent.fuse_rows)
     train_mean = {m: v[learnt[1][m]].mean(0) for m, v in learnt[0].items() if learnt[1][m].any()}
     beside = dict(train=(*learnt, fs.ids["clip"][train]), valid=embed_rows(latent, fs, valid) if len(valid) else None)
     out |= dict(
@@ -198,12 +200,12 @@ def evaluate(
     latent.train(was)
     return out
 
-def _measures(fs, test, train, how, start_s, rival)->dict:
+def _measures(fs, test, train, how, start_s, rival, fuse)->dict:
     "What follows from latents alone."
     rows, z, mask = test
     clip = fs.ids["clip"][rows]
     found, counts = recalls(z, mask, clip, start_s, **how)
-    fused, more = fused_recalls(z, mask, clip, start_s, **how)
+    fused, more = fused_recalls(z, mask, clip, start_s, fuse, **how)
     counts |= more
     for way, r in (found | fused).items():
         theirs = (rival or {}).get(way)

@@ -73,7 +73,8 @@ def pool_similarities(
     pools:list,   # row numbers of each pool
 )->list[np.ndarray]: # cosines [p p] of each pool
     "Cosines within each pool; refuses rows that are not finite."
-    a, b = unit_rows(z_a), unit_rows(z_b)
+    with np.errstate(invalid="ignore"):
+        a, b = unit_rows(z_a), unit_rows(z_b)
     if bad := (~np.isfinite(a).all(1) | ~np.isfinite(b).all(1)).sum():
         raise CamelsError(f"{bad} of {len(a)} rows are not finite", "retrieval", "look at the features, or mask them")
     return [a[p] @ b[p].T for p in pools]

@@ -49,8 +49,6 @@ def steer(
     if odd or not wish or not isinstance(wish, dict):
         raise CamelsError("only loss weights change in a run", ", ".join(odd) or None)
     new = checked(configure(cfg, wish))
-    if new.w_moco and not cfg.w_moco:
-        raise CamelsError("the run has no queue", "w_moco", "start a run with it")
     if not all(stage_weights(new, s) for s in STAGES):
         raise CamelsError("no loss would be left", ", ".join(wish))
     return new

@@ -102,8 +102,9 @@ def _flow_lines(stages:list)->list:
         stay = f"stay {_text(v['direct_centred'])}" + (f" · ridge {_text(v['linear'])}" if "linear" in v else "")
         out.append(_line(f"flow {k}, centred cosine", stages, lambda s: s["flow"].get(k, {}).get("centred"), stay))
         if "energy" in v:
-            ridge = f"ridge {_text(v['energy_linear'])}"
-            out.append(_line(f"flow {k}, energy", stages, lambda s: s["flow"].get(k, {}).get("energy"), ridge))
+            ridge = f"ridge {_text(v['energy_linear'], 3)}"
+            found = [_text(s["flow"].get(k, {}).get("energy"), 3) for s in stages]
+            out.append((f"flow {k}, energy distance", found, ridge))
     return out
 
 # %% ../../nbs/545_latent.table.ipynb #956f0413

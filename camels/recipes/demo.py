@@ -100,7 +100,7 @@ def demo(
         rep = encode([clips], features, how, window, jobs=jobs, on_clip=on_clip)
     run = RunFolder(out)
     with steps("train", "the curriculum: align (A), reconstruct (B), flow (C)"):
-        run = train(features, out, changes, resume=(run/"run.json").exists(), progress=progress, start=begin)
+        run = train(features, out, changes, resume=(run/"run.json").exists(), progress=progress, begin=begin)
     with steps("evaluate", "unseen speakers, every direction, beside controls"):
         evaluate_run(run.path, features, pool=pool)
     seconds = steps.seconds | {"total": round(sum(steps.seconds.values()), 2)}

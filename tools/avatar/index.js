@@ -1,4 +1,4 @@
-// A talking head for Panel: loads the glb that camels.face.head writes, moves it by 52 weights, alone or along a track.
+// A talking head for Panel: loads the glb that camels.face.glb writes, moves it by 52 weights, alone or along a track.
 // Build: cd tools/avatar && npm install && npm run build
 import {
   ACESFilmicToneMapping, AmbientLight, BackSide, CanvasTexture, Color, DirectionalLight, Euler, Group, Mesh, MeshBasicMaterial, MeshPhysicalMaterial, PCFShadowMap,

@@ -44,12 +44,8 @@ class LatentRecipe(TrainConfig):
     # the machine
     jobs: int = 0             # worker processes; 0: one a core
     # the curriculum
-    step_s: float = 0.        # all windows
-    batch: int = 128          # more strangers for each
-    epochs_a: int = 20        # as many updates as a long run on one corpus
-    epochs_b: int = 8
+    epochs_b: int = 8         # there are many more updates in an epoch than in one corpus's
     epochs_c: int = 8
-    prosody_pull: float = .3
 
 def home(c:LatentRecipe)->Path:
     "The folder of films and tables."

@@ -73,7 +73,7 @@ def measure(
         zc, mc, mine = {m: z[m][at] for m in there}, {m: mask[m][at] for m in there}, rows[at]
         clip, known = fs.ids["clip"][mine].astype(str), dict(rows=len(mine))
         known |= dict(clips=len(set(clip)), speakers=len(set(fs.ids["speaker"][mine].astype(str))))
-        ours = retrieval_table(zc, mc, clip, **how) | fused_recalls(zc, mc, clip, **how)[0]
+        ours = retrieval_table(zc, mc, clip, **how) | fused_recalls(zc, mc, clip, fuse=latent.fuse_rows, **how)[0]
         cca = _rival_recalls(fs, corpus, sides, how)
         seen = len(mine) - len(unseen_rows(fs, mine))
         out[corpus] = dict(retrieval=ours, cca=cca, seen_by_an_encoder=seen, **known)

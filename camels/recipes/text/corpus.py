@@ -38,6 +38,8 @@ class TeacherConfig:
     teacher_w_emotions: float = 16. # weight: the 16 emotions
     teacher_w_labels: float = 14. # weight: GoEmotions' own 28 labels
     teacher_w_vad: float = 4.  # weight: VAD of the rated sentences
+    second: str = ""           # language model asked for a second opinion where the teacher is measured
+    second_comments: int = 10_240 # training comments that its heads learn from; 0: all
 
 # %% ../../../nbs/830_recipes.text.corpus.ipynb #e5a34669
 @dataclass(frozen=True)

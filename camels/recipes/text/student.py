@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import configure
-from ...core import EMOTIONS, atomic_path
+from ...core import EMOTIONS, Registry, atomic_path
 from ...files import read_arrays
 from ...latent.steer import settings_now
 from ..core import Sitting, checked_recipe, on_threads, settings_of, steer_weights
@@ -229,12 +229,16 @@ def start_text(
     return done | dict(figures=figures)
 
 # %% ../../../nbs/836_recipes.text.student.ipynb #ab7d4250
+_exams = Registry("exam of the text recipe", {"second": "camels.recipes.text.second:examine_second"})
+
 def measure_text(
     folder, changes:dict,
     version=None, # of the weights; as it is where not given
     note=None,    # likewise
 )->dict: # figures
     "Measure the model in a folder, beside the teachers of its run where they are there, and write its card again."
+    if changes.get("second"):
+        return _exams["second"](folder, changes)             # of the teacher; the card stays as it is
     folder = Path(folder)
     config = json.loads((folder/"config.json").read_text(encoding="utf-8"))
     recipe = config.get("recipe", {})
