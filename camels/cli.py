@@ -8,12 +8,12 @@ __all__ = ['FAMILIES', 'main']
 # %% ../nbs/990_cli.ipynb #172ee162
 import os, sys, traceback
 
-from .commands import data, face, train, workbench
+from .commands import data, embed, face, train, workbench
 from .commands.terminal import app, ending, err, open_streams
 from .files import printable
 
 # %% ../nbs/990_cli.ipynb #94420cd5
-FAMILIES = data, train, face, workbench # each adds its commands to `app` when it is imported
+FAMILIES = data, train, embed, face, workbench # each adds its commands to `app` when it is imported
 
 # %% ../nbs/990_cli.ipynb #61e72d2b
 def main():

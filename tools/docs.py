@@ -40,7 +40,7 @@ SECTIONS = dict(
 ORDER = dict(
     tutorials="start five_minutes your_recordings read_a_latent teach_a_face your_features remote_kernel".split(),
     explain="alignment avae flow compiler v3".split(),
-    howto="encode_videos train_resume read_report avatar_from_sound export follow_run bring_corpus".split(),
+    howto="encode_videos embed_clip train_resume read_report avatar_from_sound export follow_run bring_corpus".split(),
 )
 # A hundred of notebook numbers is a chapter; the house names them.
 

@@ -170,6 +170,9 @@ def demo(
     speakers:Annotated[int, typer.Option(help="Synthetic speakers.")]=12,
     seed:Annotated[int, typer.Option(help="Seed of the corpus.")]=0,
     jobs:Annotated[int, typer.Option(help="Worker processes; 0: one a core.")]=0,
+    start:Annotated[
+        str, typer.Option("--from", help="scratch, or shipped: begin with the latent space that ships.")
+    ]="scratch",
     as_json:Json=False,
 ):
     "The main job: synthetic corpus, encoding, training A, B, C, report, explorer."
@@ -198,6 +201,7 @@ def demo(
             parse_overrides(changes or []),
             tell=tell,
             on_clip=on_clip,
+            start=start,
             progress=err.is_terminal,
         )
     rep = read_report(folder.path)

@@ -361,6 +361,7 @@ def train(
     resume:bool=False,  # go on where the run in `out` stands; a finished one is returned as it is
     on_event:Callable=None, # called with a dict at each start, epoch, snapshot and stage
     progress:bool=True, # show a bar, or lines where there is no terminal
+    begin:Callable=None,# begin(latent) gives the latent other weights, in place of the closed-form start
 )->RunFolder:
     "Train the latent space through stages A, B and C."
     run, cfg, fs = open_run(features, out, changes, resume)
@@ -373,7 +374,7 @@ def train(
         session.tell("start", run=str(run.path), stages=STAGES)
         if not saved:
             save_stage(run, session.latent, fs, "untrained")
-            _start(session)
+            _start(session) if begin is None else begin(session.latent)
         for stage in STAGES[STAGES.index(saved["stage"]) if saved else 0:]:
             session.run_stage(stage, saved)
             saved = None

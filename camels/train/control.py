@@ -159,6 +159,7 @@ trainers = Registry("training", dict(
     phones="camels.recipes.phones.train:trainer",
     moonshine="camels.recipes.phones.moon_measure:trainer",
     text="camels.recipes.text.student:trainer",
+    latent="camels.recipes.latent.train:trainer",
     v3="camels.recipes.v3.train:trainer",
 ))
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from ...core import CamelsError, Float, n_cores, write_json
 from ..clips import Corpus, register_corpus
-from .script import Speaker, Turn, f0_track, moods, plan_studio, speaker
+from camels.data.studio.script import (
+    Speaker, TURNS, Turn, f0_track, moods, plan_studio, speaker, speaker_name, split_of_speaker,
+)
 from .speech import Take, breathe, habitual_hz, over_time, semitones, shelf, speak, wander
 from ...face.arkit import ARKIT, GROUPS, index
 from ...face.lipsync import create_lipsync, loudness_track
@@ -226,7 +228,7 @@ def _claim(out:Path, recipe:dict)->None:
     f = out/"studio.json"
     if not f.exists():
         return write_json(f, recipe)
-    old = json.loads(f.read_text(encoding="utf-8"))
+    old = {"length": TURNS} | json.loads(f.read_text(encoding="utf-8"))   # earlier releases do not say it
     if wrong := [k for k in recipe if old.get(k) != recipe[k]]:
         what = f"holds a studio of {wrong[0]} {old.get(wrong[0])}, not {recipe[wrong[0]]}"
         raise CamelsError(what, out, "name another folder, or delete this one")
@@ -305,25 +307,28 @@ def write_studio(
     jobs:int=None,       # processes; all cores where not given
     progress:bool=True,  # a bar on stderr
     size:int=SIZE,       # picture side in pixels
+    length:int=TURNS,    # turns in a dialogue
 )->Path: # `clips.jsonl`
     "Make the synthetic corpus; clips that are already there are kept."
-    out, turns = Path(out), plan_studio(minutes, speakers, seed)
+    out, turns = Path(out), plan_studio(minutes, speakers, seed, length)
     out.mkdir(parents=True, exist_ok=True)
     recipe = dict(corpus="studio", synthetic=True, version=VERSION, seed=seed, speakers=speakers, size=size, fps=FPS)
+    recipe |= dict(length=length)
     _claim(out, recipe)
-    cast = {t.speaker: speaker(t.speaker, speakers, seed) for t in turns}
-    todo = [(t, cast[t.speaker], str(f), size) for t in turns if not (f := out/_media(t, cast[t.speaker])).exists()]
+    missing = [t for t in turns if not (out/_media(t)).exists()]
+    todo = [(t, speaker(t.speaker, speakers, seed), str(out/_media(t)), size) for t in missing]
     with _progress(len(todo), progress and bool(todo)) as tick:
         _run_all(jobs or n_cores(), todo, tick)
-    return write_clips(out/"clips.jsonl", [_clip_of(t, cast[t.speaker]) for t in turns])
+    return write_clips(out/"clips.jsonl", [_clip_of(t, speakers) for t in turns])
 
-def _media(turn:Turn, who:Speaker)->str:
-    return f"{who.name}/{turn.id}.mp4"
+def _media(turn:Turn)->str:
+    return f"{speaker_name(turn.speaker)}/{turn.id}.mp4"
 
-def _clip_of(turn:Turn, who:Speaker)->Clip:
-    place = dict(speaker=who.name, dialogue=f"d{turn.dialogue:03d}", turn=turn.number, split=who.split, source="studio")
+def _clip_of(turn:Turn, speakers:int)->Clip:
+    place = dict(speaker=speaker_name(turn.speaker), split=split_of_speaker(turn.speaker, speakers), source="studio")
+    place |= dict(dialogue=f"d{turn.dialogue:03d}", turn=turn.number)
     said = dict(transcript=turn.transcript, emotion=turn.emotion, vad=turn.vad)
-    return Clip(turn.id, _media(turn, who), **place, **said)
+    return Clip(turn.id, _media(turn), **place, **said)
 
 # %% ../../../nbs/334_data.studio.film.ipynb #c687a11d
 @register_corpus("studio")
