@@ -47,23 +47,23 @@ RANGES = {
     # the machine
     "seed": Range(0, 2**63 - 1), "threads": CORES, "jobs": CORES,
     # how long, and how much at a time
-    "batch": SOME, "teacher_batch": SOME, "pool": Range(2, 1_000_000), "keep": Range(1, 10_000), "queue": SOME,
+    "batch": SOME, "teacher_batch": SOME, "pool": Range(2, 1_000_000), "keep": Range(1, 10_000),
     "updates": SOME, "steps": COUNT, "save_every": SOME, "epochs": COUNT, "epochs_*": COUNT, "*_epochs": COUNT,
     "polish": COUNT, "own_updates": COUNT, "patience": COUNT, "live_every": COUNT,
     # optimiser and losses
     "lr": RATE, "*_lr": RATE, "weight_decay": RATE, "w_*": WEIGHT, "kl_*": WEIGHT, "clip": WEIGHT,
     # shares
     "dropout": PART, "drop": PART, "momentum": PART, "ema": PART, "warmup": PART, "final_lr": SHARE,
-    "prosody_pull": SHARE, "share": SHARE, "voice_share": SHARE,
+    "share": SHARE, "voice_share": SHARE,
     # noise
     "noise": Range(0, 1000), "noise_*": Range(0, 1000), "gain": Range(0, 1000),
     # times and rates
-    "step_s": Range(0, 86_400), "checkpoint_s": Range(0, 1_000_000_000), "window_s": Range(.01, 3600),
+    "checkpoint_s": Range(0, 1_000_000_000), "window_s": Range(.01, 3600),
     "hop_s": Range(.001, 3600), "sr": Range(1, 1_000_000), "fps": Range(1, 1000), "max_phones": Range(1, 10_000),
     # sizes of networks
     "d_in": COUNT, "d_latent": Range(1, 16_384), "hidden": WIDTH, "hidden_*": WIDTH, "flow_hidden": WIDTH,
-    "flow_blocks": Range(0, 64), "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "width": WIDTH,
-    "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024), "ahead": Range(0, 100),
+    "flow_blocks": Range(0, 64), "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "moments": Range(1, 4096),
+    "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024), "ahead": Range(0, 100),
     # corpora of speech
     "hours": Range(.001, 10_000), "item_s": Range(.4, 600), "held_out": Range(1, 100_000), "dev": Range(1, 100_000),
     "quiet": SHARE, "real": SHARE, "calm": SHARE, "prior": SHARE, "paths": SHARE, "smooth": PART,

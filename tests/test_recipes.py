@@ -221,7 +221,7 @@ def test_a_locked_run_is_refused(toy, tmp_path):
 
 
 def test_every_trainer_is_found_by_name_and_refuses_odd_weights():
-    assert trainers.list() == ["curriculum", "latent", "phones", "text", "v3"]
+    assert trainers.list() == ["curriculum", "latent", "moonshine", "phones", "text", "v3"]
     for name in trainers.list():
         t = trainers[name]
         assert t.name == name and t.weights and all(hasattr(t.config, k) for k in t.weights)
@@ -245,4 +245,4 @@ def test_names_of_trainings_are_known_without_importing_any():
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
     ).stdout.splitlines()
-    assert out == ["['curriculum', 'latent', 'phones', 'text', 'v3']", "[]"]
+    assert out == ["['curriculum', 'latent', 'moonshine', 'phones', 'text', 'v3']", "[]"]

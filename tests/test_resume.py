@@ -7,17 +7,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CODE = """
 import sys
+import camels.latent.curriculum as curriculum
 from camels.data.features import toy_features
-from camels.latent.curriculum import train
-given = dict(epochs_a=2, epochs_b=2, epochs_c=2, batch=16, d_latent=64, checkpoint_s=0.05, w_moco=0.1, queue=64)
-train(toy_features(120, d=16), sys.argv[1], given,
-      resume=True, progress=False, on_event=lambda e: print(e["event"], flush=True))
+if sys.argv[2] == "moments":
+    curriculum.known_courses = lambda fs: dict(video=((0, 16, 0),), prosody=((0, 16, 0),))
+given = dict(epochs_a=2, epochs_b=2, epochs_c=2, batch=16, d_latent=64, checkpoint_s=0.05)
+curriculum.train(toy_features(120, d=16), sys.argv[1], given, resume=True, progress=False,
+                 on_event=lambda e: print(e["event"], flush=True))
 """
 
-def start(out):
+def start(out, kind):
     "A training process, returned when it begins to train (or has nothing left to do)."
     p = subprocess.Popen(
-        [sys.executable, "-c", CODE, str(out)],
+        [sys.executable, "-c", CODE, str(out), kind],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -27,8 +29,8 @@ def start(out):
     p.stdout.readline()
     return p
 
-def finish(out):
-    p = start(out)
+def finish(out, kind):
+    p = start(out, kind)
     err = p.communicate()[1]
     assert p.returncode == 0, err
     return out
@@ -47,29 +49,32 @@ def same(a, b):
         ]
     assert rows(a) == rows(b)
 
-def kill_often(tmp_path, kills):
-    p = start(tmp_path/"whole")
+def kill_often(tmp_path, kills, kind):
+    p = start(tmp_path/"whole", kind)
     t0 = time.monotonic()
     err = p.communicate()[1]
     span = time.monotonic() - t0
     assert p.returncode == 0, err
     cut, rng, hit = tmp_path/"cut", random.Random(kills), 0
     for _ in range(kills):
-        p = start(cut)
+        p = start(cut, kind)
         time.sleep(rng.uniform(0, 1.2*span/kills))
         if p.poll() is None:
             p.send_signal(signal.SIGKILL)
             hit += 1
         p.communicate()
     assert hit >= kills//2, "most kills came too late to matter"
-    same(tmp_path/"whole", finish(cut))
+    same(tmp_path/"whole", finish(cut, kind))
+    whole, again = (json.loads((tmp_path/r/"run.json").read_text())["start"] for r in ("whole", "cut"))
+    assert whole == again
     assert not list((cut/"checkpoints").glob(".*"))
 
-def test_killed_three_times(tmp_path):
-    kill_often(tmp_path, 3)
+@pytest.mark.parametrize("kind", ["dense", "moments"])
+def test_killed_three_times(tmp_path, kind):
+    kill_often(tmp_path, 3, kind)
 
 def test_killed_ten_times(tmp_path):
-    kill_often(tmp_path, 10)
+    kill_often(tmp_path, 10, "dense")
 
 def test_another_process_is_kept_out(tmp_path):
     from camels.core import CamelsError

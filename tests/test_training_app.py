@@ -75,20 +75,20 @@ def test_it_outlives_its_starter_and_obeys_its_folder(features, tmp_path):
     assert pid != starter.pid and v.can == {"pause", "stop", "weights"}
     with pytest.raises(CamelsError, match="already holds a run"):
         start_run(features, out, LONG)
-    with pytest.raises(CamelsError, match="did you mean 'w_centre'"):
-        ask_weight(v, "w_centr", 1.)
+    with pytest.raises(CamelsError, match="did you mean 'w_fused'"):
+        ask_weight(v, "w_fusd", 1.)
     ask(out, do="pause")
     until(v, lambda v: v.state == "paused")
     at = v.refresh().sign["step"]
     n = len(v.rows)
-    ask_weight(v, "w_centre", .5)
+    ask_weight(v, "w_fused", .5)
     time.sleep(1.)
     assert v.refresh().sign["step"] == at and len(v.rows) == n and v.can == {"go", "stop", "weights"}
     assert list((out/"checkpoints").glob("step-*")), "a pause leaves a checkpoint"
     ask(out, do="go")
     until(v, lambda v: v.info.get("changes"))
     change = v.info["changes"][0]
-    assert change["set"] == {"w_centre": .5} and change["step"] >= at
+    assert change["set"] == {"w_fused": .5} and change["step"] >= at
     stop_run(out)
     until(v, lambda v: v.state == "stopped")
     assert not v.failed and "resume" in v.can and v.last["epoch"] < 59
@@ -123,7 +123,7 @@ def test_a_change_holds_from_the_same_step_after_a_replay(tmp_path):
     def hand(out, stop):
         def f(e):
             if e["event"] == "epoch" and e["stage"] == "A" and e["epoch"] == 1:
-                ask(out, set={"w_centre": 0.})
+                ask(out, set={"w_variance": 0.})
             if stop and e["event"] == "epoch" and e["stage"] == "A" and e["epoch"] == 3:
                 ask(out, do="stop")
         return f

@@ -82,6 +82,12 @@ FIGURES = {
     "phones.speechocean.per": ("phone error rate, held-out speechocean762 speakers", "share", "≤ 0.28"),
     "phones.speed": ("a minute in one piece, one core", "x real time", "≥ 100"),
     "phones.stream_ms": ("100 ms of a stream, one core", "ms", "≤ 10"),
+    # phone recognisers side by side
+    "perceive.phones.per.*": ("phone error rate, held-out speechocean762 speakers", "share", "≤ 0.25"),
+    "perceive.phones.found.*": ("phones heard in their middle, unseen espeak voices", "share", "≥ 0.60"),
+    "perceive.phones.times_ms.*": ("start of a phone, unseen espeak voices, median error", "ms", "≤ 20"),
+    "perceive.phones.speed.*": ("speech in one go, one core", "x real time", "≥ 60"),
+    "perceive.phones.chunk_ms.*": ("100 ms of a stream, one core, on average", "ms", "≤ 12"),
     # text
     "text.f1": ("macro-F1 of the 16, GoEmotions dev", "share", "≥ 0.60"),
     "text.valence": ("EmoBank dev, valence", "Pearson r", "≥ 0.70"),

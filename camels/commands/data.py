@@ -25,7 +25,7 @@ def encode(
     ],
     out:Annotated[Path, typer.Option(help="Feature table to make, or to go on with.", show_default=False)],
     video:Annotated[str, typer.Option(help="Video encoder, or none.")]="facemesh_landmarks",
-    phoneme:Annotated[str, typer.Option(help="Phoneme encoder, or none.")]="espeak_mini",
+    phoneme:Annotated[str, typer.Option(help="Phoneme encoder, best or none.")]="best",
     prosody:Annotated[str, typer.Option(help="Prosody encoder, or none.")]="prosody_contour",
     normalise:Annotated[
         str,

@@ -21,7 +21,7 @@ from ..core import CamelsError
 @app.command()
 def phones(
     audio:Annotated[list[str], typer.Argument(help="Sound or video files.", show_default=False)],
-    encoder:Annotated[str, typer.Option(help="Phoneme encoder.")]="espeak_mini",
+    encoder:Annotated[str, typer.Option(help="Phoneme encoder, or best.")]="best",
     as_json:Json=False,
 ):
     "Phones with times and scores, a line a file."

@@ -57,8 +57,8 @@ def train(
         typer.Argument(
             metavar="[NAME] [KEY=VALUE]...",
             help=(
-                "curriculum (where nothing is named), latent, phones, text or v3; then changes of its configuration, such as "
-                "batch=32 lr=3e-4."
+                "curriculum (where nothing is named), latent, moonshine, phones, text or v3; then changes of its settings, "
+                "such as batch=32 lr=3e-4."
             ),
             show_default=False,
         ),

@@ -52,8 +52,8 @@ def installed_version(
         return "in use" # from a folder, without an installer
 
 # %% ../../nbs/985_commands.workbench.ipynb #68edb672
-ENCODERS = dict(phoneme=("espeak_mini", "wav2vec2-lv-60-espeak-cv-ft"), video=("facemesh_landmarks",),
-                prosody=("prosody_contour", "prosody22"))
+ENCODERS = dict(phoneme=("espeak_mini", "moonshine_phones", "wav2vec2-lv-60-espeak-cv-ft"),
+                video=("facemesh_landmarks",), prosody=("prosody_contour", "prosody22"))
 
 def _encoder_note(modality:str, name:str)->str:
     from camels.data.streams import load_encoders

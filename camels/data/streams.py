@@ -25,16 +25,19 @@ from ..media.read import iter_frames, probe
 from ..media.sound import read_audio
 
 # %% ../../nbs/316_data.streams.ipynb #be15c9b9
-DEFAULT_ENCODERS = dict(video="facemesh_landmarks", phoneme="espeak_mini", prosody="prosody_contour")
+DEFAULT_ENCODERS = dict(video="facemesh_landmarks", phoneme="best", prosody="prosody_contour")
 
 def load_encoders(
-    names:dict=None,          # {modality: encoder name}; missing ones are the defaults, "none" leaves one out
+    names:dict=None,          # {modality: encoder name}; missing ones are the defaults, "none" leaves one out, "best"
     window:WindowConfig=None, # how clips are cut
 )->dict: # {modality: encoder}
     "Ready encoders, one for each modality."
     if bad := {*(names or {})} - {*DEFAULT_ENCODERS}:
         raise CamelsError(f"unknown modality {sorted(bad)[0]!r}", None, f"known: {', '.join(DEFAULT_ENCODERS)}")
     chosen = {m: n for m, n in (DEFAULT_ENCODERS | (names or {})).items() if n and n != "none"}
+    if chosen.get("phoneme") == "best":
+        from camels.encoders.best import best_phones
+        chosen["phoneme"] = best_phones()
     out = {m: create_encoder(n, window=window or WindowConfig()) for m, n in chosen.items()}
     for m, e in out.items():
         if e.modality != m:
@@ -53,7 +56,9 @@ def encode_sound(
     "Run an audio encoder over a stretch of a clip."
     w, part = enc.window, np.asarray(starts_s, float)
     margin = np.ceil(getattr(enc, "context_s", 0.)/w.hop_s)*w.hop_s
+    grid = getattr(enc, "grid_s", 0.) # a stretch begins on the encoder's own grid
     a, b = max(part[0] - margin, 0.), part[-1] + w.window_s + margin
+    a = int(a/grid + 1e-6)*grid if grid else a
     end = clip.start_s + b if clip.end_s is None else min(clip.start_s + b, clip.end_s)
     return enc.encode(read(clip.path, w.sr, clip.start_s + a, end), part - a)
 

@@ -48,6 +48,7 @@ class PhoneFeatures:
 encoders = Registry("encoder", {
     "facemesh_landmarks": "camels.encoders.face:FaceMeshEncoder",
     "wav2vec2-lv-60-espeak-cv-ft": "camels.encoders.phoneme:Wav2Vec2Phones",
+    "moonshine_phones": "camels.encoders.moonshine:MoonshinePhones",
     "espeak_mini": "camels.encoders.espeak_mini:EspeakMini",
     "prosody22": "camels.encoders.prosody:Prosody22",
     "prosody_contour": "camels.encoders.prosody:ProsodyContour",

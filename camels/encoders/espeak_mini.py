@@ -143,11 +143,17 @@ def push(self:MiniStream,
     self.given += h.shape[1]
     return h, net.head(h)
 
+# %% ../../nbs/240_encoders.espeak_mini.ipynb #bc27ad65
+@patch
+def live(self:EspeakMini)->MiniStream:
+    "What hears the sound of a stream, a piece at a time."
+    return MiniStream(self.net)
+
 # %% ../../nbs/240_encoders.espeak_mini.ipynb #7329432a
 class PhoneStream:
     "Phones of sound that arrives in pieces: those of the whole recording, each as soon as its end is known."
-    def __init__(self, enc:EspeakMini):
-        self.enc, self.net, self.decoder = enc, MiniStream(enc.net), enc.decoder()
+    def __init__(self, enc): # an `EspeakMini`, or another encoder that has `live` and `decoder`
+        self.enc, self.net, self.decoder = enc, enc.live(), enc.decoder()
         self.at = 0  # the frame that row 0 of what is kept stands for
         self.old = 0 # rows at the head that belong to a phone given out before
         self.p, self.h = np.zeros((0, len(enc.labels)), np.float32), np.zeros((0, enc.d_out), np.float32)

@@ -18,8 +18,8 @@ from .viz import loss_terms, pca_2d, procrustes
 # what a loss term measures, in a word
 TERMS = dict(
     # the latent
-    nce="contrast", variance="spread", covariance="overlap", centre="off centre", probe="phones",
-    recon="reconstruction", reencode="round trip", kl="to the prior", flow="matching", consistency="flow's end",
+    nce="contrast", fused="two ask for one", variance="spread", covariance="overlap", probe="phones",
+    recon="reconstruction", reencode="round trip", kl="to the prior", guess="mean partner", flow="matching",
     # V3
     value="channels", velocity="per frame", gap="mouth widths", closed="mouth widths", anchor="expression",
     jitter="near moods", still="flutter",

@@ -84,24 +84,24 @@ def test_a_training_is_started_held_changed_stopped_and_resumed(app, home):
     until(app, lambda s: "paused" in runs(app))
     n = len((out/"metrics.jsonl").read_text().splitlines())
     expect(app.get_by_role("button", name="Pause")).to_be_disabled()
-    app.get_by_label("Loss weight").select_option("centre")
-    expect(app.get_by_label("value", exact=True)).to_have_value("3")
+    app.get_by_label("Loss weight").select_option("nce")
+    expect(app.get_by_label("value", exact=True)).to_have_value("1")
     app.get_by_label("value", exact=True).fill("0.5")
     app.get_by_label("value", exact=True).press("Enter")
     app.get_by_role("button", name="Set", exact=True).click()
-    expect(app.locator("div[role=status]")).to_contain_text("w_centre = 0.5 asked for")
+    expect(app.locator("div[role=status]")).to_contain_text("w_nce = 0.5 asked for")
     app.reload()
     app.locator("#state").wait_for()
     until(app, lambda s: "mine\npaused" in runs(app))
     assert len((out/"metrics.jsonl").read_text().splitlines()) == n   # a new page finds the run where it is
     app.get_by_role("button", name="choose mine").click()
     app.get_by_role("button", name="Go on").click()
-    app.get_by_text("centre = 0.5").wait_for()
+    app.get_by_text("nce = 0.5").wait_for()
     app.get_by_role("button", name="Stop").click()
     until(app, lambda s: "stopped in" in runs(app))
     app.get_by_role("button", name="Resume").click()
     until(app, lambda s: "mine\nfinished" in runs(app), 400)
-    assert json.loads((out/"run.json").read_text())["changes"][0]["set"] == {"w_centre": .5}
+    assert json.loads((out/"run.json").read_text())["changes"][0]["set"] == {"w_nce": .5}
 
 
 def test_charts_and_reel(app):

@@ -54,7 +54,7 @@ def do_run_result(out:str)->str:
 
 # %% ../../../nbs/896_bench.faults.kills.ipynb #c8c5bbd6
 TRAINING = [
-    "epochs_a=2", "epochs_b=2", "epochs_c=2", "d_latent=24", "hidden_video=24", "hidden_prosody=16", "batch=32",
+    "epochs_a=2", "epochs_b=2", "epochs_c=2", "d_latent=24", "hidden=24", "hidden_dense=24", "batch=32",
     "threads=1", "checkpoint_s=0",
 ]
 

@@ -137,6 +137,7 @@ class Utterance:
     units: list        # of `arpa_states`
     text: str = ""
     corpus: str = "speechocean762"
+    speaker: str = "" # who says it
 
 @dataclass
 class Sources:
@@ -202,7 +203,8 @@ def read_sources(
             continue
         audio, rate = soundfile.read(data/"speechocean762"/"audio"/f"{utterance}.opus", dtype="float32")
         audio = audio if rate == sr else soxr.resample(audio, rate, sr)
-        parts[part].append(Utterance((audio*32767).astype(np.int16), arpa_states(phones), text.lower()))
+        said = Utterance((audio*32767).astype(np.int16), arpa_states(phones), text.lower(), speaker=speaker)
+        parts[part].append(said)
     tested = {u.text for u in parts["test"]}
     written, voice, grid = written_sentences(data), create_voice("espeak"), data/"grid_s1"
     unseen = [text for i, text in enumerate(written) if text in tested or i % 20 == 0]
