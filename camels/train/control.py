@@ -157,9 +157,9 @@ class Trainer:
 trainers = Registry("training", dict(
     curriculum="camels.latent.curriculum:trainer",
     phones="camels.recipes.phones.train:trainer",
+    latent="camels.recipes.latent.train:trainer",
     moonshine="camels.recipes.phones.moon_measure:trainer",
     text="camels.recipes.text.student:trainer",
-    latent="camels.recipes.latent.train:trainer",
     v3="camels.recipes.v3.train:trainer",
 ))
 

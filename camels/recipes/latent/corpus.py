@@ -38,7 +38,7 @@ class LatentRecipe(TrainConfig):
     voices: int = 6           # utterances of each speaker of speechocean762, at most
     # encoders
     video: str = DEFAULT_ENCODERS["video"]
-    phoneme: str = DEFAULT_ENCODERS["phoneme"]
+    phoneme: str = "espeak_mini" # needs no package besides
     prosody: str = "prosody_contour"
     hop_s: float = .25        # seconds from window to window
     # the machine
