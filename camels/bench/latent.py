@@ -58,7 +58,7 @@ def grid_features()->FeatureSet:
     return held_apart(load_features(encoded(grid_clips(), "grid_s1")))
 
 # %% ../../nbs/884_bench.latent.ipynb #2ed8b81c
-LONG = dict(epochs_a=40, epochs_b=40, epochs_c=40, patience=16) # 300 clips of 3 s: an epoch is 15 steps
+LONG = dict(epochs_a=20, epochs_b=12, epochs_c=12) # 300 clips of 3 s: an epoch is six updates
 
 def bench_latent(
     features=None,     # feature table; GRID is encoded into the cache folder where None
