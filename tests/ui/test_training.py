@@ -105,7 +105,7 @@ def test_a_training_is_started_held_changed_stopped_and_resumed(app, home):
 
 
 def test_charts_and_reel(app):
-    assert state(app)["charts"] == 12
+    assert state(app)["charts"] == 13
     app.get_by_text("Retrieval", exact=True).click()
     until(app, lambda s: s["show"] == "retrieval")
     expect(app.get_by_text("Losses", exact=True)).to_be_visible()
