@@ -17,7 +17,7 @@ from .core import figure
 from .latent import ENCODERS, LONG, encoded, grid_features, held_apart
 from ..core import CamelsError, SPLITS, cache_dir, fingerprint
 from ..data.clips import clips_from, shared_data
-from ..data.features import FeatureSet, load_features, subset
+from ..data.features import FeatureSet, load_features
 from ..latent.evaluate import evaluate_run, person_figures, relabelled
 from ..latent.intervals import recall
 from ..latent.linear import measured_rows
@@ -85,7 +85,7 @@ def flow_rows(
         beside = dict(null=stay, null_name="staying put")
         rows.append(figure("perceive.flow.centred", ours, ", centred cosine, mean of all pairs", peer=linear,
                            peer_name="ridge map", goal="ratio > 1", **beside))
-        rows.append(figure("perceive.flow.linear", linear, ", centred cosine of a ridge map, mean of all pairs", **beside))
+        rows.append(figure("perceive.flow.linear", linear, ", centred cosine of a ridge map, mean of all pairs", **beside))  # noqa: E501
     return rows
 
 # %% ../../nbs/885_bench.perceiving.ipynb #faf489d8
@@ -143,7 +143,7 @@ def person_rows(
     for what, by_modality in told.items():
         for m, p in by_modality.items():
             peer = raw[what].get(m, {}).get("uar")
-            out.append(figure(f"perceive.{what}.{m}", p["uar"], f", {p['n_classes']} classes, latent of {m}", ci=p["ci"],
+            out.append(figure(f"perceive.{what}.{m}", p["uar"], f", {p['n_classes']} classes, latent of {m}", ci=p["ci"],  # noqa: E501
                               null=p["chance"], null_name="chance", peer=peer, peer_name="raw features"))
     return out
 

@@ -118,7 +118,7 @@ def bench(
     ],
     out:Annotated[
         Optional[Path],
-        typer.Option(help="latent, perceive: run folder to keep; ablate: folder of runs; faults: of the list of failures.",
+        typer.Option(help="latent, perceive: run folder to keep; ablate: folder of runs; faults: of the list of failures.",  # noqa: E501
                      show_default=False),
     ]=None,
     as_json:Json=False,

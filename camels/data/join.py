@@ -6,7 +6,6 @@
 __all__ = ['side_by_side', 'filled', 'join_tables']
 
 # %% ../../nbs/322_data.join.ipynb #466d76c9
-import json
 from dataclasses import asdict
 from typing import Iterable
 
@@ -82,7 +81,7 @@ def join_tables(
         rows = filled(side_by_side(group), schema)
         clips = set(rows["clip"].to_pylist())
         if again := sorted(there & clips):
-            raise CamelsError(f"clip {again[0]!r} is in two corpora", as_text(group[0]), "clips need names of their own")
+            raise CamelsError(f"clip {again[0]!r} is in two corpora", as_text(group[0]), "clips need names of their own")  # noqa: E501
         there |= clips
         writer.add(rows)
         writer.finish()

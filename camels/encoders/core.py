@@ -113,7 +113,7 @@ def courses_of(
         order = tail.removeprefix("dct")
         if not head or not order.isdecimal():
             continue
-        if found and found[-1][0] == head and found[-1][1] + found[-1][2] == i and found[-1][3] + found[-1][2] == int(order):
+        if found and found[-1][0] == head and found[-1][1] + found[-1][2] == i and found[-1][3] + found[-1][2] == int(order):  # noqa: E501
             found[-1][2] += 1
         else:
             found.append([head, i, 1, int(order)])

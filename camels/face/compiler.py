@@ -114,7 +114,7 @@ def signatures()->Float[np.ndarray, "e k"]: # 0 or `SIGNATURE`
                                for kept in names], float)
 
 # %% ../../nbs/140_face.compiler.ipynb #4c395e35
-HOLD, REST = 0.18, 0.08 # widths of the places that an emotion's own anchors hold, and that neutral holds, in units of VAD
+HOLD, REST = 0.18, 0.08 # widths of the places that an emotion's own anchors hold, and that neutral holds, in units of VAD  # noqa: E501
 
 def _holds(a):
     "Exponents' slopes over (v, a, d, sum of their squares) [16k+1 4] and biases [16k+1]: anchor by anchor, rest last."
@@ -169,6 +169,25 @@ def _tables(a, kind, share):
     matrix = np.concatenate([share*table[:, :1]*drives, (1 - share)*heights])
     return tuple(np.float32(x) for x in (slope, np.append(bias, low)[:, None], heights, matrix))
 
+# %% ../../nbs/140_face.compiler.ipynb #f96bbf16
+def _rows(k, c): # k: a `Compiler`
+    "Of conditions [19 n]: logistics and emotion weights over anchors [r n]; weights of signatures [16 n]."
+    u, e = k.u, len(EMOTIONS)
+    f = np.empty((len(k.matrix), c.shape[1]), np.float32)
+    v, a, d = c[e:]
+    x = np.dot(k.affine, np.stack([v, a, d, v*v + a*a + d*d, np.ones_like(v)]))
+    np.exp(x, out=x)
+    x[:u] += 1
+    np.reciprocal(x[:u], out=f[:u])
+    near, total = x[u:k.n].reshape(-1, e, c.shape[1]), f[u:u+e]
+    np.add.reduce(near, 0, out=total)
+    total += 1   # neutral's own Gaussian is 1 by construction
+    np.divide(c[:e], total, out=total)
+    np.multiply(near, total, out=f[u+e:].reshape(near.shape))
+    kept = _free(x[k.n:], e)
+    kept *= c[:e]
+    return f, kept
+
 # %% ../../nbs/140_face.compiler.ipynb #d19f3680
 class Compiler:
     "Conditions to faces: `compiler(cond [... 19]) -> [... 52]`, float32 in [0, 1]; raises where a condition is none."
@@ -188,22 +207,8 @@ class Compiler:
         self.n = len(self.matrix) - len(EMOTIONS)              # exponents before those of the places held
         self.affine, self.kept = np.concatenate([self.slope, self.bias], 1), np.float32(signatures())
     def rows(self, c):
-        "Of conditions [19 n]: logistics and emotion weights shared out over anchors [r n]; weights of signatures [16 n]."
-        u, e = self.u, len(EMOTIONS)
-        f = np.empty((len(self.matrix), c.shape[1]), np.float32)
-        v, a, d = c[e:]
-        x = np.dot(self.affine, np.stack([v, a, d, v*v + a*a + d*d, np.ones_like(v)]))
-        np.exp(x, out=x)
-        x[:u] += 1
-        np.reciprocal(x[:u], out=f[:u])
-        near, total = x[u:self.n].reshape(-1, e, c.shape[1]), f[u:u+e]
-        np.add.reduce(near, 0, out=total)
-        total += 1   # neutral's own Gaussian is 1 by construction
-        np.divide(c[:e], total, out=total)
-        np.multiply(near, total, out=f[u+e:].reshape(near.shape))
-        kept = _free(x[self.n:], e)
-        kept *= c[:e]
-        return f, kept
+        "Of conditions [19 n]: what the tables are multiplied with, and the weights of signatures."
+        return _rows(self, c)
     def face(self, c, out):
         "Of conditions [19 n]: the blend, lifted by the signatures, into `out` [n 52]."
         f, kept = self.rows(c)

@@ -260,7 +260,7 @@ def fuse_rows(
 )->np.ndarray: # float32 [n d]
     "`fuse` for arrays, all real."
     device = self.say.device
-    return self.fuse({m: torch.as_tensor(np.asarray(v, np.float32), device=device) for m, v in units.items()}).cpu().numpy()
+    return self.fuse({m: torch.as_tensor(np.asarray(v, np.float32), device=device) for m, v in units.items()}).cpu().numpy()  # noqa: E501
 
 # %% ../../nbs/505_latent.space.ipynb #cfd331c1
 @patch

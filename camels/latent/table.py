@@ -80,6 +80,7 @@ def _probe_lines(stages:list, peers:dict)->list:
             out.append((f"{what} told from {m}", [_span(p.get("uar"), p.get("ci")) for p in values], against))
     return out
 
+# %% ../../nbs/545_latent.table.ipynb #703d2870
 def _decode_lines(stages:list, ridge:dict)->list:
     "What is decoded, of its own latent and across."
     out = []

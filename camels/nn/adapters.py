@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..core import Bool, CamelsError, Float, shaped
-from .courses import Courses, MomentPath, TimeNet, flat, slots
+from .courses import Courses, MomentPath, TimeNet, slots
 
 # %% ../../nbs/402_nn.adapters.ipynb #71a227d6
 class Standardise(nn.Module):

@@ -9,7 +9,7 @@ __all__ = ['MoonshineConfig', 'MoonTrack', 'join_tracks', 'cuts', 'heard_track',
 
 # %% ../../../nbs/820_recipes.phones.moon_corpus.ipynb #dddb5c91
 import functools, hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 

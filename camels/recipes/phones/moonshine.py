@@ -8,7 +8,6 @@ __all__ = ['WEIGHTS', 'checked_moonshine', 'MoonAligner', 'hide_frames', 'MoonBa
 
 # %% ../../../nbs/824_recipes.phones.moonshine.ipynb #dbdff0e4
 import functools, math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 

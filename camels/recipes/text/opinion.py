@@ -13,7 +13,6 @@ from typing import Callable
 import torch
 import numpy as np
 from safetensors.numpy import load_file, save_file
-from torch import Tensor
 
 from ...core import Float, atomic_path, cache_dir, fingerprint
 from ..core import on_threads
