@@ -4,8 +4,8 @@
     tools/make_typical.py [DATA]     DATA is the folder of development data, ../shared/data where not given
 
 Sound: every second speaker of speechocean762's training half (OpenSLR 101, free for any use), the others stay free for
-measurements. Faces: some of those of GRID's clips (CC BY 4.0) that the phone recogniser was trained on, and people drawn
-by the studio."""
+measurements. Faces: some of those of GRID's clips (CC BY 4.0) that the phone recogniser was trained on, and people
+drawn by the studio."""
 import csv, sys, tempfile
 from pathlib import Path
 
