@@ -835,7 +835,7 @@ def test_a_stopped_job_says_one_line_and_leaves_nobody(tmp_path, sign, code):
     end = time.monotonic() + 60
     while time.monotonic() < end and len(children(p.pid)) < 2 and p.poll() is None:
         time.sleep(.1)
-    time.sleep(2.)
+    time.sleep(6.)   # both are past their imports
     there = children(p.pid)
     os.killpg(p.pid, sign) if sign == signal.SIGINT else os.kill(p.pid, sign)
     _, err = p.communicate(timeout=30)
