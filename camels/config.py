@@ -63,7 +63,8 @@ RANGES = {
     # sizes of networks
     "d_in": COUNT, "d_latent": Range(1, 16_384), "hidden": WIDTH, "hidden_*": WIDTH, "flow_hidden": WIDTH,
     "flow_blocks": Range(0, 64), "n_labels": Range(0, 65_536), "n_queries": Range(1, 4096), "moments": Range(1, 4096),
-    "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024), "ahead": Range(0, 100),  # noqa: E501
+    "width": WIDTH, "embed": WIDTH, "own": Range(0, 8192), "trunk": Range(1, 1024), "mood": Range(1, 1024),
+    "ahead": Range(0, 100),
     # corpora of speech
     "hours": Range(.001, 10_000), "item_s": Range(.4, 600), "held_out": Range(1, 100_000), "dev": Range(1, 100_000),
     "quiet": SHARE, "real": SHARE, "calm": SHARE, "prior": SHARE, "paths": SHARE, "smooth": PART,

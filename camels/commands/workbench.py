@@ -118,7 +118,8 @@ def bench(
     ],
     out:Annotated[
         Optional[Path],
-        typer.Option(help="latent, perceive: run folder to keep; ablate: folder of runs; faults: of the list of failures.",  # noqa: E501
+        typer.Option(help="latent, perceive: run folder to keep; ablate: folder of runs; "
+                     "faults: of the list of failures.",
                      show_default=False),
     ]=None,
     as_json:Json=False,

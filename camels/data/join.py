@@ -81,7 +81,8 @@ def join_tables(
         rows = filled(side_by_side(group), schema)
         clips = set(rows["clip"].to_pylist())
         if again := sorted(there & clips):
-            raise CamelsError(f"clip {again[0]!r} is in two corpora", as_text(group[0]), "clips need names of their own")  # noqa: E501
+            hint = "clips need names of their own"
+            raise CamelsError(f"clip {again[0]!r} is in two corpora", as_text(group[0]), hint)
         there |= clips
         writer.add(rows)
         writer.finish()

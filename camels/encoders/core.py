@@ -113,8 +113,9 @@ def courses_of(
         order = tail.removeprefix("dct")
         if not head or not order.isdecimal():
             continue
-        if found and found[-1][0] == head and found[-1][1] + found[-1][2] == i and found[-1][3] + found[-1][2] == int(order):  # noqa: E501
-            found[-1][2] += 1
+        last = found[-1] if found else ["", 0, 0, 0]
+        if last[0] == head and last[1] + last[2] == i and last[3] + last[2] == int(order):
+            last[2] += 1
         else:
             found.append([head, i, 1, int(order)])
     return tuple((first, n, order) for _, first, n, order in found if n > 1)

@@ -114,7 +114,8 @@ def signatures()->Float[np.ndarray, "e k"]: # 0 or `SIGNATURE`
                                for kept in names], float)
 
 # %% ../../nbs/140_face.compiler.ipynb #4c395e35
-HOLD, REST = 0.18, 0.08 # widths of the places that an emotion's own anchors hold, and that neutral holds, in units of VAD  # noqa: E501
+# widths of the places that an emotion's own anchors hold, and that neutral holds, in units of VAD
+HOLD, REST = 0.18, 0.08
 
 def _holds(a):
     "Exponents' slopes over (v, a, d, sum of their squares) [16k+1 4] and biases [16k+1]: anchor by anchor, rest last."

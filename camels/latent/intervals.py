@@ -34,7 +34,8 @@ def by_clip(
     "Row counts summed over clips; clips that were never asked are left out."
     hits = np.asarray(hits, np.float64)
     asked = np.ones(len(hits)) if asked is None else np.asarray(asked, np.float64)
-    names, g = np.unique(np.arange(len(hits)) if groups is None else np.asarray(groups).astype(str), return_inverse=True)  # noqa: E501
+    each = np.arange(len(hits)) if groups is None else np.asarray(groups).astype(str)
+    names, g = np.unique(each, return_inverse=True)
     h, a = np.bincount(g, hits), np.bincount(g, asked)
     if not a.sum():
         raise CamelsError("no row was asked", "interval", "give at least one row")
@@ -134,5 +135,6 @@ def recall(
     if strict:
         f = counts["place"] = found(z_a, z_b, strict, groups)
         size = len(strict[0])
-        out["place"] = dict(r1=f.share, ci=interval(f), pool=size, chance=1/size, n=len(np.unique(np.concatenate(strict))))  # noqa: E501
+        n = len(np.unique(np.concatenate(strict)))
+        out["place"] = dict(r1=f.share, ci=interval(f), pool=size, chance=1/size, n=n)
     return out, counts

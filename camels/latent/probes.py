@@ -228,7 +228,7 @@ def person_probes(
     train:tuple=None, # the same of other rows: emotion is learnt there; None: on the other speakers of `test`
     seed:int=0,    # decides halves and fifths
 )->dict: # {"speaker": {modality: figures}, "emotion": {modality: figures}}, without what cannot be measured
-    "Speaker and emotion told from the clips of some rows, by modality: figures as `speaker_probe` and `emotion_probe` give them."  # noqa: E501
+    "Speaker and emotion told from the clips of some rows, by modality: figures of `speaker_probe`, `emotion_probe`."
     out = dict(speaker={}, emotion={})
     for m in test[1]:
         clips = _clips(fs, test, m)

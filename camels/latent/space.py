@@ -259,8 +259,9 @@ def fuse_rows(
     units:dict, # {modality: latents of length 1, arrays [n d]}
 )->np.ndarray: # float32 [n d]
     "`fuse` for arrays, all real."
-    device = self.say.device
-    return self.fuse({m: torch.as_tensor(np.asarray(v, np.float32), device=device) for m, v in units.items()}).cpu().numpy()  # noqa: E501
+    def tensor(v):
+        return torch.as_tensor(np.asarray(v, np.float32), device=self.say.device)
+    return self.fuse({m: tensor(v) for m, v in units.items()}).cpu().numpy()
 
 # %% ../../nbs/505_latent.space.ipynb #cfd331c1
 @patch

@@ -17,7 +17,7 @@ from ..train.learner import Callback
 
 # %% ../../nbs/527_latent.valid.ipynb #63fcb5f6
 class ValidCB(Callback):
-    "`valid_r1`: mean R@1 over all directions on the valid rows, in pools of at most `pool`, no two windows of a clip first."  # noqa: E501
+    "`valid_r1`: mean R@1 over all directions on the valid rows, in pools of at most `pool`, spread over clips."
     order = 30
     def __init__(self, fs, pool=100, limit=1000):
         self.fs, self.pool, rows = fs, pool, fs.where("valid")

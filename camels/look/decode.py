@@ -124,7 +124,8 @@ class Decoder:
         return in_units(self.latent.adapters[m].stats.mean[None].numpy(), self.info.get("encoders", {}).get(m, {}))
     def std(self, m:str)->np.ndarray:
         "Standard deviations of the train split [d]."
-        return in_units(self.latent.adapters[m].stats.std.numpy(), self.info.get("encoders", {}).get(m, {}), spread=True)  # noqa: E501
+        card = self.info.get("encoders", {}).get(m, {})
+        return in_units(self.latent.adapters[m].stats.std.numpy(), card, spread=True)
 
 # %% ../../nbs/580_look.decode.ipynb #428b6206
 @patch(as_prop=True)

@@ -193,7 +193,9 @@ def _new_to_all(report:dict)->str:
     old = [f"{o['encoder']} was trained on {o['seen']}" for o in p["parts"] if o["seen"]]
     old += [f"the recordings of {p['shared']['rows']} were also trained on"]*bool(p["shared"]["rows"])
     n = p["shared"]["of"]
-    return f"Of {n} measured windows, {', and '.join(old)}." if old else f"All {n} measured windows are new to every part."  # noqa: E501
+    if old:
+        return f"Of {n} measured windows, {', and '.join(old)}."
+    return f"All {n} measured windows are new to every part."
 
 # %% ../../nbs/560_look.report.ipynb #f2c68fd3
 def _results(run, report:dict, points:Points)->list: # pieces of HTML

@@ -106,7 +106,8 @@ def _table(figures:dict)->str:
         for way, r in found["retrieval"].items():
             ci = "–".join(f"{v:.2f}" for v in r.get("ci") or ())
             cells = (KNOWN.get(corpus, corpus), way.replace("->", " → "), f"{r['r1']:.2f}", ci,
-                     f"{found['cca'].get(way, {}).get('r1', np.nan):.2f}", f"{r['chance']:.3f}", r["pool"], found["rows"], found["clips"])  # noqa: E501
+                     f"{found['cca'].get(way, {}).get('r1', np.nan):.2f}", f"{r['chance']:.3f}", r["pool"],
+                     found["rows"], found["clips"])
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
